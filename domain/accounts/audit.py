@@ -1,0 +1,110 @@
+"""Who changed what, and who tried to: one append-only table with one writer, in the transaction of the change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.kernel.db import Base, db
+from domain.kernel.ids import new_id
+
+CHANGED, REFUSED = "changed", "refused"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who is behind a command: a person, a token of theirs, or the system itself (`user_id` None)."""
+
+    tenant_id: UUID
+    user_id: UUID | None = None
+    label: str = "Carillon"
+    request_id: str | None = None
+
+
+class AuditEntry(Base):
+    """`tenant_id` and `actor_id` are None for a failed sign-in of an unknown person."""
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        CheckConstraint("result IN ('changed', 'refused')", name="result"),
+        # audit_page: newest first, by tenant or by subject
+        Index("ix_audit_entries_page", "tenant_id", "id"),
+        Index("ix_audit_entries_subject", "tenant_id", "subject_id", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    tenant_id: Mapped[UUID | None] = mapped_column(ForeignKey("tenants.id"))
+    actor_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    actor_label: Mapped[str]
+    action: Mapped[str]
+    result: Mapped[str] = mapped_column(default=CHANGED)
+    subject_kind: Mapped[str]
+    subject_id: Mapped[UUID | None]
+    subject_label: Mapped[str | None]
+    before: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    after: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    reason: Mapped[str | None]
+    request_id: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=func.clock_timestamp())
+
+
+def record_change(
+    actor: Actor,
+    action: str,
+    subject: Any,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write the row of a change. `action` is `noun.verb`; `before` and `after` hold only what differs, JSON values."""
+    _write(actor, action, CHANGED, _kind(subject), subject.id, _label(subject), before, after, reason)
+
+
+def record_refusal(actor: Actor, action: str, subject_kind: str, subject_id: UUID | None, reason: str) -> None:
+    """Write the row of an attempt that was turned down."""
+    _write(actor, action, REFUSED, subject_kind, subject_id, None, None, None, reason)
+
+
+def _write(
+    actor: Actor,
+    action: str,
+    result: str,
+    kind: str,
+    subject_id: UUID | None,
+    label: str | None,
+    before: Mapping[str, Any] | None,
+    after: Mapping[str, Any] | None,
+    reason: str | None,
+) -> None:
+    db.session.add(
+        AuditEntry(
+            tenant_id=actor.tenant_id,
+            actor_id=actor.user_id,
+            actor_label=actor.label,
+            action=action,
+            result=result,
+            subject_kind=kind,
+            subject_id=subject_id,
+            subject_label=label,
+            before=before,
+            after=after,
+            reason=reason,
+            request_id=actor.request_id,
+        )
+    )
+
+
+def _kind(subject: Any) -> str:
+    return str(subject.__tablename__).removesuffix("s")
+
+
+def _label(subject: Any) -> str | None:
+    return getattr(subject, "name", None) or getattr(subject, "ref", None) or getattr(subject, "email", None)

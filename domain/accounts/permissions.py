@@ -1,0 +1,46 @@
+"""Who may do what: four roles, each a superset of the one before, and the permissions that views ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from domain.kernel.errors import Forbidden
+
+if TYPE_CHECKING:
+    from domain.accounts.tenants import Tenant
+    from domain.accounts.users import User
+
+VIEWER, OPERATOR, AUTHOR, ADMIN = "viewer", "operator", "author", "admin"
+
+_VIEWER = frozenset({"workflow:read", "extension:read"})
+_OPERATOR = _VIEWER | {"workflow:manage"}
+_AUTHOR = _OPERATOR | {"workflow:publish"}
+_ADMIN = _AUTHOR | {"workflow:admin", "extension:write"}
+ROLES: dict[str, frozenset[str]] = {VIEWER: _VIEWER, OPERATOR: _OPERATOR, AUTHOR: _AUTHOR, ADMIN: _ADMIN}
+PERMISSIONS = _ADMIN
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the person or token behind a request is, and may do, in one tenant."""
+
+    tenant: Tenant
+    user: User
+    role: str
+    permissions: frozenset[str]
+    token_name: str | None = None
+
+    def can(self, permission: str) -> bool:
+        return permission in self.permissions
+
+    def require(self, permission: str) -> None:
+        """Raise Forbidden when the permission is missing."""
+        if not self.can(permission):
+            raise Forbidden(f"This needs the permission {permission}. Ask an admin of {self.tenant.name} for it.")
+
+
+def permissions_of(role: str, scopes: list[str] | None = None) -> frozenset[str]:
+    """What `role` allows, cut down to `scopes` when a token names them; never more than the role has."""
+    allowed = ROLES[role]
+    return allowed if scopes is None else allowed & frozenset(scopes)

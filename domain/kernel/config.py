@@ -1,0 +1,116 @@
+"""Settings from the environment, read once. Nonsense raises; there is no default secret."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+SECRET_KEY_MIN_CHARACTERS = 32
+REDIS_SOCKET_TIMEOUT_SECONDS = 30
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+class BadConfig(ValueError):
+    """The environment does not describe a working installation. The message names the variable to mend."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything a process needs to know from outside."""
+
+    database_url: str
+    redis_url: str
+    secret_key: str
+    https: bool = True
+    host_names: tuple[str, ...] = ()
+    proxy_hops: int = 0
+    web_threads: int = 8
+    worker_threads: int = 8
+    lease_seconds: int = 10
+    min_interval_seconds: int = 60
+    run_deadline_seconds: int = 3600
+    log_level: str = "INFO"
+    log_format: str = "json"
+    failpoints: str = ""
+    testing: bool = False
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Config:
+        """Read `environ` (default: the process's). Raises BadConfig naming the variable that is missing or wrong."""
+        env = os.environ if environ is None else environ
+        secret_key = _required(env, "CARILLON_SECRET_KEY")
+        if len(secret_key) < SECRET_KEY_MIN_CHARACTERS:
+            raise BadConfig(f"CARILLON_SECRET_KEY must have at least {SECRET_KEY_MIN_CHARACTERS} characters.")
+        testing = _flag(env, "CARILLON_TESTING", False)
+        failpoints = env.get("CARILLON_FAILPOINTS", "")
+        if failpoints and not testing:
+            raise BadConfig("CARILLON_FAILPOINTS is for tests only: unset it, or set CARILLON_TESTING=1.")
+        return cls(
+            database_url=normalized_database_url(_required(env, "DATABASE_URL")),
+            redis_url=_redis_url(_required(env, "REDIS_URL")),
+            secret_key=secret_key,
+            https=_flag(env, "CARILLON_HTTPS", True),
+            host_names=tuple(name for name in env.get("CARILLON_HOST_NAMES", "").replace(",", " ").split() if name),
+            proxy_hops=_number(env, "CARILLON_PROXY_HOPS", 0, 0, 10),
+            web_threads=_number(env, "WEB_THREADS", 8, 1, 64),
+            worker_threads=_number(env, "WORKER_THREADS", 8, 1, 64),
+            lease_seconds=_number(env, "CARILLON_LEASE_SECONDS", 10, 2, 300),
+            min_interval_seconds=_number(env, "CARILLON_MIN_INTERVAL_SECONDS", 60, 60, 86400),
+            run_deadline_seconds=_number(env, "CARILLON_RUN_DEADLINE_SECONDS", 3600, 1, 30 * 86400),
+            log_level=env.get("CARILLON_LOG_LEVEL", "INFO").upper(),
+            log_format=_choice(env, "CARILLON_LOG_FORMAT", "json", ("json", "console")),
+            failpoints=failpoints,
+            testing=testing,
+        )
+
+
+def _required(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        raise BadConfig(f"{name} is not set. script/server sets it locally; a deployment sets it in its environment.")
+    return value
+
+
+def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:
+    value = env.get(name, "").strip().lower()
+    if not value:
+        return default
+    if value not in _TRUE | _FALSE:
+        raise BadConfig(f"{name} must be 1 or 0, not {value!r}.")
+    return value in _TRUE
+
+
+def _number(env: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    value = env.get(name, "").strip()
+    if not value:
+        return default
+    if not value.isascii() or not value.isdigit() or not least <= int(value) <= most:
+        raise BadConfig(f"{name} must be a whole number from {least} to {most}, not {value!r}.")
+    return int(value)
+
+
+def _choice(env: Mapping[str, str], name: str, default: str, allowed: tuple[str, ...]) -> str:
+    value = env.get(name, "").strip() or default
+    if value not in allowed:
+        raise BadConfig(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
+    return value
+
+
+def normalized_database_url(url: str) -> str:
+    """SQLAlchemy wants the driver named; hosts hand out `postgres://`."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise BadConfig("DATABASE_URL must begin with postgresql://.")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _redis_url(url: str) -> str:
+    """redis-py gives up on a quiet socket after 5 s unless told otherwise."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise BadConfig("REDIS_URL must begin with redis://, rediss:// or unix://.")
+    query = dict(parse_qsl(parts.query))
+    query.setdefault("socket_timeout", str(REDIS_SOCKET_TIMEOUT_SECONDS))
+    return urlunsplit(parts._replace(query=urlencode(query)))

@@ -1,0 +1,56 @@
+"""Structured logs: a sentence plus fields, one line each. Which tenant, schedule, occurrence and run is bound once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+FIELDS = ("request_id", "tenant_id", "schedule_id", "occurrence_id", "workflow_id", "run_id")
+
+
+def configure_logs(level: str, log_format: str) -> None:
+    """Write to standard output: JSON lines, or columns for a person when `log_format` is `console`."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if log_format == "json" else structlog.dev.ConsoleRenderer()
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    stream = logging.StreamHandler(sys.stdout)
+    stream.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [stream]
+    root.setLevel(level)
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+
+
+def logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of a module."""
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return bound
+
+
+@contextmanager
+def log_context(**fields: object) -> Iterator[None]:
+    """Bind ids (see FIELDS) to every line logged inside."""
+    named = {name: str(value) for name, value in fields.items() if value is not None}
+    with structlog.contextvars.bound_contextvars(**named):
+        yield

@@ -1,0 +1,93 @@
+"""A run: one execution of a target, from the moment it was asked for until it ended.
+
+queued → running → succeeded | failed | canceled; a queued run has `ready_at` once it may start (it was admitted and
+holds a slot of its workflow), a waiting one keeps its slot. `claim_epoch` grows with every claim: whoever writes for a
+run proves the epoch first, so a worker that lost its lease can write nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.kernel.db import Base
+from domain.kernel.ids import new_id
+
+QUEUED, RUNNING, WAITING = "queued", "running", "waiting"
+SUCCEEDED, FAILED, CANCELED = "succeeded", "failed", "canceled"
+UNFINISHED = (QUEUED, RUNNING, WAITING)
+FINISHED = (SUCCEEDED, FAILED, CANCELED)
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    QUEUED: frozenset({RUNNING, CANCELED, FAILED}),
+    RUNNING: frozenset({QUEUED, WAITING, SUCCEEDED, FAILED, CANCELED}),
+    WAITING: frozenset({QUEUED, FAILED, CANCELED}),
+    SUCCEEDED: frozenset(),
+    FAILED: frozenset(),
+    CANCELED: frozenset(),
+}
+
+PURE, EFFECT = "pure", "effect"
+LANES = (PURE, EFFECT)
+
+# What started a run.
+BY_HAND, BY_SCHEDULE, BY_RECURRING, BY_API, BY_RERUN = "manual", "schedule", "recurring", "api", "rerun"
+
+
+class Run(Base):
+    __tablename__ = "runs"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "workflow_id", "workflow_version"],
+            ["workflow_versions.tenant_id", "workflow_versions.workflow_id", "workflow_versions.version"],
+        ),
+        # runs_page; runs of a schedule; runs of a workflow: newest first
+        Index("ix_runs_page", "tenant_id", "id"),
+        Index("ix_runs_schedule", "schedule_id", "id", postgresql_where="schedule_id IS NOT NULL"),
+        Index("ix_runs_workflow", "workflow_id", "id"),
+        # claim_runs and ready_by_lane
+        Index("ix_runs_ready", "lane", "ready_at", "id", postgresql_where="status = 'queued' AND ready_at IS NOT NULL"),
+        # admit_waiting: who waits for a slot, and how many slots are taken
+        Index("ix_runs_queued", "workflow_id", "id", postgresql_where="status = 'queued' AND ready_at IS NULL"),
+        Index("ix_runs_admitted", "workflow_id", postgresql_where="finished_at IS NULL AND ready_at IS NOT NULL"),
+        # overlap: unfinished runs of a schedule
+        Index("ix_runs_unfinished", "schedule_id", postgresql_where="finished_at IS NULL AND schedule_id IS NOT NULL"),
+        # reap_lost
+        Index("ix_runs_running", "claimed_by", postgresql_where="status = 'running'"),
+        CheckConstraint("status IN ('queued', 'running', 'waiting', 'succeeded', 'failed', 'canceled')", name="status"),
+        CheckConstraint("(status IN ('succeeded', 'failed', 'canceled')) = (finished_at IS NOT NULL)", name="finished"),
+        CheckConstraint("status <> 'running' OR (claimed_by IS NOT NULL AND ready_at IS NOT NULL)", name="running"),
+        CheckConstraint("lane IN ('pure', 'effect')", name="lane"),
+        CheckConstraint("target_kind = 'workflow' AND workflow_id IS NOT NULL", name="target"),
+        {"postgresql_with": {"fillfactor": "80"}},
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    tenant_id: Mapped[UUID]
+    target_kind: Mapped[str] = mapped_column(default="workflow", server_default="workflow")
+    workflow_id: Mapped[UUID]
+    workflow_version: Mapped[int]
+    schedule_id: Mapped[UUID | None]
+    started_by: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    trigger_metadata: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    input_json: Mapped[Any] = mapped_column(JSONB)
+    status: Mapped[str] = mapped_column(default=QUEUED, server_default=QUEUED)
+    lane: Mapped[str]
+    ready_at: Mapped[datetime | None]
+    claim_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
+    claimed_by: Mapped[UUID | None]
+    deadline_at: Mapped[datetime | None]
+    losses: Mapped[int] = mapped_column(default=0, server_default="0")
+    cancel_requested_at: Mapped[datetime | None]
+    state: Mapped[str | None]
+    output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    error: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    parent_run_id: Mapped[UUID | None]

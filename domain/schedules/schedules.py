@@ -1,0 +1,130 @@
+"""A schedule: a tenant's standing intent. When (timing), what (target), and with which payload.
+
+A schedule is its own registration: no second copy of its timing exists anywhere. Its hot half is the cursor
+(`domain.schedules.cursors`); what became of each instant is in the ledger (`domain.schedules.occurrences`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.accounts.tenants import Owned
+from domain.kernel.db import Base, Identified
+from domain.timing.decisions import Policy
+from domain.timing.timing import Timing
+
+ACTIVE, PAUSED, INVALID, COMPLETED = "active", "paused", "invalid", "completed"
+
+# From → what it may become. Deleting is `deleted_at`, from any of them.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    ACTIVE: frozenset({PAUSED, INVALID, COMPLETED}),
+    PAUSED: frozenset({ACTIVE, INVALID}),
+    INVALID: frozenset({PAUSED, ACTIVE}),
+    COMPLETED: frozenset({ACTIVE, PAUSED, INVALID}),
+}
+
+
+class Schedule(Identified, Owned, Base):
+    """`run_at` only for one-time schedules, `cron` only for recurring ones; `timezone` for both."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "workflow_id"], ["workflows.tenant_id", "workflows.id"]),
+        ForeignKeyConstraint(
+            ["tenant_id", "workflow_id", "workflow_version"],
+            ["workflow_versions.tenant_id", "workflow_versions.workflow_id", "workflow_versions.version"],
+        ),
+        Index(
+            "uq_schedules_name", "tenant_id", "workflow_id", "name", unique=True, postgresql_where="deleted_at IS NULL"
+        ),
+        Index(
+            "uq_schedules_external_key",
+            "tenant_id",
+            "external_key",
+            unique=True,
+            postgresql_where="deleted_at IS NULL AND external_key IS NOT NULL",
+        ),
+        # schedules_of_workflow: publishing, pausing and deleting a workflow
+        Index("ix_schedules_workflow", "workflow_id", postgresql_where="deleted_at IS NULL"),
+        CheckConstraint(
+            "target_kind = 'workflow' AND workflow_id IS NOT NULL AND workflow_version IS NOT NULL", name="target"
+        ),
+        CheckConstraint(
+            "(trigger_type = 'schedule' AND run_at IS NOT NULL AND cron IS NULL)"
+            " OR (trigger_type = 'recurring' AND run_at IS NULL AND cron IS NOT NULL)",
+            name="timing",
+        ),
+        CheckConstraint("run_at = date_trunc('second', run_at)", name="run_at_whole_seconds"),
+        CheckConstraint("status IN ('active', 'paused', 'invalid', 'completed')", name="status"),
+        CheckConstraint("(status = 'paused') = (paused_at IS NOT NULL)", name="paused"),
+        CheckConstraint("paused_at IS NOT NULL OR (paused_by IS NULL AND pause_reason IS NULL)", name="pause_reason"),
+        CheckConstraint("(status = 'invalid') = (invalid_reason IS NOT NULL)", name="invalid_reason"),
+        CheckConstraint("overlap IN ('queue', 'skip', 'allow')", name="overlap"),
+        CheckConstraint("catch_up IN ('latest', 'all', 'skip')", name="catch_up"),
+        CheckConstraint("dst_gap IN ('after', 'skip')", name="dst_gap"),
+        CheckConstraint("dst_repeat IN ('first', 'both')", name="dst_repeat"),
+        CheckConstraint("starts_at IS NULL OR ends_at IS NULL OR starts_at < ends_at", name="window"),
+        CheckConstraint("max_lateness_seconds > 0", name="max_lateness_seconds"),
+        CheckConstraint("spread_seconds >= 0", name="spread_seconds"),
+    )
+
+    name: Mapped[str]
+    target_kind: Mapped[str] = mapped_column(default="workflow", server_default="workflow")
+    workflow_id: Mapped[UUID]
+    workflow_version: Mapped[int]
+    trigger_type: Mapped[str]
+    run_at: Mapped[datetime | None]
+    cron: Mapped[str | None]
+    timezone: Mapped[str]
+    payload_json: Mapped[Any] = mapped_column(JSONB)
+    status: Mapped[str] = mapped_column(default=ACTIVE)
+    invalid_reason: Mapped[str | None]
+    paused_at: Mapped[datetime | None]
+    paused_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    pause_reason: Mapped[str | None]
+    paused_until: Mapped[datetime | None]
+    overlap: Mapped[str] = mapped_column(default="queue", server_default="queue")
+    catch_up: Mapped[str] = mapped_column(default="latest", server_default="latest")
+    starts_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    max_lateness_seconds: Mapped[int | None]
+    spread_seconds: Mapped[int] = mapped_column(default=0, server_default="0")
+    dst_gap: Mapped[str] = mapped_column(default="after", server_default="after")
+    dst_repeat: Mapped[str] = mapped_column(default="first", server_default="first")
+    external_key: Mapped[str | None]
+    revision: Mapped[int] = mapped_column(default=1, server_default="1")
+    created_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+    deleted_at: Mapped[datetime | None]
+
+    @property
+    def timing(self) -> Timing:
+        return timing_of(self)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.overlap, self.catch_up, self.max_lateness_seconds)
+
+    @property
+    def enabled(self) -> bool:
+        return self.status == ACTIVE
+
+
+def timing_of(row: Any) -> Timing:
+    """The timing of anything that has a schedule's timing columns."""
+    if row.trigger_type == "schedule":
+        return Timing.once(row.run_at, row.timezone)
+    return Timing.recurring(
+        row.cron,
+        row.timezone,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        dst_gap=row.dst_gap,
+        dst_repeat=row.dst_repeat,
+    )
