@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 SECRET_KEY_MIN_CHARACTERS = 32
 REDIS_SOCKET_TIMEOUT_SECONDS = 30
@@ -113,4 +113,4 @@ def _redis_url(url: str) -> str:
         raise BadConfig("REDIS_URL must begin with redis://, rediss:// or unix://.")
     query = dict(parse_qsl(parts.query))
     query.setdefault("socket_timeout", str(REDIS_SOCKET_TIMEOUT_SECONDS))
-    return urlunsplit(parts._replace(query=urlencode(query)))
+    return f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(query)}"
