@@ -1,0 +1,170 @@
+"""What every test may ask for: an app, a rolled-back database, a database of its own, servers of its own."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session, scoped_session
+
+from tests import servers
+from tests.chromium import chromium_path
+from tests.servers import Addresses, Servers
+
+STARTED = pytest.StashKey[Servers]()
+MARKERS = {"races": "faults", "faults": "faults", "browser": "browser"}
+"""Marker by directory: these groups run apart from the others."""
+
+
+class SeparateClient(FlaskClient):
+    """Each request has an app context of its own, as in production, even while the test holds one open."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        return contextvars.Context().run(super().open, *args, **kwargs)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        directory = item.path.relative_to(Path(__file__).parent).parts[0]
+        if marker := MARKERS.get(directory):
+            item.add_marker(marker)
+    in_browser = [item for item in items if item.get_closest_marker("browser")]
+    if in_browser and not config.option.markexpr.startswith("not") and not os.environ.get("CI") and not chromium_path():
+        for item in in_browser:
+            item.add_marker(pytest.mark.skip(reason="no Chromium: set CHROMIUM_PATH"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """The servers are the xdist controller's: they end with the thread that started them."""
+    node.workerinput["servers"] = asdict(session_addresses(node.config))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if started := config.stash.get(STARTED, None):
+        started.close()
+
+
+def session_addresses(config: pytest.Config) -> Addresses:
+    """The session's servers, started when first asked for."""
+    if hasattr(config, "workerinput"):
+        return Addresses(**config.workerinput["servers"])
+    if STARTED not in config.stash:
+        config.stash[STARTED] = Servers().start()
+    return config.stash[STARTED].addresses
+
+
+@pytest.fixture(scope="session")
+def addresses(pytestconfig: pytest.Config) -> Addresses:
+    return session_addresses(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def worker_number(pytestconfig: pytest.Config) -> int:
+    """0 without xdist, else 1, 2, …"""
+    name = getattr(pytestconfig, "workerinput", {}).get("workerid", "gw-1")
+    return int(name.removeprefix("gw")) + 1
+
+
+@pytest.fixture(scope="session")
+def database_url(addresses: Addresses, worker_number: int) -> str:
+    """This worker's database, for tests that roll back. Tests that commit ask for `fresh_database`."""
+    return servers.create_database(addresses, f"worker_{worker_number}")
+
+
+@pytest.fixture(scope="session")
+def redis_url(addresses: Addresses, worker_number: int) -> str:
+    """This worker's part of Valkey."""
+    return addresses.redis_url(worker_number)
+
+
+@pytest.fixture
+def fresh_redis(addresses: Addresses, redis_url: str) -> str:
+    """This worker's part of Valkey, emptied."""
+    servers.flush_redis(addresses, redis_url)
+    return redis_url
+
+
+@pytest.fixture(scope="session")
+def app(database_url: str, redis_url: str) -> Flask:
+    app = servers.make_app(servers.config_for(database_url, redis_url))
+    app.test_client_class = SeparateClient
+    return app
+
+
+@pytest.fixture
+def rollback(app: Flask) -> Iterator[None]:
+    """All sessions of the app share one connection whose transaction is undone afterwards; their commits are savepoints."""
+    from domain.kernel.db import db
+
+    with app.app_context():
+        engines = db.engines
+        db.session.remove()
+        db.session.configure(join_transaction_mode="create_savepoint")
+    engine = engines[None]
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        engines[None] = connection
+        try:
+            yield
+        finally:
+            engines[None] = engine
+            transaction.rollback()
+            with app.app_context():
+                db.session.remove()
+                db.session.configure(join_transaction_mode="conditional_savepoint")
+
+
+@pytest.fixture
+def db(app: Flask, rollback: None) -> Iterator[scoped_session[Session]]:
+    """The database session inside an app context. Everything is undone afterwards, committed or not."""
+    from domain.kernel.db import db as database
+
+    with app.app_context():
+        yield database.session
+        database.session.remove()
+
+
+@pytest.fixture
+def client(app: Flask, rollback: None) -> FlaskClient:
+    """A browser without JavaScript. Together with `db` it sees the same rows."""
+    return app.test_client()
+
+
+@pytest.fixture
+def fresh_database(addresses: Addresses) -> Iterator[str]:
+    """The address of a migrated database of the test's own, for what commits in several processes or threads."""
+    name = f"fresh_{uuid4().hex}"
+    yield servers.create_database(addresses, name)
+    servers.drop_database(addresses, name)
+
+
+@pytest.fixture
+def fresh_env(fresh_database: str, fresh_redis: str) -> dict[str, str]:
+    """The environment of processes on a fresh database and an emptied Valkey."""
+    return servers.environment(fresh_database, fresh_redis)
+
+
+@pytest.fixture
+def private_servers() -> Iterator[Servers]:
+    """A PostgreSQL and a Valkey that this test may kill, stop and start again."""
+    own = Servers().start()
+    yield own
+    own.close()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """A Chromium of the system where there is one; its sandbox needs rights that containers do not give."""
+    return browser_type_launch_args | {
+        "executable_path": chromium_path(),
+        "args": ["--no-sandbox", "--disable-dev-shm-usage"],
+    }
