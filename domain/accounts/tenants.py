@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Select, select
@@ -31,19 +31,14 @@ class Owned:
     tenant_id: Mapped[UUID] = mapped_column(ForeignKey("tenants.id"))
 
 
-class _HasTenant(Protocol):
-    id: Any
-    tenant_id: Any
+Row = TypeVar("Row")
 
 
-Row = TypeVar("Row", bound=_HasTenant)
-
-
-def owned(tenant_id: UUID, model: type[Row]) -> Select[tuple[Row]]:
+def owned(tenant_id: UUID, model: type[Row]) -> Select[Row]:
     """The rows of `model` that belong to the tenant and are not deleted: the start of every query by id."""
-    rows = select(model).where(model.tenant_id == tenant_id)
-    deleted_at = getattr(model, "deleted_at", None)
-    return rows if deleted_at is None else rows.where(deleted_at.is_(None))
+    columns: Any = model
+    rows = select(model).where(columns.tenant_id == tenant_id)
+    return rows.where(columns.deleted_at.is_(None)) if hasattr(model, "deleted_at") else rows
 
 
 def load(tenant_id: UUID, model: type[Row], row_id: UUID | None, *, lock: str | None = None) -> Row:
@@ -51,7 +46,8 @@ def load(tenant_id: UUID, model: type[Row], row_id: UUID | None, *, lock: str | 
 
     `lock`: `share` (FOR SHARE) or `change` (FOR NO KEY UPDATE); the row is read afresh under the lock.
     """
-    query = owned(tenant_id, model).where(model.id == row_id)
+    columns: Any = model
+    query = owned(tenant_id, model).where(columns.id == row_id)
     if lock == "share":
         query = query.with_for_update(read=True)
     elif lock == "change":

@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import NotFound
 
 
 class Workflow(Identified, Owned, Base):
@@ -48,3 +49,12 @@ class Workflow(Identified, Owned, Base):
     retention_policy_override: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     content_changed_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+
+
+def workflow_of(tenant_id: UUID, workflow_id: UUID) -> Workflow:
+    """A workflow of the tenant by id, deleted ones included: they stay readable. Raises NotFound."""
+    query = select(Workflow).where(Workflow.tenant_id == tenant_id, Workflow.id == workflow_id)
+    workflow = db.session.scalars(query).one_or_none()
+    if workflow is None:
+        raise NotFound
+    return workflow
