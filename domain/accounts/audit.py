@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, func
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,6 +16,7 @@ from domain.kernel.db import Base, db
 from domain.kernel.ids import new_id
 
 CHANGED, REFUSED = "changed", "refused"
+PAGE_SIZE = 50
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,51 @@ def record_change(
 def record_refusal(actor: Actor, action: str, subject_kind: str, subject_id: UUID | None, reason: str) -> None:
     """Write the row of an attempt that was turned down."""
     _write(actor, action, REFUSED, subject_kind, subject_id, None, None, None, reason)
+
+
+def record_stranger(
+    tenant_id: UUID | None, action: str, subject: Any | None, reason: str, request_id: str | None
+) -> None:
+    """Write the row of an attempt by someone who did not prove who they are, on what may be somebody's account."""
+    db.session.add(
+        AuditEntry(
+            tenant_id=tenant_id,
+            actor_label="Somebody not signed in",
+            action=action,
+            result=REFUSED,
+            subject_kind="user",
+            subject_id=subject.id if subject else None,
+            subject_label=_label(subject) if subject else None,
+            reason=reason,
+            request_id=request_id,
+        )
+    )
+
+
+def audit_page(
+    tenant_id: UUID,
+    *,
+    subject_id: UUID | None = None,
+    action: str | None = None,
+    result: str | None = None,
+    before: UUID | None = None,
+    limit: int = PAGE_SIZE,
+) -> tuple[list[AuditEntry], bool]:
+    """The newest entries of the tenant older than the entry `before`, and whether there are more.
+
+    `action` filters by the beginning of the name: `schedule` finds `schedule.pause`.
+    """
+    entries = select(AuditEntry).where(AuditEntry.tenant_id == tenant_id)
+    if subject_id is not None:
+        entries = entries.where(AuditEntry.subject_id == subject_id)
+    if action:
+        entries = entries.where(AuditEntry.action.startswith(action, autoescape=True))
+    if result:
+        entries = entries.where(AuditEntry.result == result)
+    if before is not None:
+        entries = entries.where(AuditEntry.id < before)
+    found = list(db.session.scalars(entries.order_by(AuditEntry.id.desc()).limit(limit + 1)))
+    return found[:limit], len(found) > limit
 
 
 def _write(

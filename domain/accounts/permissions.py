@@ -23,13 +23,17 @@ PERMISSIONS = _ADMIN
 
 @dataclass(frozen=True)
 class Access:
-    """What the person or token behind a request is, and may do, in one tenant."""
+    """What the person or token behind a request is, and may do, in one tenant.
+
+    `is_touch_due`: the record of when they were last seen is older than it should be.
+    """
 
     tenant: Tenant
     user: User
     role: str
     permissions: frozenset[str]
     token_name: str | None = None
+    is_touch_due: bool = False
 
     def can(self, permission: str) -> bool:
         return permission in self.permissions
@@ -38,6 +42,11 @@ class Access:
         """Raise Forbidden when the permission is missing."""
         if not self.can(permission):
             raise Forbidden(f"This needs the permission {permission}. Ask an admin of {self.tenant.name} for it.")
+
+    def require_person(self) -> None:
+        """Raise Forbidden for a token: some things are for someone who signed in."""
+        if self.token_name is not None:
+            raise Forbidden("An API token cannot do this. Sign in and do it in the settings.")
 
 
 def permissions_of(role: str, scopes: list[str] | None = None) -> frozenset[str]:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import hashlib
+import secrets
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, and_, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.kernel.db import Base, Identified
+from domain.accounts.audit import Actor, record_change, record_stranger
+from domain.accounts.passwords import hash_password, is_outdated, is_password
+from domain.accounts.permissions import Access, permissions_of
+from domain.accounts.tenants import Tenant
+from domain.accounts.users import Membership, User, user_by_email
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import Refused
+
+ABSOLUTE_LIFE = timedelta(days=7)
+IDLE_LIFE = timedelta(hours=12)
+TOUCH_EVERY = timedelta(minutes=1)
+TOKEN_BYTES = 32
 
 
 class Session(Identified, Base):
@@ -21,3 +34,95 @@ class Session(Identified, Base):
     token_hash: Mapped[str] = mapped_column(unique=True)
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+
+def hash_of(token: str) -> str:
+    """What is stored of a random token: its SHA-256 in hex. It has too many bits to need a slow hash."""
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def load_access(token: str, now: datetime) -> Access | None:
+    """Who the session's token belongs to and what their role allows at this moment; None when it has ended.
+
+    A session ends by sign-out, after `IDLE_LIFE` without a request, after `ABSOLUTE_LIFE`, and with the membership.
+    """
+    found = db.session.execute(
+        select(Tenant, User, Membership.role, Session.seen_at)
+        .select_from(Session)
+        .join(User, User.id == Session.user_id)
+        .join(Tenant, Tenant.id == Session.tenant_id)
+        .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
+        .where(Session.token_hash == hash_of(token), Session.expires_at > now, Session.seen_at > now - IDLE_LIFE)
+    ).one_or_none()
+    if found is None:
+        return None
+    tenant, user, role, seen_at = found
+    return Access(tenant, user, role, permissions_of(role), is_touch_due=seen_at <= now - TOUCH_EVERY)
+
+
+def sign_in(email: str, password: str, now: datetime, request_id: str | None = None) -> tuple[Session, str]:
+    """A new session, and the token that only the browser will know.
+
+    Raises Refused with SIGN_IN_FAILED, the same and after the same time whichever of the two is wrong.
+    """
+    user = user_by_email(email)
+    membership = _home(user) if user else None
+    if not is_password(user.password_hash if user else None, password) or user is None or membership is None:
+        raise Refused.at("", "E-mail address or password is wrong.", "SIGN_IN_FAILED")
+    if is_outdated(user.password_hash):
+        user.password_hash = hash_password(password)
+    session, token = start_session(user, membership.tenant_id, now)
+    record_change(Actor(membership.tenant_id, user.id, user.name, request_id), "session.sign_in", user)
+    return session, token
+
+
+def start_session(user: User, tenant_id: UUID, now: datetime) -> tuple[Session, str]:
+    """A session for someone who has proven who they are."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    session = Session(
+        user_id=user.id, tenant_id=tenant_id, token_hash=hash_of(token), seen_at=now, expires_at=now + ABSOLUTE_LIFE
+    )
+    db.session.add(session)
+    db.session.flush()
+    return session, token
+
+
+def record_failed_sign_in(email: str, origin: str, request_id: str | None) -> None:
+    """Put a failed sign-in on record: with the tenant of the person when there is such a person, else with none."""
+    user = user_by_email(email)
+    membership = _home(user) if user else None
+    record_stranger(
+        membership.tenant_id if membership else None,
+        "session.sign_in",
+        user if membership else None,
+        f"Wrong e-mail address or password, from {origin}",
+        request_id,
+    )
+
+
+def touch_session(token: str, now: datetime) -> None:
+    """Remember that the session is in use."""
+    db.session.execute(update(Session).where(Session.token_hash == hash_of(token)).values(seen_at=now))
+
+
+def sign_out(token: str) -> None:
+    """End the session of this token; nothing happens when it has ended already."""
+    db.session.execute(delete(Session).where(Session.token_hash == hash_of(token)))
+
+
+def end_sessions(user_id: UUID, tenant_id: UUID | None = None) -> None:
+    """End all sessions of a person, or only those in one tenant."""
+    ended = delete(Session).where(Session.user_id == user_id)
+    db.session.execute(ended if tenant_id is None else ended.where(Session.tenant_id == tenant_id))
+
+
+def prune_sessions(now: datetime) -> int:
+    """Remove sessions that nobody can use any more."""
+    ended = delete(Session).where((Session.expires_at < now) | (Session.seen_at < now - IDLE_LIFE))
+    return len(db.session.scalars(ended.returning(Session.id)).all())
+
+
+def _home(user: User) -> Membership | None:
+    """The membership that a sign-in opens: the oldest."""
+    own = select(Membership).where(Membership.user_id == user.id)
+    return db.session.scalars(own.order_by(Membership.id).limit(1)).one_or_none()

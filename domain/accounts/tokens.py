@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Text
+from sqlalchemy import ForeignKey, Text, and_, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
-from domain.accounts.tenants import Owned
-from domain.accounts.users import User
-from domain.kernel.db import Base, Identified
+from domain.accounts.audit import Actor, record_change
+from domain.accounts.permissions import PERMISSIONS, Access, permissions_of
+from domain.accounts.sessions import TOKEN_BYTES, TOUCH_EVERY, hash_of
+from domain.accounts.tenants import Owned, Tenant, load, owned
+from domain.accounts.users import Membership, User
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import Problem, Refused, StaleTransition
+from domain.kernel.names import parse_name
+
+PREFIX = "car_"
+HINT_CHARACTERS = 8
 
 
 class ApiToken(Identified, Owned, Base):
@@ -29,3 +39,85 @@ class ApiToken(Identified, Owned, Base):
     revoked_at: Mapped[datetime | None]
 
     user: Mapped[User] = relationship(lazy="raise")
+
+
+def token_access(secret: str, now: datetime) -> Access | None:
+    """What the bearer of `secret` may do: its scopes, as far as its owner's role still has them; None when it has ended."""
+    if not secret.startswith(PREFIX):
+        return None
+    found = db.session.execute(
+        select(ApiToken, Tenant, User, Membership.role)
+        .join(User, User.id == ApiToken.user_id)
+        .join(Tenant, Tenant.id == ApiToken.tenant_id)
+        .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
+        .where(ApiToken.token_hash == hash_of(secret), ApiToken.revoked_at.is_(None))
+        .where(or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now))
+    ).one_or_none()
+    if found is None:
+        return None
+    token, tenant, user, role = found
+    is_touch_due = token.last_used_at is None or token.last_used_at <= now - TOUCH_EVERY
+    return Access(tenant, user, role, permissions_of(role, token.scopes), token.name, is_touch_due)
+
+
+def tokens_page(tenant_id: UUID) -> list[ApiToken]:
+    """All tokens of the tenant with their owners, the usable ones first, then the newest."""
+    tokens = owned(tenant_id, ApiToken).options(joinedload(ApiToken.user))
+    return list(db.session.scalars(tokens.order_by(ApiToken.revoked_at.isnot(None), ApiToken.id.desc())))
+
+
+def create_token(
+    actor: Actor, access: Access, name: str, scopes: Collection[str], expires_at: datetime | None, now: datetime
+) -> tuple[ApiToken, str]:
+    """A token of `access`'s own person, and its secret, which is not kept.
+
+    Raises Forbidden for a request made with a token, Refused for a name, scope or expiry that cannot be.
+    """
+    access.require_person()
+    shown = parse_name(name, "name")
+    _check_scopes(scopes, access)
+    if expires_at is not None and expires_at <= now:
+        raise Refused.at("expires_at", "This is in the past. Choose a later day, or none.", "EXPIRY_PAST")
+    secret = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+    token = ApiToken(
+        tenant_id=actor.tenant_id,
+        user_id=access.user.id,
+        name=shown,
+        hint=secret[:HINT_CHARACTERS],
+        token_hash=hash_of(secret),
+        scopes=sorted(scopes),
+        expires_at=expires_at,
+    )
+    db.session.add(token)
+    db.session.flush()
+    expiry = expires_at.isoformat() if expires_at else None
+    record_change(actor, "token.create", token, after={"scopes": token.scopes, "expires_at": expiry})
+    return token, secret
+
+
+def revoke_token(actor: Actor, token_id: UUID, now: datetime) -> ApiToken:
+    """End a token at once. Raises NotFound, StaleTransition when it is revoked already."""
+    token = load(actor.tenant_id, ApiToken, token_id, lock="change")
+    if token.revoked_at is not None:
+        raise StaleTransition("This token is revoked already.")
+    token.revoked_at = now
+    record_change(actor, "token.revoke", token)
+    return token
+
+
+def touch_token(secret: str, now: datetime) -> None:
+    """Remember that the token is in use."""
+    db.session.execute(update(ApiToken).where(ApiToken.token_hash == hash_of(secret)).values(last_used_at=now))
+
+
+def _check_scopes(scopes: Collection[str], access: Access) -> None:
+    if not scopes:
+        raise Refused.at("scopes", "Choose what the token may do.", "SCOPES_REQUIRED")
+    problems = []
+    for scope in sorted(set(scopes)):
+        if scope not in PERMISSIONS:
+            problems.append(Problem("scopes", "There is no such permission.", "SCOPE_UNKNOWN"))
+        elif not access.can(scope):
+            problems.append(Problem("scopes", f"Your own role does not have {scope}.", "SCOPE_TOO_WIDE"))
+    if problems:
+        raise Refused(problems)

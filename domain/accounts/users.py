@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from domain.accounts.passwords import check_password, hash_password
 from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import Refused
+from domain.kernel.names import parse_name
+
+EMAIL_MAX_CHARACTERS = 254
+_EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?")
 
 
 class User(Identified, Base):
@@ -33,3 +40,31 @@ class Membership(Identified, Owned, Base):
     role: Mapped[str]
 
     user: Mapped[User] = relationship(lazy="raise")
+
+
+def parse_email(text: str, path: str = "email") -> str:
+    """The address in lower case; raises Refused at `path` unless it looks like `name@host`, as browsers judge it (HTML)."""
+    email = text.strip().lower()
+    if len(email) > EMAIL_MAX_CHARACTERS or not _EMAIL.fullmatch(email):
+        raise Refused.at(path, "Enter an e-mail address such as ada@example.com.", "EMAIL_INVALID")
+    return email
+
+
+def user_by_email(email: str) -> User | None:
+    """The person with this address, however it is capitalised."""
+    try:
+        return db.session.scalars(select(User).where(User.email == parse_email(email))).one_or_none()
+    except Refused:
+        return None
+
+
+def create_user(email: str, name: str, password: str) -> User:
+    """A new person without a tenant; raises Refused when address, name or password cannot be used."""
+    address, shown = parse_email(email), parse_name(name, "name")
+    check_password(password, about=(address, shown))
+    if user_by_email(address) is not None:
+        raise Refused.at("email", "There is already an account with this address.", "EMAIL_TAKEN")
+    user = User(email=address, name=shown, password_hash=hash_password(password))
+    db.session.add(user)
+    db.session.flush()
+    return user

@@ -1,0 +1,53 @@
+"""Composes web and domain into the WSGI application: `create_app()` is what gunicorn serves."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from domain import tables
+from domain.kernel.config import Config
+from domain.kernel.db import db, engine_options
+from domain.kernel.failpoints import arm_failpoints
+from domain.kernel.log import configure_logs
+from web import access, accounts, errors, filters, security, settings, system, throttle
+from web.logging import AccessLog
+
+BLUEPRINTS = (
+    accounts.blueprint,
+    settings.blueprint,
+    system.blueprint,
+)
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The application for `config`; without one, for the environment of this process, whose logs are then set up too.
+
+    Raises BadConfig, or UnmarkedView when a view does not say who may see it.
+    """
+    if config is None:
+        config = Config.from_env()
+        configure_logs(config.log_level, config.log_format)
+        arm_failpoints(config.failpoints)
+    app = Flask(__name__)
+    app.config.from_mapping(
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options("web", config.web_threads),
+        CARILLON=config,
+        **security.settings(config),
+    )
+    db.init_app(app)
+    assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
+    _register(app, config)
+    access.check_marks(app)
+    return app
+
+
+def _register(app: Flask, config: Config) -> None:
+    access.register(app)
+    security.register(app, config)
+    throttle.register(app, config)
+    errors.register(app)
+    filters.register(app)
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    app.wsgi_app = AccessLog(app.wsgi_app)  # type: ignore[method-assign]

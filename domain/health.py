@@ -1,0 +1,105 @@
+"""Is everything that fires and runs alive? Said without a word about any tenant."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.kernel import clock
+from domain.kernel.db import db
+from domain.runs.heartbeats import KINDS, Heartbeat, heartbeats_page
+from domain.runs.runs import QUEUED, RUNNING, WAITING, Run
+from domain.schedules.cursors import ScheduleCursor
+
+LATE_AFTER = timedelta(minutes=2)
+CHECK_SECONDS = 2
+OK, DEGRADED, FAILING = "ok", "degraded", "failing"
+
+
+@dataclass(frozen=True)
+class Health:
+    """`processes`: the living by kind. `late_seconds`: how long the most overdue cursor has been waiting; 0 for none.
+
+    Degraded means that nothing is lost but things happen later than they should.
+    """
+
+    status: str
+    problems: tuple[str, ...]
+    processes: dict[str, int]
+    late_seconds: int = 0
+
+    @classmethod
+    def without_database(cls) -> Health:
+        return cls(FAILING, ("The database cannot be reached.",), {})
+
+
+@dataclass(frozen=True)
+class Load:
+    """Unfinished runs of one tenant by status."""
+
+    queued: int
+    running: int
+    waiting: int
+
+
+def check_health(is_redis_up: Callable[[], bool]) -> Health:
+    """Ask the database and Redis. Raises what the driver raises when the database does not answer in time."""
+    db.session.execute(text(f"SET LOCAL statement_timeout = '{CHECK_SECONDS}s'"))
+    now = clock.database_now()
+    processes = alive_processes(now)
+    late = lateness(now)
+    serious = [f"No {kind} is alive." for kind in KINDS if not processes[kind]]
+    if late > LATE_AFTER:
+        serious.append(f"Schedules are decided {int(late.total_seconds())} s late.")
+    minor = [] if is_redis_up() else ["Redis cannot be reached: workers find out about runs later."]
+    status = FAILING if serious else DEGRADED if minor else OK
+    return Health(status, (*serious, *minor), dict(processes), int(late.total_seconds()))
+
+
+def alive_processes(now: datetime) -> Counter[str]:
+    """How many processes of each kind have a heartbeat."""
+    counts = select(Heartbeat.kind, func.count()).where(Heartbeat.lease_until > now).group_by(Heartbeat.kind)
+    return Counter(dict(db.session.execute(counts).tuples().all()))
+
+
+def lateness(now: datetime) -> timedelta:
+    """How long ago the most overdue schedule should have been looked at."""
+    # Written with <= and ORDER BY … LIMIT so that the partial index on wake_at answers it with one entry.
+    due = select(ScheduleCursor.wake_at).where(ScheduleCursor.wake_at <= now).order_by(ScheduleCursor.wake_at)
+    oldest = db.session.scalars(due.limit(1)).one_or_none()
+    return now - oldest if oldest else timedelta(0)
+
+
+def unfinished_runs(tenant_id: UUID) -> Load:
+    """The unfinished runs of a tenant, counted by status."""
+    counts = (
+        select(Run.status, func.count())
+        .where(Run.tenant_id == tenant_id, Run.finished_at.is_(None), Run.status.in_((QUEUED, RUNNING, WAITING)))
+        .group_by(Run.status)
+    )
+    by_status = dict(db.session.execute(counts).tuples().all())
+    return Load(by_status.get(QUEUED, 0), by_status.get(RUNNING, 0), by_status.get(WAITING, 0))
+
+
+def processes_page(now: datetime) -> list[tuple[Heartbeat, bool]]:
+    """The processes of the last hour, each with whether it is alive."""
+    return [(row, row.lease_until > now) for row in heartbeats_page(now)]
+
+
+def is_database_away(error: BaseException | None) -> bool:
+    """Whether `error` says that the database cannot be reached, rather than that it refused a statement."""
+    if isinstance(error, PoolTimeout):
+        return True
+    if not isinstance(error, DBAPIError) or not isinstance(error.orig, psycopg.OperationalError):
+        return False
+    state = error.orig.sqlstate
+    # Without a state the connection itself failed; 08 and 57P are its classes for lost and ended connections.
+    return state is None or state.startswith(("08", "57P"))

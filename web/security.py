@@ -1,0 +1,102 @@
+"""What every answer says to the browser, and what every unsafe request has to prove."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, current_app, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from domain.kernel.config import Config
+from web.access import is_api
+
+BODY_MAX_BYTES = 1_000_000
+SESSION_DAYS = 7
+STATIC_MAX_AGE_SECONDS = 365 * 86400
+UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains"
+
+csrf = CSRFProtect()
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """The settings of Flask and Flask-WTF that have to do with safety."""
+    return {
+        "SECRET_KEY": config.secret_key,
+        "SESSION_COOKIE_NAME": "__Host-carillon" if config.https else "carillon",
+        "SESSION_COOKIE_SECURE": config.https,
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_REFRESH_EACH_REQUEST": False,
+        "PERMANENT_SESSION_LIFETIME": SESSION_DAYS * 86400,
+        "PREFERRED_URL_SCHEME": "https" if config.https else "http",
+        "TRUSTED_HOSTS": list(config.host_names) or None,
+        "MAX_CONTENT_LENGTH": BODY_MAX_BYTES,
+        "MAX_FORM_MEMORY_SIZE": BODY_MAX_BYTES,
+        "SEND_FILE_MAX_AGE_DEFAULT": STATIC_MAX_AGE_SECONDS,
+        # A page may stay open for days: the token lives as long as the session it belongs to.
+        "WTF_CSRF_TIME_LIMIT": None,
+        # `check_forgery` decides which requests are checked, and compares the origin itself.
+        "WTF_CSRF_CHECK_DEFAULT": False,
+        "WTF_CSRF_SSL_STRICT": False,
+        "HTTPS": config.https,
+    }
+
+
+def register(app: Flask, config: Config) -> None:
+    """Check unsafe requests and add the headers; trust exactly the proxies that the configuration names."""
+    csrf.init_app(app)
+    app.before_request(check_forgery)
+    app.after_request(add_headers)
+    if hops := config.proxy_hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+
+def check_forgery() -> None:
+    """An unsafe request of a page comes from a page of ours and carries the token of its session; raises CSRFError.
+
+    The API reads no cookies, so a browser cannot be made to use it on someone's behalf.
+    """
+    if request.method not in UNSAFE_METHODS or request.endpoint is None or is_api():
+        return
+    if not _is_same_origin():
+        raise CSRFError("This came from another site.")
+    csrf.protect()
+
+
+def _is_same_origin() -> bool:
+    if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+        return False
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    parts = urlsplit(origin)
+    return parts.netloc == request.host and (parts.scheme == "https" or not current_app.config["HTTPS"])
+
+
+def add_headers(response: Response) -> Response:
+    """On every answer, errors included. Pages are never kept; static files change their address with their content."""
+    for name, value in HEADERS.items():
+        response.headers[name] = value
+    if current_app.config["HTTPS"]:
+        response.headers["Strict-Transport-Security"] = STRICT_TRANSPORT_SECURITY
+    if request.endpoint != "static" or response.status_code >= 400:
+        response.headers["Cache-Control"] = "no-store"
+        response.vary.add("HX-Request")
+    return response
