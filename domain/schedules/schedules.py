@@ -10,13 +10,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified
-from domain.timing.decisions import Policy
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import Refused
+from domain.timing.decisions import CatchUp, Overlap, Policy
 from domain.timing.timing import Timing
 
 ACTIVE, PAUSED, INVALID, COMPLETED = "active", "paused", "invalid", "completed"
@@ -90,8 +92,8 @@ class Schedule(Identified, Owned, Base):
     paused_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     pause_reason: Mapped[str | None]
     paused_until: Mapped[datetime | None]
-    overlap: Mapped[str] = mapped_column(default="queue", server_default="queue")
-    catch_up: Mapped[str] = mapped_column(default="latest", server_default="latest")
+    overlap: Mapped[Overlap] = mapped_column(String, default="queue", server_default="queue")
+    catch_up: Mapped[CatchUp] = mapped_column(String, default="latest", server_default="latest")
     starts_at: Mapped[datetime | None]
     ends_at: Mapped[datetime | None]
     max_lateness_seconds: Mapped[int | None]
@@ -128,3 +130,48 @@ def timing_of(row: Any) -> Timing:
         dst_gap=row.dst_gap,
         dst_repeat=row.dst_repeat,
     )
+
+
+def flush_schedule(schedule: Schedule) -> None:
+    """Write the row, and turn the database's unique keys into problems at their fields (Refused)."""
+    name, external_key = schedule.name, schedule.external_key
+    try:
+        with db.session.begin_nested():
+            db.session.flush()
+    except IntegrityError as error:
+        constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
+        if constraint == "uq_schedules_name":
+            message = f"This workflow has a schedule named {name} already. Choose another name."
+            raise Refused.at("name", message, "NAME_TAKEN") from error
+        if constraint == "uq_schedules_external_key":
+            message = f"Another schedule has the external key {external_key}."
+            raise Refused.at("externalKey", message, "EXTERNAL_KEY_TAKEN") from error
+        raise
+
+
+def snapshot(schedule: Schedule) -> dict[str, Any]:
+    """What an audit row says of a schedule: JSON values in the words of the API."""
+    return {
+        "name": schedule.name,
+        "workflowId": str(schedule.workflow_id),
+        "workflowVersion": schedule.workflow_version,
+        "triggerType": schedule.trigger_type,
+        "runAt": _iso(schedule.run_at),
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "payload": schedule.payload_json,
+        "status": schedule.status,
+        "overlap": schedule.overlap,
+        "catchUp": schedule.catch_up,
+        "startsAt": _iso(schedule.starts_at),
+        "endsAt": _iso(schedule.ends_at),
+        "maxLatenessSeconds": schedule.max_lateness_seconds,
+        "spreadSeconds": schedule.spread_seconds,
+        "dstGap": schedule.dst_gap,
+        "dstRepeat": schedule.dst_repeat,
+        "externalKey": schedule.external_key,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.strftime("%Y-%m-%dT%H:%M:%SZ") if instant else None

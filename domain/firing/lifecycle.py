@@ -1,0 +1,215 @@
+"""What people do to a schedule: create, edit, pause, resume, delete.
+
+Every command first settles the ledger: what has come due is decided under the old settings, and the instants that a
+pause let pass become one gap row. Only then does it change anything, so no change is retroactive and none is lost.
+Locks: workflow, then cursor, then the schedule's row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.accounts.audit import Actor, record_change
+from domain.accounts.tenants import load
+from domain.firing.closing import aim_cursor, close_ledger, wake_cursor
+from domain.firing.tick import settle
+from domain.kernel.db import db
+from domain.kernel.errors import Conflict, Held, Refused, StaleTransition
+from domain.kernel.ids import new_id
+from domain.kernel.names import parse_name
+from domain.schedules.cursors import ScheduleCursor, locked_cursor
+from domain.schedules.drafts import ScheduleDraft, checked_columns, payload_refusals
+from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, flush_schedule, snapshot
+from domain.timing.timing import check_run_at
+from domain.workflows.versions import WorkflowVersion, version_of
+from domain.workflows.workflows import Workflow
+
+TIMING_COLUMNS = ("trigger_type", "run_at", "cron", "timezone", "starts_at", "ends_at", "dst_gap", "dst_repeat")
+REASON_MAX_CHARACTERS = 500
+FITS_AGAIN = "Its payload fits again. Resume it when you are ready."
+
+
+def create_schedule(actor: Actor, draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> Schedule:
+    """A new schedule; raises Refused with every problem at its field."""
+    version = _target(actor, draft)
+    columns = checked_columns(draft, version, now, min_interval_seconds)
+    schedule = Schedule(
+        id=new_id(),
+        tenant_id=actor.tenant_id,
+        workflow_id=version.workflow_id,
+        workflow_version=version.version,
+        created_by=actor.user_id,
+        status=ACTIVE,
+        **columns,
+    )
+    if not draft.enabled:
+        _set_paused(schedule, actor, None, now)
+    db.session.add(schedule)
+    flush_schedule(schedule)
+    cursor = ScheduleCursor(schedule_id=schedule.id, tenant_id=schedule.tenant_id)
+    db.session.add(cursor)
+    aim_cursor(schedule, cursor, now)
+    record_change(actor, "schedule.created", schedule, after=snapshot(schedule))
+    return schedule
+
+
+def edit_schedule(
+    actor: Actor, schedule_id: UUID, revision: int, draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60
+) -> Schedule:
+    """Make the schedule what the draft says; `enabled` follows the rules of pause and resume.
+
+    Raises Refused with every problem, Conflict when the schedule is not at `revision` any more.
+    """
+    load(actor.tenant_id, Schedule, schedule_id)
+    version = _target(actor, draft)
+    schedule = _settled(actor, schedule_id, now, revision)
+    columns = checked_columns(draft, version, now, min_interval_seconds)
+    before = snapshot(schedule)
+    is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
+    close_ledger(schedule, now, is_ending=is_retimed)
+    for name, value in columns.items():
+        setattr(schedule, name, value)
+    schedule.workflow_id, schedule.workflow_version = version.workflow_id, version.version
+    _apply_switch(schedule, actor, draft.enabled, now)
+    schedule.revision += 1
+    flush_schedule(schedule)
+    cursor = locked_cursor(schedule.id)
+    cursor.last_error = None
+    if is_retimed or schedule.status != ACTIVE or before["status"] != ACTIVE:
+        aim_cursor(schedule, cursor, now)
+    else:
+        wake_cursor(schedule, cursor)
+    old, new = _difference(before, snapshot(schedule))
+    record_change(actor, "schedule.edited", schedule, before=old, after=new)
+    return schedule
+
+
+def pause_schedule(
+    actor: Actor, schedule_id: UUID, reason: str, now: datetime, revision: int | None = None
+) -> Schedule:
+    """Stop firing from `now` on. What was due before it has been decided; raises StaleTransition unless active."""
+    schedule = _settled(actor, schedule_id, now, revision)
+    if schedule.status != ACTIVE:
+        raise StaleTransition(f"{schedule.name} is {schedule.status}; only an active schedule can be paused.")
+    text = parse_name(reason, "reason", max_characters=REASON_MAX_CHARACTERS) if reason.strip() else None
+    _set_paused(schedule, actor, text, now)
+    schedule.revision += 1
+    wake_cursor(schedule, locked_cursor(schedule.id))
+    record_change(actor, "schedule.paused", schedule, reason=text)
+    return schedule
+
+
+def resume_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None = None) -> Schedule:
+    """Fire again from the next instant after `now`, on the published version, after checking everything anew.
+
+    The instants of the pause become one gap row. Raises Refused (payload, a one-time instant that has passed), Held
+    (the workflow cannot be scheduled), StaleTransition when it is active.
+    """
+    schedule = load(actor.tenant_id, Schedule, schedule_id)
+    version = bindable_version(load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share"))
+    schedule = _settled(actor, schedule_id, now, revision)
+    if schedule.status == ACTIVE:
+        raise StaleTransition(f"{schedule.name} is active already.")
+    _check_resumable(schedule, version, now)
+    before = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+    close_ledger(schedule, now)
+    _set_active(schedule)
+    schedule.workflow_version = version.version
+    schedule.revision += 1
+    cursor = locked_cursor(schedule.id)
+    cursor.last_error = None
+    aim_cursor(schedule, cursor, now)
+    after = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+    record_change(actor, "schedule.resumed", schedule, before=before, after=after)
+    return schedule
+
+
+def delete_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None = None) -> Schedule:
+    """End a schedule for good; its history stays."""
+    schedule = _settled(actor, schedule_id, now, revision)
+    end_schedule(actor, schedule, "", now)
+    return schedule
+
+
+def end_schedule(actor: Actor, schedule: Schedule, reason: str, now: datetime) -> None:
+    """Close the ledger of a settled schedule and mark it deleted; `reason` when its target goes."""
+    close_ledger(schedule, now)
+    cursor = locked_cursor(schedule.id)
+    cursor.next_fire_at = cursor.wake_at = None
+    schedule.deleted_at = now
+    schedule.revision += 1
+    db.session.flush()
+    record_change(actor, "schedule.deleted", schedule, before=snapshot(schedule), reason=reason or None)
+
+
+def bindable_version(workflow: Workflow) -> WorkflowVersion:
+    """The published version if schedules can run it (a paused workflow can be scheduled); raises Held with the reason."""
+    if workflow.published_version is None:
+        raise Held(f"{workflow.name} has no published version. Publish it first.", code="WORKFLOW_NOT_PUBLISHED")
+    version = version_of(workflow.tenant_id, workflow.id, workflow.published_version)
+    if version.payload_schema_mode != "pinned":
+        message = f"{workflow.name} infers its payload schema. Pin a schema and publish it to schedule it."
+        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_NOT_PINNED")
+    if version.payload_schema is None:
+        message = f"Version {version.version} of {workflow.name} has no payload schema. Choose one and publish again."
+        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_UNAVAILABLE")
+    return version
+
+
+def _target(actor: Actor, draft: ScheduleDraft) -> WorkflowVersion:
+    """The version to bind to; its workflow is share-locked, so that publishing it can strand nothing."""
+    if draft.workflow_id is None:
+        raise Refused.at("workflowId", "Choose the workflow to run.", "WORKFLOW_REQUIRED")
+    workflow = load(actor.tenant_id, Workflow, draft.workflow_id, lock="share")
+    try:
+        return bindable_version(workflow)
+    except Held as held:
+        raise Refused.at("workflowId", held.message, held.code) from held
+
+
+def _settled(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None) -> Schedule:
+    """The schedule with its cursor locked and everything decided that has come due; raises Conflict when stale."""
+    load(actor.tenant_id, Schedule, schedule_id)
+    settle([schedule_id], now)
+    schedule = load(actor.tenant_id, Schedule, schedule_id, lock="change")
+    if revision is not None and schedule.revision != revision:
+        raise Conflict
+    return schedule
+
+
+def _check_resumable(schedule: Schedule, version: WorkflowVersion, now: datetime) -> None:
+    problems = payload_refusals(version, schedule.payload_json)
+    if problems:
+        raise Refused(problems)
+    if schedule.run_at is not None:
+        check_run_at(schedule.run_at, now)
+    elif schedule.timing.next_after(now) is None:
+        raise Refused.at("endsAt", "Nothing is due any more. Choose a later end or another pattern.", "WINDOW_EMPTY")
+
+
+def _apply_switch(schedule: Schedule, actor: Actor, enabled: bool, now: datetime) -> None:
+    """After an edit: on means active; off keeps a pause with who and why, and never wakes what was invalid."""
+    if enabled:
+        _set_active(schedule)
+    elif schedule.status != PAUSED:
+        note = FITS_AGAIN if schedule.status == INVALID else None
+        _set_active(schedule)
+        _set_paused(schedule, actor, note, now)
+
+
+def _set_active(schedule: Schedule) -> None:
+    schedule.status = ACTIVE
+    schedule.paused_at = schedule.paused_by = schedule.pause_reason = schedule.paused_until = None
+    schedule.invalid_reason = None
+
+
+def _set_paused(schedule: Schedule, actor: Actor, reason: str | None, now: datetime) -> None:
+    schedule.status = PAUSED
+    schedule.paused_at, schedule.paused_by, schedule.pause_reason = now, actor.user_id, reason
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    changed = [name for name in before if before[name] != after[name]]
+    return {name: before[name] for name in changed}, {name: after[name] for name in changed}

@@ -1,0 +1,179 @@
+"""The tick: decide what is due, write it down, move the cursors. One transaction, set-based, bounded.
+
+Several schedulers tick at once: each locks its own batch with SKIP LOCKED. The unique key of the ledger makes a second
+decision about an instant impossible; runs are inserted only for the rows that were really written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
+
+from domain.firing.due import Entry, Step, due_steps, put_back
+from domain.kernel.db import db
+from domain.kernel.failpoints import hit
+from domain.kernel.log import logger
+from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.occurrences import TIMING
+
+log = logger(__name__)
+
+BATCH = 1000
+
+_CLOCK_REFS = ("trigger.clock.v1", "payload.WorkflowClockTrigger.v1")
+
+_WRITE = text("""
+    WITH decided AS (
+        SELECT * FROM unnest(
+            CAST(:ids AS uuid[]), CAST(:schedule_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
+            CAST(:instants AS timestamptz[]), CAST(:outcomes AS text[]), CAST(:reasons AS text[]),
+            CAST(:details AS text[]), CAST(:throughs AS timestamptz[]), CAST(:counts AS integer[]),
+            CAST(:readies AS boolean[])
+        ) AS d(id, schedule_id, tenant_id, scheduled_for, outcome, reason, detail, through, count, is_ready)
+    ), written AS (
+        INSERT INTO occurrences (id, schedule_id, tenant_id, scheduled_for, origin_key, outcome, reason, detail,
+            through, count, decided_at)
+        SELECT id, schedule_id, tenant_id, scheduled_for, :origin, outcome, reason, detail, through, count, :now
+        FROM decided
+        ON CONFLICT DO NOTHING
+        RETURNING id, outcome
+    ), fired AS (
+        SELECT d.id, d.is_ready, s.tenant_id, s.id AS schedule_id, s.workflow_id, s.workflow_version, s.trigger_type,
+            s.payload_json, v.is_pure, v.payload_schema_ref = ANY(:clock_refs) AS is_clock, w.concurrency_limit,
+            jsonb_build_object(
+                'triggerType', s.trigger_type, 'scheduleId', s.id,
+                'scheduledFor', to_char(d.scheduled_for, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                'firedAt', to_char(CAST(:now AS timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+                'timezone', s.timezone, 'workflowId', s.workflow_id, 'workflowVersion', s.workflow_version
+            ) || CASE WHEN s.cron IS NULL THEN '{}' ELSE jsonb_build_object('cron', s.cron) END AS clock,
+            s.name AS schedule_name
+        FROM written o
+        JOIN decided d ON d.id = o.id
+        JOIN schedules s ON s.id = d.schedule_id
+        JOIN workflows w ON w.id = s.workflow_id
+        JOIN workflow_versions v ON v.tenant_id = s.tenant_id AND v.workflow_id = s.workflow_id
+            AND v.version = s.workflow_version
+        WHERE o.outcome = 'fired'
+    )
+    INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, trigger_metadata,
+        input_json, lane, ready_at)
+    SELECT id, tenant_id, workflow_id, workflow_version, schedule_id, trigger_type,
+        clock || jsonb_build_object('scheduleName', schedule_name),
+        CASE WHEN is_clock THEN clock ELSE payload_json END,
+        CASE WHEN is_pure THEN 'pure' ELSE 'effect' END,
+        CASE WHEN concurrency_limit IS NULL AND is_ready THEN CAST(:now AS timestamptz) END
+    FROM fired
+""")
+
+_ADVANCE = text("""
+    UPDATE schedule_cursors c
+    SET next_fire_at = m.next_fire_at, wake_at = m.wake_at, last_fire_at = coalesce(m.last_fire_at, c.last_fire_at),
+        last_error = coalesce(m.last_error, c.last_error)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:nexts AS timestamptz[]), CAST(:wakes AS timestamptz[]),
+                CAST(:fires AS timestamptz[]), CAST(:errors AS text[]))
+        AS m(schedule_id, next_fire_at, wake_at, last_fire_at, last_error)
+    WHERE c.schedule_id = m.schedule_id
+""")
+
+_COMPLETE = text("UPDATE schedules SET status = 'completed' WHERE id = ANY(:ids) AND status = 'active'")
+
+
+def fire_due(now: datetime, batch: int = BATCH) -> int:
+    """Decide up to `batch` due schedules; how many were looked at (0: nothing is due that is not in other hands)."""
+    due = (
+        select(ScheduleCursor.schedule_id)
+        .where(ScheduleCursor.wake_at <= now)
+        .order_by(ScheduleCursor.wake_at)
+        .limit(batch)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    return _decide(db.session.scalars(due).all(), now)
+
+
+def settle(schedule_ids: Sequence[UUID], now: datetime) -> None:
+    """Decide everything of these schedules that has come due, before something about them changes.
+
+    Takes their cursors in ascending order, waiting for a tick that holds one, and keeps them until the commit.
+    """
+    mine = select(ScheduleCursor.schedule_id).where(ScheduleCursor.schedule_id.in_(list(schedule_ids)))
+    db.session.execute(mine.order_by(ScheduleCursor.schedule_id).with_for_update(key_share=True)).all()
+    due = mine.where(ScheduleCursor.wake_at <= now)
+    while _decide(db.session.scalars(due).all(), now):
+        pass
+    db.session.expire_all()
+
+
+def _decide(schedule_ids: Sequence[UUID], now: datetime) -> int:
+    if not schedule_ids:
+        return 0
+    hit("tick.after_lock")
+    steps = due_steps(schedule_ids, now)
+    _write_or_halve(steps, now)
+    hit("tick.before_commit")
+    return len(schedule_ids)
+
+
+def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
+    """Write a batch; one that the database refuses is halved until the bad row stands alone and is put back."""
+    try:
+        with db.session.begin_nested():
+            _write(steps, now)
+    except DBAPIError as error:
+        if error.connection_invalidated or not _is_about_rows(error):
+            raise
+        if len(steps) > 1:
+            middle = len(steps) // 2
+            _write_or_halve(steps[:middle], now)
+            _write_or_halve(steps[middle:], now)
+            return
+        step = steps[0]
+        log.error(
+            "A schedule could not be written and is put back", schedule_id=str(step.schedule_id), error=str(error)
+        )
+        first = min((entry.scheduled_for for entry in step.entries), default=step.next_fire_at)
+        reason = f"Its occurrence could not be recorded: {str(error.orig).splitlines()[0]}"
+        with db.session.begin_nested():
+            _write([put_back(step.schedule_id, first, now, reason)], now)
+
+
+def _is_about_rows(error: DBAPIError) -> bool:
+    """Data and constraint errors (SQLSTATE classes 22 and 23) are a row's fault; everything else is nobody's row."""
+    return (getattr(error.orig, "sqlstate", None) or "")[:2] in ("22", "23")
+
+
+def _write(steps: Sequence[Step], now: datetime) -> None:
+    entries = [entry for step in steps for entry in step.entries]
+    if entries:
+        db.session.execute(_WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": list(_CLOCK_REFS)})
+    db.session.execute(
+        _ADVANCE,
+        {
+            "ids": [step.schedule_id for step in steps],
+            "nexts": [step.next_fire_at for step in steps],
+            "wakes": [step.wake_at for step in steps],
+            "fires": [step.last_fire_at for step in steps],
+            "errors": [step.last_error for step in steps],
+        },
+    )
+    exhausted = [step.schedule_id for step in steps if step.is_exhausted]
+    if exhausted:
+        db.session.execute(_COMPLETE, {"ids": exhausted})
+
+
+def _columns(entries: Sequence[Entry]) -> dict[str, list[object]]:
+    return {
+        "ids": [entry.id for entry in entries],
+        "schedule_ids": [entry.schedule_id for entry in entries],
+        "tenant_ids": [entry.tenant_id for entry in entries],
+        "instants": [entry.scheduled_for for entry in entries],
+        "outcomes": [entry.outcome for entry in entries],
+        "reasons": [entry.reason for entry in entries],
+        "details": [entry.detail for entry in entries],
+        "throughs": [entry.through for entry in entries],
+        "counts": [entry.count for entry in entries],
+        "readies": [entry.ready for entry in entries],
+    }

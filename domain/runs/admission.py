@@ -1,0 +1,83 @@
+"""Admission: who of the waiting runs may start.
+
+A workflow's concurrency limit counts admitted, unfinished runs; a schedule with overlap `queue` has one of its runs
+going at a time. Both are decided here, under the workflow's row lock, oldest first. Workers check no limits: a limit
+checked at claim is broken by two claims that read at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.kernel.db import db
+
+UNLIMITED_BATCH = 1000
+
+# Each workflow with waiting runs, found by hopping along ix_runs_queued instead of reading every waiting run.
+_WAITING = text("""
+    WITH RECURSIVE waiting(workflow_id) AS (
+        (SELECT workflow_id FROM runs WHERE status = 'queued' AND ready_at IS NULL ORDER BY workflow_id LIMIT 1)
+        UNION ALL
+        SELECT (SELECT r.workflow_id FROM runs r
+                WHERE r.status = 'queued' AND r.ready_at IS NULL AND r.workflow_id > waiting.workflow_id
+                ORDER BY r.workflow_id LIMIT 1)
+        FROM waiting WHERE waiting.workflow_id IS NOT NULL
+    )
+    SELECT workflow_id FROM waiting WHERE workflow_id IS NOT NULL
+""")
+
+_LOCK = text("""
+    SELECT id FROM workflows WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
+# A later statement than the lock, so that it sees what the previous holder of the lock admitted.
+_ADMIT = text("""
+    WITH slots AS (
+        SELECT w.id, CASE WHEN w.concurrency_limit IS NULL THEN :unlimited ELSE w.concurrency_limit - (
+            SELECT count(*) FROM runs a
+            WHERE a.workflow_id = w.id AND a.finished_at IS NULL AND a.ready_at IS NOT NULL
+        ) END AS free
+        FROM workflows w WHERE w.id = ANY(:ids)
+    ), picked AS (
+        SELECT next.id FROM slots CROSS JOIN LATERAL (
+            SELECT r.id FROM runs r LEFT JOIN schedules s ON s.id = r.schedule_id
+            WHERE r.workflow_id = slots.id AND r.status = 'queued' AND r.ready_at IS NULL
+              AND NOT (coalesce(s.overlap, 'allow') = 'queue' AND EXISTS (
+                SELECT 1 FROM runs o
+                WHERE o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
+                  AND (o.ready_at IS NOT NULL OR o.id < r.id)))
+            ORDER BY r.id LIMIT greatest(slots.free, 0)
+        ) next
+    )
+    UPDATE runs r SET ready_at = :now FROM picked
+    WHERE r.id = picked.id AND r.status = 'queued' AND r.ready_at IS NULL
+    RETURNING r.id
+""")
+
+
+def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> int:
+    """Make waiting runs ready as far as limits and overlap allow, of all workflows or of those named; how many."""
+    waiting = db.session.scalars(_WAITING).all() if workflow_ids is None else list(workflow_ids)
+    if not waiting:
+        return 0
+    locked = db.session.scalars(_LOCK, {"ids": list(waiting)}).all()
+    if not locked:
+        return 0
+    return len(db.session.scalars(_ADMIT, {"ids": list(locked), "now": now, "unlimited": UNLIMITED_BATCH}).all())
+
+
+def ready_by_lane() -> dict[str, int]:
+    """How many runs are ready to be claimed, per lane (counted up to 10,000)."""
+    rows = db.session.execute(
+        text("""
+            SELECT lane.name, (SELECT count(*) FROM (
+                SELECT 1 FROM runs WHERE lane = lane.name AND status = 'queued' AND ready_at IS NOT NULL LIMIT 10000
+            ) ready) AS ready
+            FROM (VALUES ('pure'), ('effect')) AS lane(name)
+        """)
+    )
+    return {row.name: row.ready for row in rows if row.ready}

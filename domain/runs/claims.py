@@ -1,0 +1,234 @@
+"""Who may work on a run: claims, their proof, and the end of a run.
+
+A claim raises the run's `claim_epoch` and names the worker process; the lease is that process's heartbeat row. Every
+later transaction proves (worker, epoch) first. Whoever lost the claim gets LostClaim and can write nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.kernel import strict_json
+from domain.kernel.db import db
+from domain.kernel.errors import LostClaim
+from domain.runs.runs import CANCELED, FAILED, SUCCEEDED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that this process may work on, with all that executing it needs."""
+
+    run_id: UUID
+    tenant_id: UUID
+    workflow_id: UUID
+    workflow_version: int
+    schedule_id: UUID | None
+    worker_id: UUID
+    epoch: int
+    input_json: Any
+    trigger_metadata: dict[str, Any] | None
+    started_at: datetime
+    cancel_requested: bool
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended. `error`: {category, message, code, nodePath} of a failed one, else None."""
+
+    run_id: UUID
+    epoch: int
+    status: str
+    output: Any = None
+    state: str | None = None
+    error: dict[str, Any] | None = None
+
+
+def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadline_seconds: int) -> list[Claim]:
+    """Take up to `limit` ready runs of the lane for this process, the longest ready first."""
+    rows = db.session.execute(
+        text("""
+            WITH picked AS (
+                SELECT id FROM runs
+                WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
+                ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+            )
+            UPDATE runs r
+            SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
+                started_at = coalesce(r.started_at, :now), deadline_at = coalesce(r.deadline_at, :deadline_at)
+            FROM picked WHERE r.id = picked.id
+            RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
+                r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
+                r.cancel_requested_at IS NOT NULL AS cancel_requested
+        """),
+        {
+            "lane": lane,
+            "worker_id": worker_id,
+            "limit": limit,
+            "now": now,
+            "deadline_at": now + timedelta(seconds=run_deadline_seconds),
+        },
+    )
+    return sorted((Claim(**row._mapping) for row in rows), key=lambda claim: claim.run_id)
+
+
+def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
+    """The first statement of every transaction that writes for a run: locks it, or raises LostClaim.
+
+    Returns whether somebody asked to cancel the run. Proof of life resets the count of losses.
+    """
+    row = db.session.execute(
+        text("""
+            SELECT cancel_requested_at IS NOT NULL AS cancel_requested, losses FROM runs
+            WHERE id = :run_id AND claim_epoch = :epoch AND claimed_by = :worker_id AND status = 'running'
+            FOR NO KEY UPDATE
+        """),
+        {"run_id": run_id, "epoch": epoch, "worker_id": worker_id},
+    ).one_or_none()
+    if row is None:
+        raise LostClaim
+    if row.losses:
+        db.session.execute(text("UPDATE runs SET losses = 0 WHERE id = :run_id"), {"run_id": run_id})
+    return bool(row.cancel_requested)
+
+
+def proven_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> set[UUID]:
+    """The runs among (run id, epoch) that this process still holds, locked in ascending order."""
+    pairs = sorted(claims)
+    rows = db.session.execute(
+        text("""
+            SELECT r.id FROM runs r
+            JOIN unnest(CAST(:ids AS uuid[]), CAST(:epochs AS integer[])) AS mine(id, epoch)
+              ON r.id = mine.id AND r.claim_epoch = mine.epoch
+            WHERE r.claimed_by = :worker_id AND r.status = 'running'
+            ORDER BY r.id FOR NO KEY UPDATE OF r
+        """),
+        {"ids": [run_id for run_id, _ in pairs], "epochs": [epoch for _, epoch in pairs], "worker_id": worker_id},
+    )
+    return {row.id for row in rows}
+
+
+def finish_runs(endings: Sequence[Ending], worker_id: UUID, now: datetime) -> set[UUID]:
+    """End the runs this process still holds and bring their schedules' cursors up to date; returns their ids."""
+    if not endings:
+        return set()
+    lock_cursors_of([ending.run_id for ending in endings])
+    held = proven_claims([(ending.run_id, ending.epoch) for ending in endings], worker_id)
+    return end_runs([ending for ending in endings if ending.run_id in held], now)
+
+
+def lock_cursors_of(run_ids: Sequence[UUID]) -> None:
+    """Take the cursors of the runs' schedules before the runs themselves: the order that everybody keeps."""
+    db.session.execute(
+        text("""
+            SELECT c.schedule_id FROM schedule_cursors c
+            WHERE c.schedule_id IN (SELECT schedule_id FROM runs WHERE id = ANY(:run_ids) AND schedule_id IS NOT NULL)
+            ORDER BY c.schedule_id FOR NO KEY UPDATE
+        """),
+        {"run_ids": list(run_ids)},
+    ).all()
+
+
+def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
+    """End runs that the caller has proven or locked; those that ended already are left as they are."""
+    if not endings:
+        return set()
+    ended = db.session.execute(
+        text("""
+            UPDATE runs r
+            SET status = e.status, finished_at = :now, claimed_by = NULL, state = coalesce(e.state, r.state),
+                output = CAST(e.output AS jsonb), error = CAST(e.error AS jsonb)
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
+                        CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
+            WHERE r.id = e.id AND r.finished_at IS NULL
+            RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message
+        """),
+        {
+            "now": now,
+            "ids": [ending.run_id for ending in endings],
+            "statuses": [ending.status for ending in endings],
+            "states": [ending.state for ending in endings],
+            "outputs": [_json(ending.output) for ending in endings],
+            "errors": [_json(ending.error) for ending in endings],
+        },
+    ).all()
+    _note_on_cursors([row for row in ended if row.schedule_id is not None], now)
+    return {row.id for row in ended}
+
+
+def _note_on_cursors(ended: Sequence[Any], now: datetime) -> None:
+    """`last_run_at` is the last success; the other columns tell of the latest run of any outcome."""
+    latest = {row.schedule_id: row for row in sorted(ended, key=lambda row: row.id)}
+    succeeded = {row.schedule_id for row in ended if row.status == SUCCEEDED}
+    if not latest:
+        return
+    rows = list(latest.values())
+    db.session.execute(
+        text("""
+            UPDATE schedule_cursors c
+            SET last_finished_at = :now, last_run_status = f.status,
+                last_run_at = CASE WHEN f.succeeded THEN :now ELSE c.last_run_at END,
+                last_error = CASE WHEN f.status = 'succeeded' THEN NULL ELSE coalesce(f.message, c.last_error) END
+            FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:succeeded AS boolean[]),
+                        CAST(:messages AS text[])) AS f(schedule_id, status, succeeded, message)
+            WHERE c.schedule_id = f.schedule_id
+        """),
+        {
+            "now": now,
+            "ids": [row.schedule_id for row in rows],
+            "statuses": [row.status for row in rows],
+            "succeeded": [row.schedule_id in succeeded for row in rows],
+            "messages": [row.message if row.status == FAILED else None for row in rows],
+        },
+    )
+
+
+def request_cancel(run_id: UUID, now: datetime) -> str:
+    """Ask for the end of a run the caller has loaded for its tenant: `canceled` at once when nobody works on it, else
+    `requested`: its holder ends it at its next step, so a slot is never freed under live work."""
+    lock_cursors_of([run_id])
+    waiting = db.session.execute(
+        text("SELECT id FROM runs WHERE id = :id AND status IN ('queued', 'waiting') FOR NO KEY UPDATE"), {"id": run_id}
+    ).first()
+    if waiting:
+        error = {"category": "Canceled", "code": "CANCELED", "message": "Canceled before it started."}
+        end_runs([Ending(run_id, 0, CANCELED, error=error)], now)
+        return "canceled"
+    asked = db.session.execute(
+        text("""
+            UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, :now)
+            WHERE id = :id AND status = 'running' RETURNING id
+        """),
+        {"id": run_id, "now": now},
+    ).first()
+    return "requested" if asked else "finished"
+
+
+def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:
+    """(run id, epoch) of everything the database thinks this process is working on."""
+    rows = db.session.execute(
+        text("SELECT id, claim_epoch FROM runs WHERE claimed_by = :worker_id AND status = 'running'"),
+        {"worker_id": worker_id},
+    )
+    return {(row.id, row.claim_epoch) for row in rows}
+
+
+def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
+    """Give runs back that this process holds on paper only; they are ready again and continue after their last record."""
+    held = proven_claims(claims, worker_id)
+    db.session.execute(
+        text("""
+            UPDATE runs SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1 WHERE id = ANY(:ids)
+        """),
+        {"ids": sorted(held)},
+    )
+    return len(held)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else strict_json.dumps(value)

@@ -1,0 +1,133 @@
+"""The one way a person or a script starts a run of a workflow. Schedules start theirs in bulk (`domain.firing.tick`)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.accounts.audit import Actor, record_change
+from domain.accounts.request_keys import RequestKey, answer_request, claim_request
+from domain.accounts.tenants import Tenant, load
+from domain.kernel import strict_json
+from domain.kernel.db import db
+from domain.kernel.errors import Held, Problem, Refused
+from domain.runs.claims import request_cancel
+from domain.runs.runs import BY_HAND, BY_RERUN, EFFECT, FINISHED, PURE, Run
+from domain.workflows.schema_rules import payload_problems
+from domain.workflows.versions import WorkflowVersion, version_of
+from domain.workflows.workflows import Workflow
+
+READY_CHANNEL = "carillon_ready"
+
+
+def announce_work() -> None:
+    """Tell the schedulers, when this transaction commits, that a run waits. Losing it costs a second, never a run."""
+    db.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": READY_CHANNEL})
+
+
+def launch_workflow(
+    actor: Actor, workflow_id: UUID, payload_text: str, request_key: str, now: datetime, started_by: str = BY_HAND
+) -> Run:
+    """Start one run of the published version by hand; repeating the request gives the run it started.
+
+    Raises Refused (payload, with JSON pointers) and Held (paused, unpublished, edition).
+    """
+    if earlier := claim_request(actor.tenant_id, request_key, "runs.launch"):
+        return load(actor.tenant_id, Run, earlier_run_id(earlier))
+    workflow = load(actor.tenant_id, Workflow, workflow_id, lock="share")
+    version = launchable_version(workflow)
+    payload = checked_payload(version, payload_text)
+    run = insert_run(actor, workflow, version, payload, started_by, _metadata(started_by, now))
+    answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
+    record_change(actor, "run.started", run, after={"workflow": workflow.name, "startedBy": started_by})
+    announce_work()
+    return run
+
+
+def rerun(actor: Actor, run_id: UUID, request_key: str, now: datetime) -> Run:
+    """Run a finished run's version again with its input; repeating the request gives the run it started."""
+    if earlier := claim_request(actor.tenant_id, request_key, "runs.rerun"):
+        return load(actor.tenant_id, Run, earlier_run_id(earlier))
+    original = load(actor.tenant_id, Run, run_id)
+    if original.status not in FINISHED:
+        raise Held("This run is still going. Cancel it or wait for its end before running it again.")
+    workflow = load(actor.tenant_id, Workflow, original.workflow_id, lock="share")
+    launchable_version(workflow)
+    version = version_of(actor.tenant_id, workflow.id, original.workflow_version)
+    metadata = {**(original.trigger_metadata or {}), **_metadata(BY_RERUN, now), "rerunOf": str(original.id)}
+    run = insert_run(actor, workflow, version, original.input_json, BY_RERUN, metadata)
+    answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
+    record_change(actor, "run.repeated", run, after={"workflow": workflow.name, "rerunOf": str(original.id)})
+    announce_work()
+    return run
+
+
+def earlier_run_id(earlier: RequestKey) -> UUID:
+    """The run that the first request with this key started."""
+    return UUID(str((earlier.answer or {}).get("runId")))
+
+
+def cancel_run(actor: Actor, run_id: UUID, now: datetime, reason: str = "") -> str:
+    """End a run: `canceled` at once, `requested` while a worker holds it; raises Held when it has ended already."""
+    run = load(actor.tenant_id, Run, run_id)
+    result = request_cancel(run.id, now)
+    if result == "finished":
+        raise Held("This run has already ended. There is nothing left to cancel.")
+    record_change(actor, "run.canceled", run, reason=reason or None)
+    announce_work()
+    return result
+
+
+def launchable_version(workflow: Workflow) -> WorkflowVersion:
+    """The published version; raises Held with the reason when nothing may be started now."""
+    tenant = db.session.get_one(Tenant, workflow.tenant_id)
+    if tenant.edition == "community":
+        raise Held("Automation belongs to the enterprise edition.", code="EDITION_REQUIRED")
+    if workflow.published_version is None:
+        raise Held(f"{workflow.name} has no published version. Publish it first.", code="WORKFLOW_NOT_PUBLISHED")
+    if workflow.paused_at is not None:
+        because = f": {workflow.pause_reason}" if workflow.pause_reason else ""
+        raise Held(f"{workflow.name} is paused{because}. Resume it first.", code="WORKFLOW_PAUSED")
+    return version_of(workflow.tenant_id, workflow.id, workflow.published_version)
+
+
+def checked_payload(version: WorkflowVersion, payload_text: str) -> Any:
+    """The payload as JSON, valid for the version's schema snapshot; raises Refused at `payload…`."""
+    payload = strict_json.loads(payload_text, path="payload")
+    problems = payload_problems(version.payload_schema or {"type": "object"}, payload)
+    if problems:
+        raise Refused([Problem(f"payload{p.path}", p.message, p.code) for p in problems])
+    return payload
+
+
+def _metadata(trigger_type: str, now: datetime) -> dict[str, Any]:
+    return {"triggerType": trigger_type, "firedAt": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def insert_run(
+    actor: Actor,
+    workflow: Workflow,
+    version: WorkflowVersion,
+    payload: Any,
+    started_by: str,
+    metadata: dict[str, Any],
+    schedule_id: UUID | None = None,
+) -> Run:
+    """Write a queued run. Always unready: admission decides when it starts, also without a limit."""
+    run = Run(
+        tenant_id=actor.tenant_id,
+        workflow_id=workflow.id,
+        workflow_version=version.version,
+        schedule_id=schedule_id,
+        started_by=started_by,
+        actor_id=actor.user_id,
+        trigger_metadata=metadata,
+        input_json=payload,
+        lane=PURE if version.is_pure else EFFECT,
+    )
+    db.session.add(run)
+    db.session.flush()
+    return run

@@ -1,0 +1,79 @@
+"""What becomes of runs whose worker died, that take too long, or that nobody will end as asked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.kernel.db import db
+from domain.runs.claims import Ending, end_runs, lock_cursors_of
+from domain.runs.runs import CANCELED, FAILED
+
+LOSSES_LIMIT = 3
+BATCH = 500
+
+# Both read ix_runs_running: what is going on now, never the history.
+_LOST_OR_OVERDUE = """
+    r.status = 'running' AND (r.deadline_at < :now OR NOT EXISTS (
+        SELECT 1 FROM heartbeats h WHERE h.id = r.claimed_by AND h.lease_until >= :now))
+"""
+
+
+def reap_lost(now: datetime) -> int:
+    """Runs of a process whose heartbeat ran out are ready again under a higher epoch, or end; how many were touched.
+
+    A run that was lost three times without recording a step in between fails as `worker_lost`; one past its deadline
+    fails as `timed_out` even if its process lives; one that was asked to cancel is canceled.
+    """
+    candidates = list(
+        db.session.scalars(
+            text(f"SELECT r.id FROM runs r WHERE {_LOST_OR_OVERDUE} ORDER BY r.id LIMIT {BATCH}"),  # noqa: S608
+            {"now": now},
+        )
+    )
+    if not candidates:
+        return 0
+    lock_cursors_of(candidates)
+    rows = db.session.execute(
+        text(
+            f"""
+            SELECT r.id, r.losses, r.cancel_requested_at, r.deadline_at < :now AS is_overdue FROM runs r
+            WHERE r.id = ANY(:ids) AND {_LOST_OR_OVERDUE}
+            ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+            """  # noqa: S608
+        ),
+        {"now": now, "ids": candidates},
+    ).all()
+    endings = [ending for row in rows if (ending := _ending(row))]
+    end_runs(endings, now)
+    _make_ready([row.id for row in rows if _ending(row) is None])
+    return len(rows)
+
+
+def _ending(row: Any) -> Ending | None:
+    """How the run ends, or None when it gets another try."""
+    if row.cancel_requested_at is not None:
+        return Ending(row.id, 0, CANCELED, error=_error("Canceled", "CANCELED", "Canceled as asked."))
+    if row.is_overdue:
+        return Ending(row.id, 0, FAILED, error=_error("TimeoutError", "timed_out", "It ran past its deadline."))
+    if row.losses + 1 >= LOSSES_LIMIT:
+        message = f"Its worker died {LOSSES_LIMIT} times without getting a step further."
+        return Ending(row.id, 0, FAILED, error=_error("WorkerLost", "worker_lost", message))
+    return None
+
+
+def _error(category: str, code: str, message: str) -> dict[str, Any]:
+    return {"category": category, "code": code, "message": message, "nodePath": None}
+
+
+def _make_ready(run_ids: list[UUID]) -> None:
+    db.session.execute(
+        text("""
+            UPDATE runs SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1, losses = losses + 1
+            WHERE id = ANY(:ids)
+        """),
+        {"ids": run_ids},
+    )
