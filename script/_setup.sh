@@ -52,7 +52,7 @@ make_venv() {
   done
   echo "Installing $1 …"
   rm -f "$stamp"
-  .venv/bin/python -m pip install --quiet --require-hashes -r "$1" ||
+  .venv/bin/python -m pip install -qq --require-hashes -r "$1" ||
     fail "Installing $1 failed (see above): is a package index reachable, and has it wheels for this platform?"
   hash_of "$1" >"$stamp"
 }

@@ -94,10 +94,14 @@ def fresh_redis(addresses: Addresses, redis_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def app(database_url: str, redis_url: str) -> Flask:
+def app(database_url: str, redis_url: str) -> Iterator[Flask]:
+    from domain.kernel.db import db
+
     app = servers.make_app(servers.config_for(database_url, redis_url))
     app.test_client_class = SeparateClient
-    return app
+    yield app
+    with app.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture

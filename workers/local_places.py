@@ -65,17 +65,28 @@ class User:
 MYSELF = User()
 
 
+def valkey_user(directory: Path) -> User:
+    """Whoever runs this process; for root the owner of `directory`, who may want to start it without root the next time."""
+    return _stranger_owning(directory) or MYSELF
+
+
 def postgres_user(cluster: Path) -> User:
-    """The user to run PostgreSQL as: the owner of the cluster if there is one, else `nobody`, when this process is root's."""
+    """Whoever runs this process; for root the owner of the cluster if there is one, else `nobody`."""
     if os.getuid() != 0:
         return MYSELF
-    if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
-        return User(owner.st_uid, owner.st_gid)
+    if owner := _stranger_owning(cluster):
+        return owner
     try:
         entry = pwd.getpwnam("nobody")
     except KeyError:
         return User(*NOBODY)
     return User(entry.pw_uid, entry.pw_gid)
+
+
+def _stranger_owning(directory: Path) -> User | None:
+    if os.getuid() != 0 or not directory.exists() or (owner := directory.stat()).st_uid == 0:
+        return None
+    return User(owner.st_uid, owner.st_gid)
 
 
 def settle_cluster(wanted: Path) -> Path:

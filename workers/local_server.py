@@ -71,7 +71,7 @@ class LocalServer(ABC):
 
     @property
     def log(self) -> Path:
-        return self.directory.parent / f"{self.name}.log"
+        return self.directory.parent / f"{self.directory.name}.log"
 
     @property
     @abstractmethod

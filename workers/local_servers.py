@@ -17,12 +17,12 @@ import redis
 from psycopg import sql
 
 from workers.local_places import (
-    MYSELF,
     ServerFailed,
     postgres_programs,
     postgres_user,
     settle_cluster,
     valkey_program,
+    valkey_user,
 )
 from workers.local_server import AlreadyRunning, LocalServer, NotOurServer
 
@@ -127,7 +127,7 @@ class ValkeyServer(LocalServer):
     end_signal = signal.SIGTERM
 
     def __init__(self, directory: Path, *, is_durable: bool = True) -> None:
-        super().__init__(directory.absolute(), MYSELF)
+        super().__init__(directory.absolute(), valkey_user(directory))
         self.is_durable = is_durable
 
     @property
