@@ -2,7 +2,7 @@
 
 import os
 
-host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104
+host = os.environ.get("CARILLON_BIND", "0.0.0.0")  # noqa: S104
 bind = f"{f'[{host}]' if ':' in host else host}:{os.environ.get('PORT', '8000')}"
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))

@@ -31,6 +31,11 @@ class SeparateClient(FlaskClient):
         return contextvars.Context().run(super().open, *args, **kwargs)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # pytest-base-url, which comes with pytest-playwright, defines its fixture in a way that pytest 10 will refuse.
+    config.addinivalue_line("filterwarnings", "ignore:(?s).*'base_url' fixture:pytest.PytestRemovedIn10Warning")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         directory = item.path.relative_to(Path(__file__).parent).parts[0]

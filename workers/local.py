@@ -56,7 +56,7 @@ def local_environment(environ: Mapping[str, str], directory: Path) -> dict[str, 
     env.setdefault("PORT", "8000")
     if not env["PORT"].isascii() or not env["PORT"].isdigit() or not 0 < int(env["PORT"]) < 65536:
         raise CannotStart(f"PORT must be a whole number from 1 to 65535, not {env['PORT']!r}.")
-    env.setdefault("HOST", "127.0.0.1")
+    env.setdefault("CARILLON_BIND", "127.0.0.1")
     env.setdefault("CARILLON_HTTPS", "0")
     env.setdefault("CARILLON_LOG_FORMAT", "console")
     env["CARILLON_DATA_DIR"] = str(directory)
@@ -96,7 +96,7 @@ def _serve(servers: ExitStack) -> str | None:
     directory = Path(os.environ.get("CARILLON_DATA_DIR") or ROOT / "var").absolute()
     directory.mkdir(parents=True, exist_ok=True)
     env = local_environment(os.environ, directory)
-    check_port(env["HOST"], int(env["PORT"]))
+    check_port(env["CARILLON_BIND"], int(env["PORT"]))
     if not env.get("DATABASE_URL"):
         print("Starting PostgreSQL …", flush=True)
         env["DATABASE_URL"] = servers.enter_context(PostgresServer(directory / "postgres")).url
@@ -120,7 +120,7 @@ def _run_once(what: str, command: str, env: Mapping[str, str], *arguments: str) 
 
 
 def _address(env: Mapping[str, str]) -> str:
-    host = "127.0.0.1" if env["HOST"] in EVERY_INTERFACE else env["HOST"]
+    host = "127.0.0.1" if env["CARILLON_BIND"] in EVERY_INTERFACE else env["CARILLON_BIND"]
     return f"http://{f'[{host}]' if ':' in host else host}:{env['PORT']}"
 
 
@@ -143,7 +143,7 @@ def _announce(env: Mapping[str, str], credentials: Path) -> None:
 
 def _health(env: Mapping[str, str]) -> int | None:
     """The status of /healthz, None when nobody answers. Without urllib, which would ask a proxy."""
-    host = "127.0.0.1" if env["HOST"] in EVERY_INTERFACE else env["HOST"]
+    host = "127.0.0.1" if env["CARILLON_BIND"] in EVERY_INTERFACE else env["CARILLON_BIND"]
     connection = http.client.HTTPConnection(host, int(env["PORT"]), timeout=5)
     try:
         connection.request("GET", "/healthz")
