@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
+from domain.accounts.audit import Actor
 from domain.accounts.passwords import hash_password
 from domain.accounts.permissions import ADMIN
 from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.users import Membership, User
 from domain.kernel.db import db
+from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.schedules import Schedule
+from domain.workflows.built_in_schemas import BUILT_IN, EMPTY_REF
+from domain.workflows.definitions import definition_hash, starter_definition
+from domain.workflows.versions import WorkflowVersion
+from domain.workflows.workflows import Workflow
 
+NOW = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 PASSWORD = "seven purple tortoises"
 
 
@@ -31,3 +41,73 @@ def a_user(tenant: Tenant, email: str = "alice@acme.test", role: str = ADMIN) ->
     db.session.add(Membership(tenant_id=tenant.id, user_id=user.id, role=role))
     db.session.flush()
     return user
+
+
+def an_actor(tenant: Tenant, user: User | None = None) -> Actor:
+    return Actor(tenant.id, user.id if user else None, user.name if user else "Carillon")
+
+
+def a_workflow(tenant: Tenant, name: str = "Invoice sync", **values: Any) -> Workflow:
+    """An unpublished draft that writes one line to its log."""
+    values = {
+        "key": name.lower().replace(" ", "-"),
+        "draft_definition": starter_definition(name),
+        "draft_schema_ref": EMPTY_REF,
+        "content_changed_at": NOW,
+    } | values
+    workflow = Workflow(tenant_id=tenant.id, name=name, **values)
+    db.session.add(workflow)
+    db.session.flush()
+    return workflow
+
+
+def a_version(workflow: Workflow, number: int = 1, schema: Any = None, **values: Any) -> WorkflowVersion:
+    """The draft as a published version that runs from now on; `schema` is the snapshot that payloads are checked with."""
+    ref = values.setdefault("payload_schema_ref", workflow.draft_schema_ref)
+    definition = values.setdefault("definition", workflow.draft_definition)
+    values = {"payload_schema_mode": "pinned", "is_pure": True, "published_at": NOW} | values
+    version = WorkflowVersion(
+        tenant_id=workflow.tenant_id,
+        workflow_id=workflow.id,
+        version=number,
+        definition_hash=definition_hash(definition),
+        payload_schema=BUILT_IN.get(ref, {"type": "object"}) if schema is None else schema,
+        **values,
+    )
+    db.session.add(version)
+    db.session.flush()
+    workflow.published_version, workflow.draft_version = number, number + 1
+    db.session.flush()
+    return version
+
+
+def a_published_workflow(tenant: Tenant, name: str = "Invoice sync", schema: Any = None, **values: Any) -> Workflow:
+    workflow = a_workflow(tenant, name, **values)
+    a_version(workflow, schema=schema)
+    return workflow
+
+
+def a_schedule(workflow: Workflow, name: str = "Morning sync", **values: Any) -> Schedule:
+    """Hourly in UTC, next at 11:00 of `NOW`'s day, unless told otherwise; `next_fire_at` goes to its cursor."""
+    next_fire_at = values.pop("next_fire_at", NOW.replace(hour=11))
+    values = {
+        "workflow_version": workflow.published_version,
+        "trigger_type": "recurring",
+        "cron": "0 * * * *",
+        "timezone": "UTC",
+        "payload_json": {},
+        "status": "active",
+    } | values
+    if values["status"] == "paused":
+        values.setdefault("paused_at", NOW)
+    if values["status"] == "invalid":
+        values.setdefault("invalid_reason", "/region: region is required")
+    wake_at = next_fire_at if values["status"] in ("active", "invalid") else None
+    schedule = Schedule(tenant_id=workflow.tenant_id, workflow_id=workflow.id, name=name, **values)
+    db.session.add(schedule)
+    db.session.flush()
+    cursor = ScheduleCursor(tenant_id=schedule.tenant_id, schedule_id=schedule.id)
+    cursor.next_fire_at, cursor.wake_at = next_fire_at, wake_at
+    db.session.add(cursor)
+    db.session.flush()
+    return schedule
