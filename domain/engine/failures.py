@@ -1,0 +1,50 @@
+"""How a step fails, and how a run is stopped from outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VALIDATION, EXPRESSION, ACTION = "ValidationError", "ExpressionError", "ActionError"
+TRANSIENT, TIMEOUT = "TransientError", "TimeoutError"
+CATEGORIES = (VALIDATION, EXPRESSION, ACTION, TRANSIENT, TIMEOUT)
+
+MESSAGE_MAX_CHARACTERS = 2_000
+
+
+class StepFailed(Exception):
+    """A step could not do its work. Recorded with the step; the run fails with it.
+
+    `category`: one of CATEGORIES; `code`: stable, in capitals; `node_path`: where, set when the step is recorded.
+    """
+
+    def __init__(self, message: str, code: str, category: str = ACTION, node_path: str | None = None) -> None:
+        super().__init__(message)
+        self.message = _printable(message)
+        self.code = code
+        self.category = category
+        self.node_path = node_path
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error as it is recorded: {category, message, code, nodePath}."""
+        return {
+            "category": self.category,
+            "message": self.message,
+            "code": self.code,
+            "nodePath": self.node_path,
+        }
+
+    @classmethod
+    def from_error(cls, error: dict[str, Any]) -> StepFailed:
+        """The failure that `error` recorded."""
+        return cls(error["message"], error["code"], error["category"], error["nodePath"])
+
+
+class Canceled(Exception):
+    """Somebody asked to cancel the run. What was done until then is on record; nothing more is begun."""
+
+
+def _printable(message: str) -> str:
+    """A message that a jsonb column takes, whatever an action put into it."""
+    text = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+    return text if len(text) <= MESSAGE_MAX_CHARACTERS else text[: MESSAGE_MAX_CHARACTERS - 1] + "…"

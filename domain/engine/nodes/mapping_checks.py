@@ -1,0 +1,44 @@
+"""Checks of mapping values that several node types share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.engine.expressions import ExpressionError, parse
+from domain.engine.mappings import EXPR, SECRET, objects_in
+from domain.engine.problems import Report
+
+
+def check_mapping(value: Any, report: Report, where: str) -> bool:
+    """Report every expression that cannot be read and every secret; returns whether all is well."""
+    before = len(report.problems)
+    for path, item in objects_in(value):
+        place = ".".join(map(str, (where, *path)))
+        if SECRET in item:
+            message = f"{place} refers to a secret, and secrets are not available yet."
+            report.error("SECRETS_NOT_AVAILABLE", message, "Remove the reference.")
+        elif EXPR in item:
+            _check_expression(item, report, place)
+        else:
+            _check_special_keys(item, report, place)
+    return len(report.problems) == before
+
+
+def _check_expression(item: dict[str, Any], report: Report, place: str) -> None:
+    if len(item) > 1 or not isinstance(item[EXPR], str):
+        report.error("INVALID_EXPR", f'{place} must be exactly {{"$expr": "<text>"}}.')
+    elif not item[EXPR].strip():
+        report.error("EMPTY_EXPRESSION", f"{place} has an empty expression.", "Write one, or a literal value.")
+    else:
+        try:
+            parse(item[EXPR])
+        except ExpressionError as error:
+            at = "" if error.position is None else f" (at character {error.position})"
+            report.error("INVALID_EXPRESSION", f"{place}: {error.message}{at}")
+
+
+def _check_special_keys(item: dict[str, Any], report: Report, place: str) -> None:
+    for key in item:
+        if key.startswith("$"):
+            message = f"{place} has the key {key}, which means nothing here and is passed on as it is."
+            report.warning("UNKNOWN_SPECIAL_KEY", message, f"Write {EXPR} for an expression.")

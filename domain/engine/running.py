@@ -1,0 +1,147 @@
+"""A run while it is being interpreted: its scopes, and the way from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from domain.engine.assign_paths import AssignPath, assigned, check_assignable
+from domain.engine.mappings import Scopes
+from domain.engine.step_log import StepLog, Task
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a run starts with. `started_at`: the recorded start of its first claim, the only time expressions see."""
+
+    run_id: UUID
+    tenant_id: UUID
+    workflow_id: UUID
+    workflow_version: int
+    trigger: dict[str, Any] | None
+    payload: dict[str, Any]
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A compiled step. `path`: `root.steps[2].then.steps[0]`; `run(execution, iteration)` interprets it."""
+
+    path: str
+    id: str
+    type: str
+    run: Callable[[Execution, str], None]
+
+
+Block = tuple[Step, ...]
+
+
+class Returned(Exception):
+    """The run has reached `control.return`; `value` is its output."""
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.value = value
+
+
+class Execution:
+    """The scopes of one run. What is put into them is never changed, only replaced, so records stay as they were."""
+
+    def __init__(self, context: RunContext, log: StepLog) -> None:
+        self.context = context
+        self.log = log
+        self.state: str | None = None
+        self._payload = context.payload
+        self._vars: dict[str, Any] = {}
+        self._local: dict[str, Any] = {}
+        self._scopes: Scopes | None = None
+        self._meta = _meta(context)
+
+    def run_steps(self, block: Block, iteration: str) -> None:
+        """Interpret the steps in order. Raises Returned, StepFailed, Canceled or LostClaim."""
+        for step in block:
+            step.run(self, iteration)
+
+    def result_of(self, task: Task) -> Any:
+        """The output of a step: on record, or done now."""
+        return self.log.result_of(task)
+
+    def scopes(self) -> Scopes:
+        """What expressions see: the roots, and every variable and loop local by its bare name."""
+        if self._scopes is None:
+            self._scopes = {
+                **self._vars,
+                **self._local,
+                "payload": self._payload,
+                "vars": self._vars,
+                "local": self._local,
+                "meta": self._meta,
+                "error": None,
+                "system": {},
+            }
+        return self._scopes
+
+    def set_state(self, state: str) -> None:
+        """Label the run, visible as `meta.state`."""
+        self.state = state
+        self._meta = {**self._meta, "state": state}
+        self._scopes = None
+
+    def check_assignable(self, path: AssignPath) -> None:
+        """Raises StepFailed when `assign` would."""
+        check_assignable(self._root(path), path)
+
+    def assign(self, path: AssignPath, value: Any) -> None:
+        """Put a value in its place."""
+        changed = assigned(self._root(path), path, value)
+        if path.root == "vars":
+            self._vars = changed
+        else:
+            self._payload = changed
+        self._scopes = None
+
+    @contextmanager
+    def scopes_kept(self) -> Iterator[None]:
+        """Undo afterwards what is assigned inside, for work that is recorded first and applied later."""
+        kept = self._payload, self._vars, self._scopes
+        try:
+            yield
+        finally:
+            self._payload, self._vars, self._scopes = kept
+
+    @contextmanager
+    def loop(self, item_var: str) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """A loop: yields what enters an item, given its locals; restores locals and the shadowed variable at the end."""
+        outer, had, shadowed = self._local, item_var in self._vars, self._vars.get(item_var)
+
+        def enter(local: dict[str, Any]) -> None:
+            self._local = {**outer, **local}
+            self._vars = {**self._vars, item_var: local["item"]}
+            self._scopes = None
+
+        try:
+            yield enter
+        finally:
+            self._local = outer
+            self._vars = {name: value for name, value in self._vars.items() if name != item_var}
+            if had:
+                self._vars[item_var] = shadowed
+            self._scopes = None
+
+    def _root(self, path: AssignPath) -> dict[str, Any]:
+        return self._vars if path.root == "vars" else self._payload
+
+
+def _meta(context: RunContext) -> dict[str, Any]:
+    return {
+        "runId": str(context.run_id),
+        "workflowId": str(context.workflow_id),
+        "workflowVersion": context.workflow_version,
+        "trigger": context.trigger,
+        "state": None,
+        "startedAt": context.started_at.isoformat(),
+    }
