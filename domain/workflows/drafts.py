@@ -67,7 +67,7 @@ def create_workflow(actor: Actor, name: str, now: datetime, key: str = "", descr
         updated_at=now,
     )
     _write(workflow, is_new=True)
-    record_change(actor, "workflow.create", workflow, after={"name": name, "key": workflow.key})
+    record_change(actor, "workflow.created", workflow, after={"name": name, "key": workflow.key})
     return workflow
 
 
@@ -113,7 +113,7 @@ def save_draft(
     workflow.revision += 1
     workflow.updated_at = now
     _write(workflow)
-    record_change(actor, "workflow.save", workflow, before={field: before[field] for field in changed}, after=changed)
+    record_change(actor, "workflow.saved", workflow, before={field: before[field] for field in changed}, after=changed)
     return workflow
 
 

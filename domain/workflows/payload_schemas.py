@@ -143,7 +143,7 @@ def register_schema(actor: Actor, ref: str, schema: Any, now: datetime) -> Paylo
     ).one_or_none()
     if made is None:
         raise Refused.at("ref", f"{ref} is registered already. Use the next version.", "SCHEMA_REF_TAKEN")
-    record_change(actor, "payload_schema.register", made, after={"ref": ref, "schema": schema})
+    record_change(actor, "payload_schema.registered", made, after={"ref": ref, "schema": schema})
     return made
 
 
@@ -154,7 +154,7 @@ def replace_schema(actor: Actor, schema_id: UUID, schema: Any, now: datetime) ->
     _check_content(schema)
     if stored.schema != schema:
         record_change(
-            actor, "payload_schema.replace", stored, before={"schema": stored.schema}, after={"schema": schema}
+            actor, "payload_schema.replaced", stored, before={"schema": stored.schema}, after={"schema": schema}
         )
         stored.schema = schema
         stored.updated_at = now
@@ -172,7 +172,7 @@ def delete_schema(actor: Actor, schema_id: UUID) -> None:
     if drafts:
         shown = ", ".join(workflow.name for workflow in drafts[:5]) + (" and others" if len(drafts) > 5 else "")
         raise Refused.at("ref", f"The draft of {shown} names it. Choose another schema there first.", "SCHEMA_IN_USE")
-    record_change(actor, "payload_schema.delete", stored, before={"ref": stored.ref, "schema": stored.schema})
+    record_change(actor, "payload_schema.deleted", stored, before={"ref": stored.ref, "schema": stored.schema})
     db.session.delete(stored)
     db.session.flush()
 

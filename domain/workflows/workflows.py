@@ -10,7 +10,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, sel
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.accounts.tenants import Owned
+from domain.accounts.tenants import Owned, load
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import NotFound
 
@@ -58,3 +58,8 @@ def workflow_of(tenant_id: UUID, workflow_id: UUID) -> Workflow:
     if workflow is None:
         raise NotFound
     return workflow
+
+
+def living_workflow(tenant_id: UUID, workflow_id: UUID) -> Workflow:
+    """A workflow of the tenant that is not deleted; raises NotFound."""
+    return load(tenant_id, Workflow, workflow_id)
