@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonata.jsonata import Jsonata
 
@@ -80,6 +80,7 @@ MEANINGS = {
     "append(payload.customer.tags, 'c')": ["a", "b", "c"],
     "[1..3]": [1, 2, 3],
     "[3..1]": [],
+    "$count([1..10000])": 10_000,
     "{'a': payload.missing, 'b': payload.customer.none}": {"b": None},
     "$uppercase(payload.text)": "GRÖSSE 42",
     "$lowercase('STRASSE ß')": "strasse ß",
@@ -225,6 +226,7 @@ def test_a_broken_expression_is_refused_with_its_place(text: str) -> None:
         ("$split('abc', /x*/)", "matches an empty text", None),
         ("'\\u0000'", "NUL", None),
         ("'\\ud800'", "half of a character", None),
+        ("[1..10001]", "at most 10,000 numbers", None),
         ("$string", "no variable", None),
     ],
 )
@@ -402,13 +404,16 @@ def test_an_error_in_one_thread_leaves_the_others_alone() -> None:
 
 NAMES = st.sampled_from(["a", "b", "c"])
 SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 2.0, "", "a", "x y"])
-DATA = st.dictionaries(
-    NAMES,
-    st.recursive(
-        SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
+MEMBERS = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(st.fixed_dictionaries({"b": inner}, optional={"c": inner}), min_size=1, max_size=3)
+        | st.fixed_dictionaries({"b": inner}, optional={"c": inner, "a": inner})
     ),
-    max_size=3,
+    max_leaves=8,
 )
+DATA = st.fixed_dictionaries({"a": MEMBERS}, optional={"b": MEMBERS, "c": MEMBERS})
 STEPS = st.builds(lambda name, index: name + index, NAMES, st.sampled_from(["", "", "", "[0]", "[1]", "[-1]"]))
 PATHS = st.lists(STEPS, min_size=1, max_size=3).map(".".join)
 LITERALS = st.sampled_from(["1", "-2", "0.5", "'a'", "''", "true", "false", "null"])
@@ -447,6 +452,13 @@ def strictly(value: Any) -> Any:
 
 @settings(max_examples=300, deadline=None)
 @given(SIMPLE, DATA)
+@example("a.b", {"a": [{"b": 1}, {"b": [2, None]}]})
+@example("a[0].b", {"a": [[{"b": 1}]]})
+@example("a[0]", {"a": [[1, 2]]})
+@example("(a.b = 1)", {"a": [{"b": 1}]})
+@example("a.b.c", {"a": {"b": [{"c": []}, {"c": [3]}]}})
+@example("a[0].b", {"a": {"b": 1}})
+@example("(a.b & 'x')", {"a": {"b": []}})
 def test_a_shortcut_gives_what_the_evaluator_and_the_library_give(text: str, data: dict[str, Any]) -> None:
     expression = parse(text)
     assert expression._shortcut is not None
