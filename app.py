@@ -9,12 +9,14 @@ from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.log import configure_logs
-from web import access, accounts, errors, filters, security, settings, system, throttle
+from web import access, accounts, errors, filters, members, security, settings, system, throttle, tokens
 from web.logging import AccessLog
 
 BLUEPRINTS = (
     accounts.blueprint,
     settings.blueprint,
+    members.blueprint,
+    tokens.blueprint,
     system.blueprint,
 )
 

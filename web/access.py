@@ -95,6 +95,14 @@ def current_access() -> Access | None:
     return access
 
 
+def member_access() -> Access:
+    """Who is behind this request, in views that need someone signed in."""
+    access = current_access()
+    if access is None:
+        raise Unauthorized
+    return access
+
+
 def forget_access() -> None:
     """For error pages: do not ask the database, which may be the reason for the error."""
     g.access = None
@@ -102,9 +110,7 @@ def forget_access() -> None:
 
 def actor() -> Actor:
     """The author of the commands of this request. Only for views that need someone signed in."""
-    access = current_access()
-    if access is None:
-        raise Unauthorized
+    access = member_access()
     label = f"{access.user.name} (token {access.token_name})" if access.token_name else access.user.name
     return Actor(access.tenant.id, access.user.id, label, request_id())
 

@@ -35,6 +35,7 @@ RETRY_AFTER_SECONDS = "60"
 PAGES = frozenset({400, 403, 404, 409, 429, 500, 503})
 # For these htmx swaps or stays silent, so the notice has to come with the answer.
 NOTICED = frozenset({409, 422})
+SUBJECT_KINDS = {"members": "user", "tokens": "api_token", "settings": "tenant", "schemas": "payload_schema"}
 EXPLANATIONS = {
     500: "The request ended with an error that is on record under its number.",
     503: "The database cannot be reached. Wait a moment and try again.",
@@ -132,7 +133,8 @@ def keep_refusal(reason: str) -> None:
     if request.method not in UNSAFE_METHODS or current_access() is None:
         return
     subject_id = next((value for value in (request.view_args or {}).values() if isinstance(value, UUID)), None)
-    kind = (request.blueprint or "").rpartition(".")[2].removesuffix("s")
+    blueprint = request.blueprint or ""
+    kind = SUBJECT_KINDS.get(blueprint, blueprint.removesuffix("s"))
     with transaction():
         record_refusal(actor(), str(request.endpoint), kind, subject_id, reason)
     log.info("A command was refused.", action=request.endpoint, reason=reason)

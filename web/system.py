@@ -1,17 +1,28 @@
-"""Health for machines, and the state of the system for people."""
+"""Health for machines, and the state of the system and its audit log for people."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 
-from flask import Blueprint, Flask, current_app
+from flask import Blueprint, Flask, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from domain.health import CHECK_SECONDS, OK, Health, check_health, is_database_away
+from domain.accounts.audit import CHANGED, REFUSED, SUBJECTS, audit_page
+from domain.health import (
+    CHECK_SECONDS,
+    OK,
+    Health,
+    check_health,
+    is_database_away,
+    processes_page,
+    unfinished_runs,
+)
 from domain.kernel.db import transaction
+from domain.kernel.ids import parse_id
 from domain.kernel.log import logger
-from web.access import public
+from web.access import is_fragment, member_access, public, request_now, requires, signed_in
+from web.filters import Label
 from web.throttle import is_redis_up
 
 blueprint = Blueprint("system", __name__)
@@ -21,6 +32,12 @@ log = logger(__name__)
 _probes = ThreadPoolExecutor(2, thread_name_prefix="health")
 
 
+@blueprint.app_template_filter()
+def process_status(is_alive: bool) -> Label:
+    """Whether the process renews its heartbeat."""
+    return Label("Alive", "ok", "check-circle") if is_alive else Label("Gone", "fail", "x-circle")
+
+
 @blueprint.get("/healthz")
 @public
 def healthz() -> ResponseReturnValue:
@@ -28,6 +45,47 @@ def healthz() -> ResponseReturnValue:
     health = current_health()
     body = {"status": health.status, "problems": health.problems, "processes": health.processes}
     return body | {"lateSeconds": health.late_seconds}, 200 if health.status == OK else 503
+
+
+@blueprint.get("/system")
+@signed_in
+def index() -> ResponseReturnValue:
+    template = "system/_state.html" if is_fragment() else "system/index.html"
+    return render_template(
+        template,
+        health=current_health(),
+        processes=processes_page(request_now()),
+        load=unfinished_runs(member_access().tenant.id),
+    )
+
+
+@blueprint.get("/system/audit")
+@requires("workflow:admin")
+def audit() -> ResponseReturnValue:
+    asked = request.args
+    subject = parse_id(asked.get("subject", ""))
+    about = asked.get("about") if asked.get("about") in SUBJECTS else None
+    result = asked.get("result") if asked.get("result") in (CHANGED, REFUSED) else None
+    entries, has_more = audit_page(
+        member_access().tenant.id,
+        subject_id=subject,
+        about=about,
+        result=result,
+        before=parse_id(asked.get("before", "")),
+    )
+    older_url = None
+    if has_more:
+        before = entries[-1].id
+        older_url = url_for("system.audit", about=about, result=result, subject=subject, before=before)
+    return render_template(
+        "system/audit.html",
+        entries=entries,
+        kinds=SUBJECTS,
+        about=about,
+        result=result,
+        subject=subject,
+        older_url=older_url,
+    )
 
 
 def current_health() -> Health:

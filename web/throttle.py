@@ -8,6 +8,7 @@ from flask import Flask, request
 from flask_limiter import Limiter
 
 from domain.kernel.config import Config
+from web.access import current_access
 
 PER_ADDRESS = "60 per 5 minutes"
 PER_ACCOUNT = "8 per minute;20 per 10 minutes"
@@ -25,6 +26,12 @@ def address() -> str:
 def account_and_address() -> str:
     """Someone guessing passwords from elsewhere cannot lock a person out: both are counted together."""
     return f"{address()} {request.form.get('email', '').strip().lower()[:254]}"
+
+
+def session_and_address() -> str:
+    """One signed-in person, for what asks for a password again."""
+    access = current_access()
+    return f"{address()} {access.user.id if access else ''}"
 
 
 def register(app: Flask, config: Config) -> None:

@@ -16,6 +16,7 @@ from domain.kernel.db import Base, db
 from domain.kernel.ids import new_id
 
 CHANGED, REFUSED = "changed", "refused"
+SUBJECTS = ("schedule", "workflow", "payload_schema", "run", "user", "api_token", "tenant")
 PAGE_SIZE = 50
 
 
@@ -97,20 +98,20 @@ def audit_page(
     tenant_id: UUID,
     *,
     subject_id: UUID | None = None,
-    action: str | None = None,
+    about: str | None = None,
     result: str | None = None,
     before: UUID | None = None,
     limit: int = PAGE_SIZE,
 ) -> tuple[list[AuditEntry], bool]:
     """The newest entries of the tenant older than the entry `before`, and whether there are more.
 
-    `action` filters by the beginning of the name: `schedule` finds `schedule.pause`.
+    `about` is one of SUBJECTS, `result` is changed or refused.
     """
     entries = select(AuditEntry).where(AuditEntry.tenant_id == tenant_id)
     if subject_id is not None:
         entries = entries.where(AuditEntry.subject_id == subject_id)
-    if action:
-        entries = entries.where(AuditEntry.action.startswith(action, autoescape=True))
+    if about:
+        entries = entries.where(AuditEntry.subject_kind == about)
     if result:
         entries = entries.where(AuditEntry.result == result)
     if before is not None:
@@ -153,4 +154,4 @@ def _kind(subject: Any) -> str:
 
 
 def _label(subject: Any) -> str | None:
-    return getattr(subject, "name", None) or getattr(subject, "ref", None) or getattr(subject, "email", None)
+    return next((value for part in ("email", "name", "ref") if (value := getattr(subject, part, None))), None)

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, and_, delete, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.audit import Actor, record_change, record_stranger
-from domain.accounts.passwords import hash_password, is_outdated, is_password
+from domain.accounts.passwords import check_password, hash_password, is_outdated, is_password
 from domain.accounts.permissions import Access, permissions_of
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership, User, user_by_email
@@ -98,6 +98,23 @@ def record_failed_sign_in(email: str, origin: str, request_id: str | None) -> No
         f"Wrong e-mail address or password, from {origin}",
         request_id,
     )
+
+
+def change_password(actor: Actor, access: Access, current: str, new: str, now: datetime) -> str:
+    """Give `access`'s person another password; all their sessions end. The token of the one that takes their place.
+
+    Raises Forbidden for a request made with a token, Refused when `current` is wrong or `new` cannot be used.
+    """
+    access.require_person()
+    user = db.session.get_one(User, access.user.id, with_for_update={"key_share": True})
+    if not is_password(user.password_hash, current):
+        raise Refused.at("current", "This is not your password.", "PASSWORD_WRONG")
+    check_password(new, path="new", about=(user.email, user.name))
+    user.password_hash = hash_password(new)
+    end_sessions(user.id)
+    _, token = start_session(user, actor.tenant_id, now)
+    record_change(actor, "user.change_password", user)
+    return token
 
 
 def touch_session(token: str, now: datetime) -> None:

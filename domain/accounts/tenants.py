@@ -8,8 +8,10 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Select, select
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.accounts.audit import Actor, record_change
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import NotFound
+from domain.kernel.names import parse_name
 from domain.timing.zones import parse_zone
 
 NAME_MAX_CHARACTERS = 128
@@ -63,4 +65,22 @@ def create_tenant(slug: str, name: str, timezone: str = "UTC", edition: str = "e
     tenant = Tenant(slug=slug, name=name, timezone=parse_zone(timezone), edition=edition)
     db.session.add(tenant)
     db.session.flush()
+    return tenant
+
+
+def edit_tenant(actor: Actor, name: str, timezone: str) -> Tenant:
+    """Rename the actor's tenant and set its zone, the default of new schedules. Raises Refused for what cannot be used."""
+    tenant = db.session.get_one(Tenant, actor.tenant_id, with_for_update={"key_share": True}, populate_existing=True)
+    before = {"name": tenant.name, "timezone": tenant.timezone}
+    after = {"name": parse_name(name, "name"), "timezone": parse_zone(timezone)}
+    changed = [field for field in after if after[field] != before[field]]
+    if changed:
+        tenant.name, tenant.timezone = after["name"], after["timezone"]
+        record_change(
+            actor,
+            "tenant.edit",
+            tenant,
+            before={field: before[field] for field in changed},
+            after={field: after[field] for field in changed},
+        )
     return tenant

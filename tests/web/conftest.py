@@ -1,0 +1,34 @@
+"""The cast at their browsers: alice (admin) and bob (viewer) of acme, charlie (admin) of another tenant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from domain.accounts.permissions import ADMIN, VIEWER
+from domain.accounts.tenants import Tenant
+from tests.factories import a_tenant, a_user
+from tests.web.cast import Browser, client_of
+
+
+@pytest.fixture
+def acme(db: Any) -> Tenant:
+    return a_tenant("acme")
+
+
+@pytest.fixture
+def alice(app: Flask, acme: Tenant) -> Browser:
+    return client_of(app, a_user(acme, "alice@acme.test", ADMIN), acme)
+
+
+@pytest.fixture
+def bob(app: Flask, acme: Tenant) -> Browser:
+    return client_of(app, a_user(acme, "bob@acme.test", VIEWER), acme)
+
+
+@pytest.fixture
+def charlie(app: Flask, db: Any) -> Browser:
+    other = a_tenant("globex")
+    return client_of(app, a_user(other, "charlie@globex.test", ADMIN), other)
