@@ -1,0 +1,152 @@
+"""What templates may ask: words, tones and icons of every status, times and durations, and addresses of static files.
+
+A status is shown as icon + word + colour; this module is the only place that says which.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, current_app, g, url_for
+
+from domain.kernel import clock
+from domain.timing import words
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How a status is shown. `tone` is one of ok, fail, held, run, mute, plain; `icon` is a symbol of `static/icons.svg`."""
+
+    word: str
+    tone: str
+    icon: str
+
+
+SCHEDULE_LABELS = {
+    "active": Label("Active", "ok", "check-circle"),
+    "failing": Label("Failing", "fail", "x-circle"),
+    "paused": Label("Paused", "held", "pause"),
+    "invalid": Label("Invalid", "held", "alert-triangle"),
+    "completed": Label("Completed", "mute", "flag"),
+}
+
+RUN_LABELS = {
+    "queued": Label("Queued", "mute", "inbox"),
+    "running": Label("Running", "run", "running"),
+    "waiting": Label("Waiting", "run", "hourglass"),
+    "succeeded": Label("Succeeded", "ok", "check-circle"),
+    "failed": Label("Failed", "fail", "x-circle"),
+    "canceled": Label("Canceled", "mute", "stop"),
+    "skipped": Label("Skipped", "mute", "skip"),
+}
+
+OUTCOME_LABELS = {
+    "fired": Label("Fired", "plain", "bolt"),
+    "skipped": Label("Skipped", "mute", "skip"),
+    "missed": Label("Missed", "held", "circle-dashed"),
+    "refused": Label("Refused", "held", "ban"),
+}
+
+WORKFLOW_LABELS = {
+    "draft": Label("Draft", "mute", "edit"),
+    "published": Label("Published", "ok", "check-circle"),
+    "paused": Label("Paused", "held", "pause"),
+    "deleted": Label("Deleted", "mute", "trash"),
+}
+
+
+def register(app: Flask) -> None:
+    """Adds the filters and the global `static_url` to the templates of `app`."""
+    app.jinja_env.filters.update(
+        schedule_status=schedule_status,
+        run_status=run_status,
+        outcome=outcome,
+        workflow_status=workflow_status,
+        relative=relative,
+        absolute=absolute,
+        duration=duration,
+        json_pretty=json_pretty,
+        iso=iso,
+    )
+    app.jinja_env.globals["static_url"] = static_url
+
+
+def schedule_status(schedule: Any, last_run_status: str | None = None) -> Label:
+    """`schedule` is a row with `status` (and, unless given, `last_run_status`) or the status itself; active with a failed last run is failing."""
+    status = schedule if isinstance(schedule, str) else schedule.status
+    last = last_run_status or getattr(schedule, "last_run_status", None)
+    return _label(SCHEDULE_LABELS, "failing" if status == "active" and last == "failed" else status)
+
+
+def run_status(run: Any) -> Label:
+    """`run` is a run, a step, or the status of one."""
+    return _label(RUN_LABELS, run if isinstance(run, str) else run.status)
+
+
+def outcome(occurrence: Any) -> Label:
+    """`occurrence` is a row of the ledger or its outcome."""
+    return _label(OUTCOME_LABELS, occurrence if isinstance(occurrence, str) else occurrence.outcome)
+
+
+def workflow_status(workflow: Any) -> Label:
+    """`workflow` is a row with `deleted_at`, `paused_at` and `published_version`, or one of the words of `WORKFLOW_LABELS`."""
+    if isinstance(workflow, str):
+        return _label(WORKFLOW_LABELS, workflow)
+    if workflow.deleted_at:
+        return WORKFLOW_LABELS["deleted"]
+    if workflow.paused_at:
+        return WORKFLOW_LABELS["paused"]
+    return WORKFLOW_LABELS["published" if workflow.published_version else "draft"]
+
+
+def _label(labels: Mapping[str, Label], status: str) -> Label:
+    # A row written by a newer release must not break the page of an older one.
+    return labels.get(status) or Label(str(status).replace("_", " ").capitalize(), "mute", "info-circle")
+
+
+def relative(instant: datetime) -> str:
+    """`in 3 h`, `2 d ago`, against one `now` per request."""
+    return words.relative(instant, _now())
+
+
+def absolute(instant: datetime, zone: str = "UTC") -> str:
+    """The wall time in `zone` with its offset, such as `Mon 09:00 UTC+1`."""
+    return words.absolute(instant, zone, _now())
+
+
+def duration(length: float | timedelta) -> str:
+    """`1.2 s`, `3 min 4 s`, from seconds or a timedelta."""
+    return words.duration_words(length.total_seconds() if isinstance(length, timedelta) else float(length))
+
+
+def iso(instant: datetime) -> str:
+    """The instant in UTC as RFC 3339, whole seconds, for `<time datetime>`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def json_pretty(value: Any) -> str:
+    """`value` as indented JSON; what JSON has no form for (an instant, an id) is written as text."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def static_url(filename: str) -> str:
+    """The address of a static file, which changes with its content. Vendored names carry their version and stay as they are."""
+    if filename.startswith("vendor/"):
+        return url_for("static", filename=filename)
+    path = Path(current_app.static_folder or "static") / filename
+    return url_for("static", filename=filename, v=_fingerprint(path, path.stat().st_mtime_ns))
+
+
+@lru_cache(maxsize=256)
+def _fingerprint(path: Path, _changed_at: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:10]
+
+
+def _now() -> datetime:
+    now: datetime = g.setdefault("rendered_at", clock.now())
+    return now
