@@ -12,6 +12,8 @@ from domain.kernel.errors import Refused
 
 # What a step may hold besides itself, in the order in which it is read.
 BRANCHES = ("then", "else", "body", "try", "catch")
+# Steps nest 20 levels deep, each of them two levels of JSON, and their inputs some more.
+MAX_DEPTH = 64
 TIME_TRIGGERS = ("schedule", "recurring")
 
 
@@ -38,7 +40,7 @@ def parse_definition(text: str, path: str = "definition") -> dict[str, Any]:
 
     Raises Refused at `path` (or below it) when the text is not strict JSON, not an object, or has a trigger.
     """
-    definition = strict_json.loads(text, path=path)
+    definition = strict_json.loads(text, path=path, max_depth=MAX_DEPTH)
     check_draft(definition, path)
     checked: dict[str, Any] = definition
     return checked

@@ -1,0 +1,31 @@
+"""Publishing a workflow, and holding or ending it: what changes a workflow together with its schedules."""
+
+from domain.publishing.catalog import (
+    STATUSES,
+    WorkflowRow,
+    living_schedules,
+    schedule_count,
+    workflow_count,
+    workflows_page,
+)
+from domain.publishing.holding import delete_workflow, pause_workflow, resume_workflow
+from domain.publishing.publishing import Preview, Published, draft_problems, publish_preview, publish_workflow
+from domain.publishing.rebinding import Misfit
+
+__all__ = [
+    "STATUSES",
+    "Misfit",
+    "Preview",
+    "Published",
+    "WorkflowRow",
+    "delete_workflow",
+    "draft_problems",
+    "living_schedules",
+    "pause_workflow",
+    "publish_preview",
+    "publish_workflow",
+    "resume_workflow",
+    "schedule_count",
+    "workflow_count",
+    "workflows_page",
+]

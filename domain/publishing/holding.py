@@ -1,0 +1,81 @@
+"""Pausing, resuming and deleting a workflow, with what that means for its schedules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from domain.accounts.audit import Actor, record_change
+from domain.accounts.tenants import load, owned
+from domain.firing.lifecycle import end_schedule
+from domain.firing.tick import settle
+from domain.kernel.db import db
+from domain.kernel.errors import Refused, StaleTransition
+from domain.publishing.rebinding import schedule_ids
+from domain.schedules.schedules import Schedule
+from domain.workflows.workflows import Workflow
+
+REASON_MAX_CHARACTERS = 500
+
+
+def pause_workflow(actor: Actor, workflow_id: UUID, reason: str, now: datetime) -> Workflow:
+    """Refuse new starts of any kind from `now` on; runs that exist go on. What was due before `now` still fires.
+
+    Raises Refused at `reason` and StaleTransition when it is paused already.
+    """
+    reason = parse_reason(reason)
+    workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
+    if workflow.paused_at is not None:
+        raise StaleTransition(f"{workflow.name} is paused already.")
+    settle(schedule_ids(actor.tenant_id, workflow.id), now)
+    workflow.paused_at = now
+    workflow.paused_by = actor.user_id
+    workflow.pause_reason = reason or None
+    workflow.updated_at = now
+    db.session.flush()
+    record_change(
+        actor, "workflow.paused", workflow, before={"paused": False}, after={"paused": True}, reason=reason or None
+    )
+    return workflow
+
+
+def resume_workflow(actor: Actor, workflow_id: UUID, now: datetime) -> Workflow:
+    """Let it start again. What came due during the pause is on record as refused, and nothing of it is caught up.
+
+    Raises StaleTransition when it is not paused.
+    """
+    workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
+    if workflow.paused_at is None:
+        raise StaleTransition(f"{workflow.name} is not paused.")
+    settle(schedule_ids(actor.tenant_id, workflow.id), now)
+    workflow.paused_at = workflow.paused_by = workflow.pause_reason = None
+    workflow.updated_at = now
+    db.session.flush()
+    record_change(actor, "workflow.resumed", workflow, before={"paused": True}, after={"paused": False})
+    return workflow
+
+
+def delete_workflow(actor: Actor, workflow_id: UUID, now: datetime) -> int:
+    """Delete a workflow and end its schedules; how many were ended. Versions and runs stay readable."""
+    workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
+    name = workflow.name
+    ids = schedule_ids(actor.tenant_id, workflow.id)
+    settle(ids, now)
+    for schedule in db.session.scalars(
+        owned(actor.tenant_id, Schedule).where(Schedule.workflow_id == workflow.id)
+    ).all():
+        end_schedule(actor, schedule, f"The workflow {name} was deleted", now)
+    workflow.deleted_at = now
+    workflow.updated_at = now
+    db.session.flush()
+    record_change(actor, "workflow.deleted", workflow, after={"schedulesEnded": len(ids)})
+    return len(ids)
+
+
+def parse_reason(text: str, path: str = "reason") -> str:
+    """Why someone holds something, as one line; may be empty. Raises Refused at `path` when it is too long."""
+    reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(reason) > REASON_MAX_CHARACTERS:
+        message = f"A reason has at most {REASON_MAX_CHARACTERS} characters; this one has {len(reason)}."
+        raise Refused.at(path, message, "REASON_TOO_LONG")
+    return reason
