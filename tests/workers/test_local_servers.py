@@ -27,7 +27,7 @@ import sys, time
 from pathlib import Path
 from workers.local_servers import PostgresServer, ValkeyServer
 directory = Path(sys.argv[1])
-postgres, valkey = PostgresServer(directory / "postgres").start(), ValkeyServer(directory / "valkey").start()
+postgres, valkey = PostgresServer(directory / "postgres", is_durable=False).start(), ValkeyServer(directory / "valkey").start()
 print(postgres.pid, valkey.pid, postgres.url, valkey.url, sep="\\n", flush=True)
 time.sleep(600)
 """
@@ -37,6 +37,14 @@ as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give a serv
 
 @pytest.fixture
 def directory() -> Iterator[Path]:
+    made = make_directory()
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture(scope="module")
+def used_directory() -> Iterator[Path]:
+    """A directory whose cluster exists already, for tests that need no new one."""
     made = make_directory()
     yield made
     shutil.rmtree(made)
@@ -87,8 +95,8 @@ def rows(url: str, statement: str) -> list[tuple]:
         return cursor.fetchall() if cursor.description else []
 
 
-def test_postgres_keeps_its_rows_over_a_stop_and_a_kill(directory: Path) -> None:
-    with PostgresServer(directory / "postgres") as server:
+def test_postgres_keeps_its_rows_over_a_stop_and_a_kill(used_directory: Path) -> None:
+    with PostgresServer(used_directory / "postgres", is_durable=False) as server:
         address = server.url
         rows(address, "CREATE TABLE kept (word text)")
         rows(address, "INSERT INTO kept VALUES ('É')")
@@ -100,10 +108,10 @@ def test_postgres_keeps_its_rows_over_a_stop_and_a_kill(directory: Path) -> None
         assert rows(address, "SELECT lower(word) FROM kept") == [("é",)]
 
 
-def test_valkey_keeps_its_keys_over_a_stop_only_when_it_is_durable(directory: Path) -> None:
+def test_valkey_keeps_its_keys_over_a_stop_only_when_it_is_durable(used_directory: Path) -> None:
     kept = []
     for is_durable in (True, False):
-        with ValkeyServer(directory / f"valkey-{is_durable}", is_durable=is_durable) as server:
+        with ValkeyServer(used_directory / f"valkey-{is_durable}", is_durable=is_durable) as server:
             redis.Redis.from_url(server.url).set("key", "kept")
             server.stop()
             server.start()
@@ -111,10 +119,10 @@ def test_valkey_keeps_its_keys_over_a_stop_only_when_it_is_durable(directory: Pa
     assert kept == [b"kept", None]
 
 
-def test_nothing_listens_on_the_network(directory: Path) -> None:
+def test_nothing_listens_on_the_network(used_directory: Path) -> None:
     with (
-        PostgresServer(directory / "postgres", is_durable=False) as postgres,
-        ValkeyServer(directory / "valkey") as valkey,
+        PostgresServer(used_directory / "postgres", is_durable=False) as postgres,
+        ValkeyServer(used_directory / "valkey") as valkey,
     ):
         assert rows(postgres.url, "SHOW listen_addresses") == [("",)]
         assert redis.Redis.from_url(valkey.url).config_get("port") == {"port": "0"}
@@ -130,48 +138,57 @@ def test_paths_may_hold_any_character_and_be_long(directory: Path) -> None:
         assert redis.Redis.from_url(valkey.url).config_get("dir") == {"dir": str(odd / "valkey")}
 
 
-def test_servers_end_with_a_killed_launcher_and_start_again(directory: Path) -> None:
-    launcher, (postgres_pid, valkey_pid, database_url, redis_url) = launch(directory)
-    rows(database_url, "CREATE TABLE kept ()")
+def test_servers_end_with_a_killed_launcher_and_start_again(used_directory: Path) -> None:
+    launcher, (postgres_pid, valkey_pid, database_url, redis_url) = launch(used_directory)
+    rows(database_url, "CREATE TABLE kept_by_leash ()")
     redis.Redis.from_url(redis_url).set("key", "kept")
     end(launcher, postgres_pid, valkey_pid)
-    with PostgresServer(directory / "postgres") as postgres, ValkeyServer(directory / "valkey") as valkey:
-        assert rows(postgres.url, "SELECT * FROM kept") == []
+    with (
+        PostgresServer(used_directory / "postgres", is_durable=False) as postgres,
+        ValkeyServer(used_directory / "valkey") as valkey,
+    ):
+        assert rows(postgres.url, "SELECT * FROM kept_by_leash") == []
         assert redis.Redis.from_url(valkey.url).get("key") == b"kept"
         assert not Path(database_url.partition("host=")[2].replace("%2F", "/")).exists(), "sockets were left behind"
 
 
-def test_everything_killed_at_once_starts_again(directory: Path) -> None:
-    launcher, (postgres_pid, valkey_pid, database_url, _) = launch(directory)
-    rows(database_url, "CREATE TABLE kept ()")
+def test_everything_killed_at_once_starts_again(used_directory: Path) -> None:
+    launcher, (postgres_pid, valkey_pid, database_url, _) = launch(used_directory)
+    rows(database_url, "CREATE TABLE kept_by_log ()")
     for pid in (launcher.pid, int(postgres_pid), int(valkey_pid)):
         os.kill(pid, signal.SIGKILL)
     launcher.wait()
-    with PostgresServer(directory / "postgres") as postgres, ValkeyServer(directory / "valkey"):
-        assert rows(postgres.url, "SELECT * FROM kept") == []
+    with (
+        PostgresServer(used_directory / "postgres", is_durable=False) as postgres,
+        ValkeyServer(used_directory / "valkey"),
+    ):
+        assert rows(postgres.url, "SELECT * FROM kept_by_log") == []
 
 
-def test_a_pid_file_that_names_a_stranger_does_not_stop_a_start(directory: Path) -> None:
-    with PostgresServer(directory / "postgres", is_durable=False) as server:
+def test_a_pid_file_that_names_a_stranger_does_not_stop_a_start(used_directory: Path) -> None:
+    with PostgresServer(used_directory / "postgres", is_durable=False) as server:
         server.kill()
         _, _, rest = server.pid_file.read_text().partition("\n")
         server.pid_file.write_text(f"{os.getpid()}\n{rest}")
         server.start()
 
 
-def test_a_server_whose_launcher_vanished_is_ended_and_replaced(directory: Path) -> None:
-    with PostgresServer(directory / "postgres", is_durable=False) as first:
+def test_a_server_whose_launcher_vanished_is_ended_and_replaced(used_directory: Path) -> None:
+    with PostgresServer(used_directory / "postgres", is_durable=False) as first:
         left_over = first.pid
         first._lock.close()  # type: ignore[union-attr]
-        with PostgresServer(directory / "postgres", is_durable=False) as second:
+        with PostgresServer(used_directory / "postgres", is_durable=False) as second:
             assert not is_alive(left_over)
             assert rows(second.url, "SELECT 1") == [(1,)]
 
 
-def test_a_second_launcher_on_the_same_directory_is_refused_and_disturbs_nothing(directory: Path) -> None:
-    launcher, (postgres_pid, valkey_pid, database_url, redis_url) = launch(directory)
+def test_a_second_launcher_on_the_same_directory_is_refused_and_disturbs_nothing(used_directory: Path) -> None:
+    launcher, (postgres_pid, valkey_pid, database_url, redis_url) = launch(used_directory)
     try:
-        for server in (PostgresServer(directory / "postgres"), ValkeyServer(directory / "valkey")):
+        for server in (
+            PostgresServer(used_directory / "postgres", is_durable=False),
+            ValkeyServer(used_directory / "valkey"),
+        ):
             with pytest.raises(
                 AlreadyRunning, match=rf"{server.name} on .* is already run by process {launcher.pid}\."
             ):
@@ -215,8 +232,8 @@ def test_a_server_that_is_not_ours_is_told_apart(directory: Path) -> None:
         ours.prove()
 
 
-def test_a_failed_start_says_what_the_log_says_and_lets_go(directory: Path) -> None:
-    with PostgresServer(directory / "postgres", is_durable=False) as server:
+def test_a_failed_start_says_what_the_log_says_and_lets_go(used_directory: Path) -> None:
+    with PostgresServer(used_directory / "postgres", is_durable=False) as server:
         server.stop()
         settings = server.directory / "postgresql.conf"
         before = settings.read_text()
