@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 from domain.accounts.audit import Actor
 from domain.accounts.passwords import hash_password
-from domain.accounts.permissions import ADMIN
+from domain.accounts.permissions import ADMIN, PERMISSIONS
+from domain.accounts.sessions import hash_of
 from domain.accounts.tenants import Tenant, create_tenant
+from domain.accounts.tokens import ApiToken
 from domain.accounts.users import Membership, User
 from domain.kernel.db import db
 from domain.schedules.cursors import ScheduleCursor
@@ -111,3 +115,20 @@ def a_schedule(workflow: Workflow, name: str = "Morning sync", **values: Any) ->
     db.session.add(cursor)
     db.session.flush()
     return schedule
+
+
+def a_token(
+    tenant: Tenant,
+    user: User | None = None,
+    name: str = "Billing export",
+    scopes: Collection[str] = PERMISSIONS,
+    **values: Any,
+) -> tuple[ApiToken, str]:
+    """A token of `user` (default: a new admin), and its secret."""
+    user = user or a_user(tenant, f"{name.lower().replace(' ', '-')}@{tenant.slug}.test")
+    secret = f"car_{secrets.token_urlsafe(32)}"
+    values = {"name": name, "hint": secret[:8], "token_hash": hash_of(secret), "scopes": sorted(scopes)} | values
+    token = ApiToken(tenant_id=tenant.id, user_id=user.id, **values)
+    db.session.add(token)
+    db.session.flush()
+    return token, secret

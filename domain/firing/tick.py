@@ -82,6 +82,17 @@ _ADVANCE = text("""
 _COMPLETE = text("UPDATE schedules SET status = 'completed' WHERE id = ANY(:ids) AND status = 'active'")
 
 
+_NEXT_WAKE = text("""
+    SELECT clock_timestamp() AS now, (SELECT min(wake_at) FROM schedule_cursors WHERE wake_at IS NOT NULL) AS wake_at
+""")
+
+
+def next_wake() -> tuple[datetime, datetime | None]:
+    """The database's time, and when the first cursor wants to be looked at: all that an idle tick asks."""
+    row = db.session.execute(_NEXT_WAKE).one()
+    return row.now, row.wake_at
+
+
 def fire_due(now: datetime, batch: int = BATCH) -> int:
     """Decide up to `batch` due schedules; how many were looked at (0: nothing is due that is not in other hands)."""
     due = (

@@ -70,6 +70,15 @@ def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> 
     return len(db.session.scalars(_ADMIT, {"ids": list(locked), "now": now, "unlimited": UNLIMITED_BATCH}).all())
 
 
+def workflows_with_waiting(workflow_ids: Sequence[UUID]) -> list[UUID]:
+    """Those of the workflows that have runs waiting for admission."""
+    waiting = text("""
+        SELECT w.id FROM unnest(CAST(:ids AS uuid[])) AS w(id)
+        WHERE EXISTS (SELECT 1 FROM runs r WHERE r.workflow_id = w.id AND r.status = 'queued' AND r.ready_at IS NULL)
+    """)
+    return list(db.session.scalars(waiting, {"ids": list(workflow_ids)}))
+
+
 def ready_by_lane() -> dict[str, int]:
     """How many runs are ready to be claimed, per lane (counted up to 10,000)."""
     rows = db.session.execute(

@@ -133,11 +133,13 @@ def timing_of(row: Any) -> Timing:
 
 
 def flush_schedule(schedule: Schedule) -> None:
-    """Write the row, and turn the database's unique keys into problems at their fields (Refused)."""
+    """Write the row, and turn the database's unique keys into problems at their fields (Refused).
+
+    A refusal leaves the transaction unusable: it is the edge's to roll back.
+    """
     name, external_key = schedule.name, schedule.external_key
     try:
-        with db.session.begin_nested():
-            db.session.flush()
+        db.session.flush()
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
         if constraint == "uq_schedules_name":

@@ -31,6 +31,9 @@ _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u2
 # What a published version is a snapshot of, and what a bundle carries.
 _CONTENT = {"draft_definition", "draft_schema_ref", "draft_schema_mode", "name", "description", "key"}
 
+# What a new workflow begins with: its runs never overlap until someone says they may.
+NEW_CONCURRENCY_LIMIT = 1
+
 
 @dataclass(frozen=True)
 class _Draft:
@@ -62,6 +65,7 @@ def create_workflow(actor: Actor, name: str, now: datetime, key: str = "", descr
         description=description,
         draft_definition=starter_definition(name),
         draft_schema_ref=EMPTY_REF,
+        concurrency_limit=NEW_CONCURRENCY_LIMIT,
         content_changed_at=now,
         created_at=now,
         updated_at=now,

@@ -42,7 +42,7 @@ class Workflow(Identified, Owned, Base):
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     pause_reason: Mapped[str | None]
-    concurrency_limit: Mapped[int | None] = mapped_column(default=1)
+    concurrency_limit: Mapped[int | None]
     auto_pause_on_failure: Mapped[bool] = mapped_column(default=False, server_default="false")
     failure_rate_threshold: Mapped[float | None]
     failure_rate_min_runs: Mapped[int | None]

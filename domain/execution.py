@@ -1,0 +1,153 @@
+"""Executing runs.
+
+What is promised: every instant of a schedule is decided exactly once; a fired one has exactly one run; a recorded step
+is never executed again; a step with an outside effect is attempted at least once, always with the same idempotency key.
+
+A worker claims a chunk of ready runs, executes each, and ends the chunk in one transaction that proves the claims. It
+checks no limits and keeps no state of its own: what it holds is on paper in the rows, and what it holds on paper but
+not in hand (a commit whose answer was lost, a database that went away) is given back with a heartbeat.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.engine.compiled import CompiledDefinition, compiled_version
+from domain.engine.failures import Canceled
+from domain.engine.interpreter import interpret
+from domain.engine.step_log import StepLog
+from domain.engine.step_store import Record, Row, insert_steps, recorded_steps
+from domain.kernel import clock
+from domain.kernel.db import db, transaction
+from domain.kernel.errors import LostClaim
+from domain.kernel.failpoints import hit
+from domain.kernel.log import log_context, logger
+from domain.runs.admission import admit_waiting, workflows_with_waiting
+from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
+from domain.runs.runs import CANCELED, EFFECT, FAILED, PURE
+
+log = logger(__name__)
+
+# Runs per claim. Pure ones are short and end together; one with an effect may take long and stands alone.
+CHUNKS = {PURE: 25, EFFECT: 1}
+# A chunk that takes longer ends what is done so far.
+END_AFTER_SECONDS = 1.0
+
+
+@dataclass
+class Worker:
+    """One worker process: the claims it has in hand, whatever the database thinks."""
+
+    id: UUID
+    run_deadline_seconds: int
+    held: set[tuple[UUID, int]] = field(default_factory=set)
+    strays: set[tuple[UUID, int]] = field(default_factory=set)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def work(self, lane: str) -> bool:
+        """Claim a chunk and execute it; whether there may be more to do at once."""
+        chunk = CHUNKS[lane]
+        with transaction():
+            claims = claim_runs(lane, self.id, chunk, clock.database_now(), self.run_deadline_seconds)
+        hit("worker.after_claim")
+        if not claims:
+            return False
+        mine = {(claim.run_id, claim.epoch) for claim in claims}
+        with self.lock:
+            self.held |= mine
+        try:
+            _execute(claims, self.id)
+        finally:
+            with self.lock:
+                self.held -= mine
+        admitted = _admit_next(claims)
+        return len(claims) == chunk or admitted > 0
+
+
+def give_back_strays(worker: Worker) -> int:
+    """Make runs ready again that are claimed for this process on paper but not in its hands for two beats in a row."""
+    on_paper = claims_of(worker.id)
+    with worker.lock:
+        strays = on_paper - worker.held
+        lasting, worker.strays = strays & worker.strays, strays
+    if not lasting:
+        return 0
+    log.warning("Claims without a holder are given back", runs=len(lasting))
+    return release_claims(lasting, worker.id)
+
+
+def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
+    with transaction():
+        now = clock.database_now()
+        versions = {claim.run_id: compiled_version(claim.workflow_id, claim.workflow_version) for claim in claims}
+        records = recorded_steps([claim.run_id for claim in claims if claim.epoch > 1])
+    db.session.remove()
+    ended: list[tuple[Ending, list[Row]]] = []
+    since = clock.monotonic()
+    for claim in claims:
+        with log_context(run_id=claim.run_id, tenant_id=claim.tenant_id, workflow_id=claim.workflow_id,
+                         schedule_id=claim.schedule_id):  # fmt: skip
+            done = _run(claim, versions[claim.run_id], records.get(claim.run_id, ()), now)
+        if done is not None:
+            ended.append(done)
+        if clock.monotonic() - since > END_AFTER_SECONDS:
+            _finish(ended, worker_id)
+            ended, since = [], clock.monotonic()
+    _finish(ended, worker_id)
+
+
+def _run(
+    claim: Claim, version: CompiledDefinition, records: Iterable[Record], now: datetime
+) -> tuple[Ending, list[Row]] | None:
+    """How the run ended and the steps not yet recorded; None when another process has taken it over."""
+    step_log = StepLog(claim, records, now, is_pure=version.is_pure)
+    try:
+        if claim.cancel_requested:
+            raise Canceled
+        result = interpret(version, claim, step_log)
+        ending = Ending(claim.run_id, claim.epoch, result.status, result.output, result.state, result.error)
+    except Canceled:
+        ending = Ending(claim.run_id, claim.epoch, CANCELED, error=_error("Canceled", "CANCELED", "Canceled as asked."))
+    except LostClaim:
+        log.warning("The claim was lost; another worker goes on with this run")
+        return None
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        log.exception("A run broke the engine")
+        message = f"The engine broke: {type(error).__name__}: {error}"
+        ending = Ending(claim.run_id, claim.epoch, FAILED, error=_error("InternalError", "INTERNAL", message))
+    if ending.status == FAILED:
+        log.warning("A run failed", error=(ending.error or {}).get("message"))
+    return ending, step_log.pending_rows()
+
+
+def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
+    """One transaction for the chunk: prove the claims, record the steps still pending, end the runs."""
+    if not ended:
+        return
+    hit("worker.before_finish")
+    with transaction():
+        finished = finish_runs([ending for ending, _ in ended], worker_id, clock.database_now())
+        insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
+        hit("worker.before_final_commit")
+    hit("worker.after_finish")
+
+
+def _admit_next(claims: Sequence[Claim]) -> int:
+    """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
+    workflow_ids = sorted({claim.workflow_id for claim in claims})
+    with transaction():
+        waiting = workflows_with_waiting(workflow_ids)
+        return admit_waiting(clock.database_now(), waiting) if waiting else 0
+
+
+def _error(category: str, code: str, message: str) -> dict[str, Any]:
+    return {"category": category, "code": code, "message": message, "nodePath": None}

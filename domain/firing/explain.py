@@ -1,0 +1,60 @@
+"""One answer to the question that an operator asks of a schedule: will it fire, when, and if not, why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from domain.firing.holds import Refusal, hold_of
+from domain.schedules.schedules import COMPLETED, PAUSED
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`at`: the instant it fires next, or would fire if nothing held it. `reason`: why it does not fire; None if it does.
+
+    `remedy` names what would change that: resume, payload, timing, workflow, publish, or nothing. `is_due`: its instant
+    has come, and the schedulers are about to look.
+    """
+
+    at: datetime | None
+    reason: str | None = None
+    remedy: str | None = None
+    is_due: bool = False
+
+    @property
+    def fires(self) -> bool:
+        return self.reason is None and self.at is not None
+
+
+_REMEDIES = {
+    Refusal.PAYLOAD_INVALID: "payload",
+    Refusal.WORKFLOW_PAUSED: "workflow",
+    Refusal.WORKFLOW_UNPUBLISHED: "publish",
+}
+
+
+def explain(row: Any, now: datetime) -> Explanation:
+    """`row`: a schedule's columns with its cursor's, its workflow's and its tenant's (`domain.schedules.pages`)."""
+    if row.deleted_at is not None:
+        return Explanation(None, "It was deleted.")
+    if row.status == COMPLETED:
+        over = "Its one time has passed." if row.run_at else "Nothing of its timing is left."
+        return Explanation(None, over, "timing")
+    upcoming = row.timing.next_after(now) if row.timing else None
+    if row.status == PAUSED:
+        return Explanation(upcoming, _pause_words(row), "resume")
+    if hold := hold_of(row):
+        return Explanation(upcoming, hold.detail, _REMEDIES.get(hold.reason))
+    if row.next_fire_at is None or row.wake_at is None:
+        return Explanation(None, "Nothing of its timing is left.", "timing")
+    if row.next_fire_at <= now < row.wake_at and row.last_error:
+        return Explanation(row.next_fire_at, row.last_error)
+    return Explanation(row.next_fire_at, is_due=row.next_fire_at <= now)
+
+
+def _pause_words(row: Any) -> str:
+    by = f" by {row.paused_by_name}" if row.paused_by_name else ""
+    reason = (row.pause_reason or "").rstrip(".")
+    return f"It was paused{by}{': ' + reason if reason else ''}."

@@ -1,0 +1,73 @@
+"""Why a queued run has not started: the same rules as admission and claims, told instead of applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.kernel.db import db
+from domain.runs.heartbeats import SCHEDULER, WORKER, dead_kinds
+from domain.runs.runs import QUEUED, WAITING, Run
+
+# What stands in the way, the nearest first.
+NO_WORKER, NO_SCHEDULER, READY = "no_worker", "no_scheduler", "ready"
+EARLIER_RUN, LIMIT, NEXT = "earlier_run", "limit", "next"
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """`reason`: one of the constants above. `run_id`: whose end is waited for."""
+
+    reason: str
+    message: str
+    run_id: UUID | None = None
+
+
+_OBSTACLES = text("""
+    SELECT w.concurrency_limit AS limit,
+        (SELECT count(*) FROM runs a
+         WHERE a.workflow_id = r.workflow_id AND a.finished_at IS NULL AND a.ready_at IS NOT NULL) AS going,
+        (SELECT a.id FROM runs a
+         WHERE a.workflow_id = r.workflow_id AND a.finished_at IS NULL AND a.ready_at IS NOT NULL
+         ORDER BY a.id LIMIT 1) AS going_id,
+        (SELECT count(*) FROM runs b
+         WHERE b.workflow_id = r.workflow_id AND b.status = 'queued' AND b.ready_at IS NULL AND b.id < r.id) AS ahead,
+        (SELECT o.id FROM runs o
+         WHERE s.overlap = 'queue' AND o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
+           AND (o.ready_at IS NOT NULL OR o.id < r.id)
+         ORDER BY o.ready_at NULLS LAST, o.id LIMIT 1) AS earlier_id
+    FROM runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN schedules s ON s.id = r.schedule_id
+    WHERE r.id = :run_id
+""")
+
+
+def obstacle_of(run: Run, now: datetime) -> Obstacle | None:
+    """What keeps a queued run from starting; None for any other."""
+    if run.status == WAITING:
+        return Obstacle(WAITING, "It waits for something that one of its steps asked for.")
+    if run.status != QUEUED:
+        return None
+    dead = dead_kinds(now)
+    if run.ready_at is not None:
+        if WORKER in dead:
+            message = "It is ready, but no worker is alive. Start one, and it runs."
+            return Obstacle(NO_WORKER, message)
+        return Obstacle(READY, "It is ready and waits for a free worker.")
+    return _before_admission(run, is_admitted_by_none=SCHEDULER in dead)
+
+
+def _before_admission(run: Run, is_admitted_by_none: bool) -> Obstacle:
+    row = db.session.execute(_OBSTACLES, {"run_id": run.id}).one()
+    if row.earlier_id is not None:
+        message = "The previous run of its schedule is still going; they run one after the other."
+        return Obstacle(EARLIER_RUN, message, row.earlier_id)
+    if row.limit is not None and row.going >= row.limit:
+        runs = "one run" if row.limit == 1 else f"{row.limit} runs"
+        behind = "" if not row.ahead else f" {row.ahead} more {'waits' if row.ahead == 1 else 'wait'} before it."
+        return Obstacle(LIMIT, f"Its workflow allows {runs} at a time, and that many are going.{behind}", row.going_id)
+    if is_admitted_by_none:
+        return Obstacle(NO_SCHEDULER, "No scheduler is alive to let it start. Start one, and it runs.")
+    return Obstacle(NEXT, "It is about to start.")

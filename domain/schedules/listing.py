@@ -1,0 +1,109 @@
+"""Schedules with their hot half, for whoever reads many of them in a stable order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, or_, select
+
+from domain.accounts.tenants import owned
+from domain.kernel.db import db
+from domain.kernel.errors import NotFound, Refused
+from domain.kernel.names import MAX_CHARACTERS
+from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.schedules import Schedule
+from domain.timing.fields import parse_cron
+from domain.timing.words import cron_in_words
+from domain.workflows.workflows import Workflow
+
+PAGE_SIZE = 50
+_SUFFIX_CHARACTERS = 8  # room for a number behind a name
+
+
+@dataclass(frozen=True)
+class ScheduleView:
+    """A schedule, where its ledger ends, and the name of what it runs."""
+
+    schedule: Schedule
+    cursor: ScheduleCursor
+    workflow_name: str
+
+
+@dataclass(frozen=True)
+class ScheduleFilters:
+    """`q`: part of a schedule's or workflow's name. Empty ones leave everything."""
+
+    q: str = ""
+    workflow_id: UUID | None = None
+    status: str = ""
+    trigger_type: str = ""
+    enabled: bool | None = None
+
+
+def schedules_listed(
+    tenant_id: UUID, filters: ScheduleFilters, before: UUID | None = None, limit: int = PAGE_SIZE
+) -> list[ScheduleView]:
+    """The tenant's schedules, newest first, at most `limit`, older than the schedule `before`. One statement."""
+    query = _filtered(_views(tenant_id), filters)
+    if before is not None:
+        query = query.where(Schedule.id < before)
+    return [ScheduleView(*row) for row in db.session.execute(query.order_by(Schedule.id.desc()).limit(limit))]
+
+
+def schedule_view(tenant_id: UUID, schedule_id: UUID) -> ScheduleView:
+    """One schedule of the tenant; raises NotFound."""
+    query = _views(tenant_id).where(Schedule.id == schedule_id).execution_options(populate_existing=True)
+    found = db.session.execute(query).one_or_none()
+    if found is None:
+        raise NotFound
+    return ScheduleView(*found)
+
+
+def free_name(tenant_id: UUID, workflow_id: UUID, cron: object) -> str:
+    """A name for a schedule that came without one: its workflow and when it runs, numbered when it is taken."""
+    query = select(Workflow.name).where(Workflow.tenant_id == tenant_id, Workflow.id == workflow_id)
+    workflow = db.session.scalars(query).one_or_none() or "Schedule"
+    wanted = f"{workflow}: {_when(cron)}"[: MAX_CHARACTERS - _SUFFIX_CHARACTERS].strip()
+    alike = owned(tenant_id, Schedule).where(
+        Schedule.workflow_id == workflow_id, Schedule.name.startswith(wanted, autoescape=True)
+    )
+    taken = set(db.session.scalars(alike.with_only_columns(Schedule.name)))
+    if wanted not in taken:
+        return wanted
+    return next(name for number in range(2, len(taken) + 3) if (name := f"{wanted} ({number})") not in taken)
+
+
+def _when(cron: object) -> str:
+    if cron in (None, ""):
+        return "once"
+    try:
+        words = cron_in_words(parse_cron(cron))
+    except Refused:
+        return "schedule"
+    return words[:1].lower() + words[1:]
+
+
+def _views(tenant_id: UUID) -> Select[Any]:
+    return (
+        select(Schedule, ScheduleCursor, Workflow.name)
+        .join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
+        .join(Workflow, Workflow.id == Schedule.workflow_id)
+        .where(Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None))
+    )
+
+
+def _filtered(query: Select[Any], filters: ScheduleFilters) -> Select[Any]:
+    if filters.q:
+        is_named = Schedule.name.icontains(filters.q, autoescape=True)
+        query = query.where(or_(is_named, Workflow.name.icontains(filters.q, autoescape=True)))
+    if filters.workflow_id is not None:
+        query = query.where(Schedule.workflow_id == filters.workflow_id)
+    if filters.status:
+        query = query.where(Schedule.status == filters.status)
+    if filters.trigger_type:
+        query = query.where(Schedule.trigger_type == filters.trigger_type)
+    if filters.enabled is not None:
+        query = query.where((Schedule.status == "active") == filters.enabled)
+    return query

@@ -1,0 +1,68 @@
+"""Dramatiq on Redis, cut down to what hints need: no retries, no delays, no time limits, nothing that can lose a run.
+
+PostgreSQL owns retries, timeouts and the question what is left to do; see docs/decisions.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from types import FrameType
+from typing import Any
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import Middleware
+from flask import Flask
+
+from domain.kernel.config import Config
+from domain.kernel.db import db, forget_connections
+
+TERM_DEBOUNCE_SECONDS = 5
+IDLE_POLL_MILLISECONDS = 100
+
+
+class AppContext(Middleware):
+    """One application context per message, in the thread that works on it."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.local = threading.local()
+
+    def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        with self.app.app_context():
+            forget_connections()
+
+    def before_process_message(self, _broker: dramatiq.Broker, _message: Any) -> None:
+        self.local.context = self.app.app_context()
+        self.local.context.push()
+
+    def after_process_message(self, _broker: dramatiq.Broker, _message: Any, **_outcome: Any) -> None:
+        db.session.remove()
+        self.local.context.pop()
+
+    after_skip_message = after_process_message
+
+
+class DebouncedTerm(Middleware):
+    """Hosts send SIGTERM to every process and the master forwards it: the second one must not mean "kill"."""
+
+    def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        inner = signal.getsignal(signal.SIGTERM)
+        last = -float(TERM_DEBOUNCE_SECONDS)
+
+        def handle(number: int, frame: FrameType | None) -> None:
+            nonlocal last
+            if time.monotonic() - last < TERM_DEBOUNCE_SECONDS:
+                return
+            last = time.monotonic()
+            if callable(inner):
+                inner(number, frame)
+
+        signal.signal(signal.SIGTERM, handle)
+
+
+def make_broker(config: Config, app: Flask, *more: Middleware) -> RedisBroker:
+    """The broker of a process, with `more` middleware behind the two that every message needs."""
+    return RedisBroker(url=config.redis_url, namespace="carillon", middleware=[DebouncedTerm(), AppContext(app), *more])

@@ -1,0 +1,32 @@
+"""Announcing ready work: as many messages as there is work not announced yet. Each says only "claim from this lane".
+
+There is no mark on a run that was announced and nothing to resend: what is ready is announced until it is claimed. So
+losing all of Redis loses nothing, and a message too many finds nothing to claim.
+"""
+
+from __future__ import annotations
+
+import math
+
+from dramatiq import Message
+from dramatiq.brokers.redis import RedisBroker
+
+from domain.execution import CHUNKS
+from domain.runs.runs import LANES
+
+# A worker goes on claiming while there is work, so more messages than threads is all it takes.
+MESSAGES_LIMIT = 200
+
+
+def announce_ready(broker: RedisBroker, ready: dict[str, int]) -> int:
+    """Send what is missing for `ready` runs per lane; how many messages were sent."""
+    sent = 0
+    for lane in LANES:
+        wanted = min(math.ceil(ready.get(lane, 0) / CHUNKS[lane]), MESSAGES_LIMIT)
+        if wanted == 0:
+            continue
+        missing = wanted - int(broker.client.llen(f"{broker.namespace}:{lane}"))
+        for _ in range(missing):
+            broker.enqueue(Message(queue_name=lane, actor_name=f"work_{lane}", args=(), kwargs={}, options={}))
+            sent += 1
+    return sent

@@ -1,0 +1,93 @@
+"""What every Carillon process that is not a web server has: settings, a database, an identity and a heartbeat."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from uuid import UUID
+
+from flask import Flask
+
+from domain import tables
+from domain.kernel.config import Config
+from domain.kernel.db import db, engine_options, transaction
+from domain.kernel.failpoints import arm_failpoints
+from domain.kernel.ids import new_id
+from domain.kernel.log import configure_logs, logger
+from domain.runs.heartbeats import beat, end_heartbeat
+
+log = logger(__name__)
+
+
+def process_app(config: Config, role: str, threads: int) -> Flask:
+    """A bare application that carries the database; no views. `role` picks the timeouts."""
+    app = Flask(f"carillon-{role}")
+    app.config.from_mapping(
+        SQLALCHEMY_DATABASE_URI=config.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(role, threads),
+        CARILLON=config,
+    )
+    db.init_app(app)
+    assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
+    return app
+
+
+def configured() -> Config:
+    """Settings of this process, with logs and failpoints set up accordingly."""
+    config = Config.from_env()
+    configure_logs(config.log_level, config.log_format)
+    arm_failpoints(config.failpoints)
+    return config
+
+
+def code_version() -> str:
+    """The version of Carillon that this process runs."""
+    try:
+        return version("carillon")
+    except PackageNotFoundError:
+        return os.environ.get("CARILLON_VERSION") or os.environ.get("HEROKU_SLUG_COMMIT", "dev")[:12]
+
+
+@dataclass
+class Life:
+    """One life of one process: a new id each start, so that nobody inherits a lease. Beats until it is ended."""
+
+    app: Flask
+    kind: str
+    lease_seconds: int
+    id: UUID = field(default_factory=new_id)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def beat(self) -> None:
+        """Say once that this process is alive."""
+        with self.app.app_context(), transaction():
+            beat(self.id, self.kind, socket.gethostname(), os.getpid(), code_version(), self.lease_seconds)
+
+    def keep_beating(self, after_beat: Callable[[], None]) -> threading.Thread:
+        """Beat from a thread of its own, three times per lease, with `after_beat` each time."""
+        thread = threading.Thread(target=self._run, args=(after_beat,), name="heartbeat", daemon=True)
+        thread.start()
+        return thread
+
+    def end(self) -> None:
+        """Give the lease up at once: whatever is still claimed is free for others."""
+        self.ended.set()
+        try:
+            with self.app.app_context(), transaction():
+                end_heartbeat(self.id)
+        except Exception as error:
+            log.warning("The heartbeat could not be ended and will run out", error=str(error))
+
+    def _run(self, after_beat: Callable[[], None]) -> None:
+        while True:
+            try:
+                self.beat()
+                after_beat()
+            except Exception as error:
+                log.warning("A heartbeat was missed", error=str(error))
+            if self.ended.wait(self.lease_seconds / 3):
+                return

@@ -1,0 +1,184 @@
+"""The scheduler process: a handful of one-second metronomes around domain functions. Any number may run at once.
+
+APScheduler only ticks: it holds no schedule, keeps no store, and its wall clock decides nothing. Inside its second a
+tick waits for the instant that is due, so what is due at 09:00:00 is not found at 09:00:01.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import FrameType
+
+import psycopg
+from apscheduler.schedulers.blocking import BlockingScheduler
+from dramatiq.brokers.redis import RedisBroker
+from flask import Flask
+
+from domain.firing.tick import fire_due, next_wake
+from domain.kernel import clock
+from domain.kernel.config import Config
+from domain.kernel.db import transaction
+from domain.kernel.failpoints import hit
+from domain.kernel.log import logger
+from domain.pruning import prune
+from domain.runs.admission import admit_waiting, ready_by_lane
+from domain.runs.heartbeats import SCHEDULER
+from domain.runs.launch import READY_CHANNEL
+from domain.runs.reaping import reap_lost
+from workers.broker import make_broker
+from workers.dispatcher import announce_ready
+from workers.process import Life, configured, process_app
+
+log = logger(__name__)
+
+SECOND = 1.0
+# A tick ends just before its second does, so that the next one is not turned away as a second instance.
+TICK_SECONDS = 0.97
+# How soon to look again when what is due is in another scheduler's hands.
+CONTENDED_SECONDS = 0.05
+STALLED_AFTER_SECONDS = 5
+
+
+class Scheduler:
+    """One scheduler process."""
+
+    def __init__(self, app: Flask, config: Config, broker: RedisBroker) -> None:
+        self.app = app
+        self.config = config
+        self.broker = broker
+        self.life = Life(app, SCHEDULER, config.lease_seconds)
+        self.work_is_ready = threading.Event()
+        self.stopping = threading.Event()
+        self.ticks = 0
+        self.reached_database_at: float | None = None
+
+    def tick(self) -> None:
+        """Fire what is due within this second, each at its instant; go on beyond it while there is more."""
+        until = clock.monotonic() + TICK_SECONDS
+        while not self.stopping.is_set():
+            self.ticks += 1
+            with self.app.app_context():
+                with transaction():
+                    now, next_wake_at = next_wake()
+                is_due = next_wake_at is not None and next_wake_at <= now
+                if is_due and self._fire(now):
+                    continue
+            left = until - clock.monotonic()
+            if left <= 0:
+                return
+            if next_wake_at is not None:
+                left = min(left, max((next_wake_at - now).total_seconds(), CONTENDED_SECONDS))
+            self.stopping.wait(left)
+
+    def _fire(self, now: datetime) -> int:
+        with transaction():
+            fired = fire_due(now)
+        hit("tick.after_commit")
+        if fired:
+            self.work_is_ready.set()
+        return fired
+
+    def dispatch(self) -> None:
+        """Admit and announce, each second and whenever somebody says that work is ready."""
+        until = clock.monotonic() + TICK_SECONDS
+        while not self.stopping.is_set() and clock.monotonic() < until:
+            self.work_is_ready.clear()
+            with self.app.app_context():
+                with transaction():
+                    admit_waiting(clock.database_now())
+                with transaction():
+                    ready = ready_by_lane()
+            hit("dispatch.before_send")
+            announce_ready(self.broker, ready)
+            self.work_is_ready.wait(max(until - clock.monotonic(), 0))
+
+    def reap(self) -> None:
+        """Take runs from dead workers, but not before a lease has passed since the database could first be reached:
+        while it was away nobody could renew anything."""
+        try:
+            with self.app.app_context():
+                with transaction():
+                    now = clock.database_now()
+                if self.reached_database_at is None:
+                    self.reached_database_at = clock.monotonic()
+                if clock.monotonic() - self.reached_database_at < self.config.lease_seconds:
+                    return
+                with transaction():
+                    reaped = reap_lost(now)
+        except Exception:
+            self.reached_database_at = None
+            raise
+        if reaped:
+            log.warning("Runs were taken from lost workers or ended at their deadline", runs=reaped)
+            self.work_is_ready.set()
+
+    def prune(self) -> None:
+        with self.app.app_context(), transaction():
+            prune(clock.database_now())
+
+    def listen(self) -> None:
+        """Wake the dispatcher when a transaction announces work. A lost connection costs a second per run, no more."""
+        url = self.config.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+        while not self.stopping.is_set():
+            try:
+                with psycopg.connect(url, autocommit=True, application_name="carillon-listener") as connection:
+                    connection.execute(f"LISTEN {READY_CHANNEL}")
+                    while not self.stopping.is_set():
+                        for _ in connection.notifies(timeout=SECOND, stop_after=1):
+                            self.work_is_ready.set()
+            except psycopg.Error as error:
+                log.warning("Not listening for new work", error=str(error).strip())
+                self.stopping.wait(SECOND)
+
+    def watch(self) -> None:
+        """End the process when ticks stop coming: APScheduler sleeps on the wall clock, which may be set back."""
+        seen, stalled = -1, 0
+        while not self.stopping.wait(SECOND):
+            stalled = stalled + 1 if self.ticks == seen else 0
+            seen = self.ticks
+            if stalled >= STALLED_AFTER_SECONDS:
+                log.critical("No tick for too long; ending so that a supervisor starts this process anew")
+                os._exit(70)
+
+    def run(self) -> None:
+        """Tick until SIGTERM or SIGINT."""
+        metronome = BlockingScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
+        start = clock.now()
+        jobs: list[tuple[Callable[[], None], float]] = [
+            (self.tick, SECOND),
+            (self.dispatch, SECOND),
+            (self.reap, SECOND),
+            (self.life.beat, self.config.lease_seconds / 3),
+            (self.prune, 3600),
+        ]
+        for job, seconds in jobs:
+            metronome.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=start)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.stopping.set()
+            self.work_is_ready.set()
+            threading.Thread(target=metronome.shutdown, daemon=True).start()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        for watch in (self.watch, self.listen):
+            threading.Thread(target=watch, daemon=True).start()
+        log.info("Scheduler started", process_id=str(self.life.id))
+        metronome.start()
+        self.life.end()
+        log.info("Scheduler stopped")
+
+
+def main() -> None:
+    """Run one scheduler process until it is told to stop."""
+    config = configured()
+    app = process_app(config, "scheduler", 4)
+    Scheduler(app, config, make_broker(config, app)).run()
+
+
+if __name__ == "__main__":
+    main()
