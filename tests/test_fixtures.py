@@ -1,0 +1,77 @@
+"""What the fixtures of conftest.py promise the other tests."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+import redis
+from flask import Flask, g
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session, scoped_session
+
+from domain.kernel.db import transaction
+from tests.servers import Servers
+
+COUNT = text("SELECT count(*) FROM marks")
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_what_one_test_commits_the_next_does_not_see(db: scoped_session[Session], turn: int) -> None:
+    db.execute(text("CREATE TABLE marks (turn int)"))
+    db.commit()
+    with transaction():
+        db.execute(text("INSERT INTO marks VALUES (:turn)"), {"turn": turn})
+    assert db.execute(COUNT).scalar() == 1
+
+
+def test_an_error_undoes_its_own_transaction_only(db: scoped_session[Session]) -> None:
+    with transaction():
+        db.execute(text("CREATE TABLE marks (turn int)"))
+
+    def fail() -> None:
+        with transaction():
+            db.execute(text("INSERT INTO marks VALUES (1)"))
+            raise KeyError("on purpose")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert db.execute(COUNT).scalar() == 0
+
+
+def test_a_request_sees_the_rows_of_the_test_but_not_its_context(
+    app: Flask, db: scoped_session[Session], client: FlaskClient
+) -> None:
+    db.execute(text("CREATE TABLE marks (turn int)"))
+    g.mark = "of the test"
+    seen = []
+
+    def look() -> None:
+        seen.append((hasattr(g, "mark"), db.execute(COUNT).scalar()))
+
+    app.before_request_funcs.setdefault(None, []).append(look)
+    try:
+        client.get("/healthz")
+    finally:
+        app.before_request_funcs[None].remove(look)
+    assert seen == [(False, 0)]
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+def test_a_fresh_database_and_an_emptied_redis_are_each_tests_own(
+    fresh_database: str, fresh_redis: str, turn: int
+) -> None:
+    with psycopg.connect(fresh_database) as connection:
+        connection.execute("CREATE TABLE marks (turn int)")
+    with redis.Redis.from_url(fresh_redis) as own:
+        assert own.set("mark", turn, nx=True)
+
+
+@pytest.mark.faults
+def test_private_servers_may_be_killed_and_come_back_with_every_commit(private_servers: Servers) -> None:
+    with psycopg.connect(private_servers.postgres.url) as connection:
+        connection.execute("CREATE TABLE marks (turn int)")
+    private_servers.postgres.kill()
+    private_servers.postgres.start()
+    with psycopg.connect(private_servers.postgres.url) as connection:
+        assert connection.execute("SELECT count(*) FROM marks").fetchone() == (0,)
