@@ -61,6 +61,8 @@ def local_environment(environ: Mapping[str, str], directory: Path) -> dict[str, 
     env.setdefault("CARILLON_LOG_FORMAT", "console")
     env["CARILLON_DATA_DIR"] = str(directory)
     env["PYTHONUNBUFFERED"] = "1"
+    if not sys.stdout.isatty():
+        env.setdefault("NO_COLOR", "1")
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env.get('PATH', os.defpath)}"
     if not env.get("CARILLON_SECRET_KEY"):
         env["CARILLON_SECRET_KEY"] = kept_secret(directory / "secret-key")
