@@ -73,7 +73,9 @@ def _distinct(budget: Budget, items: Any) -> Any:
     kept: dict[tuple[str, Any], Any] = {}
     for item in items:
         kept.setdefault(_identity(budget, item), item)
-    return Utils.create_sequence_from_iter(kept.values())
+    # Only what a path has gathered is reduced to its single member, not a list that was one before.
+    gathered = Utils.is_sequence(items)
+    return Utils.create_sequence_from_iter(kept.values()) if gathered else list(kept.values())
 
 
 def _identity(budget: Budget, value: Any) -> tuple[str, Any]:

@@ -86,8 +86,6 @@ def _picked(value: Any, index: int) -> Any:
         return value if index in (0, -1) else _MISSING
     if not -len(value) <= index < len(value):
         return _MISSING
-    if isinstance(value[index], list):
-        raise NeedsEvaluator
     return value[index]
 
 

@@ -94,6 +94,10 @@ MEANINGS = {
     "$join(['a', 'b'], '-')": "a-b",
     "$pad('7', -3, '0')": "007",
     "$distinct([1, 1.0, true, '1', {'a': 1}, {'a': 1.0}])": [1, True, "1", {"a": 1}],
+    "$distinct([null, null])": [None],
+    "$distinct(payload.lines.(1))": 1,
+    "$distinct([[1], [true], [1.0]])": [[1], [True]],
+    "[1] in [[1], [2]]": True,
     "$keys(payload.lines)": ["sku", "price", "n"],
     "$merge([{'a': 1}, {'b': 2}])": {"a": 1, "b": 2},
     "$spread({'a': 1, 'b': 2})": [{"a": 1}, {"b": 2}],
@@ -470,8 +474,8 @@ def test_a_shortcut_gives_what_the_evaluator_and_the_library_give(text: str, dat
 
 
 OTHERS = st.sampled_from(
-    """a.b.c|a[b > 0]|a[b].c|a.(b & c)|[a, b.c]|{'k': a, 'm': b.c}|$count(a)|$sum(a.b)|a^(b)|a.*|$string(a)|$keys(a)|a in b
-    |$append(a, b)|$exists(a.b)|a[]|a.b[]|$distinct(a)|$reverse(a)|a{'k': b}|$type(a)|a ?: b|$not(a)|$boolean(a.b)
+    """a.b.c|a[b > 0]|a[b].c|a.(b & c)|[a, b.c]|{'k': a, 'm': b.c}|$count(a)|$sum(a.b)|a^(b)|a.*|$string(a)|$keys(a)
+    |$append(a, b)|$exists(a.b)|a[]|a.b[]|$reverse(a)|a{'k': b}|$type(a)|a ?: b|$not(a)|$boolean(a.b)
     |$merge(a)|a.b ~> $count()|$lookup(a, 'b')|[a.b][0]|(a; b).c|$join(a, '-')|a.[b, c]|**.b""".replace("\n", "").split(
         "|"
     )
