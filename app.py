@@ -9,7 +9,20 @@ from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.log import configure_logs
-from web import access, accounts, errors, filters, members, security, settings, system, throttle, tokens
+from web import (
+    access,
+    accounts,
+    errors,
+    filters,
+    members,
+    schemas,
+    security,
+    settings,
+    system,
+    throttle,
+    tokens,
+    workflows,
+)
 from web.logging import AccessLog
 
 BLUEPRINTS = (
@@ -18,6 +31,8 @@ BLUEPRINTS = (
     members.blueprint,
     tokens.blueprint,
     system.blueprint,
+    schemas.blueprint,
+    workflows.blueprint,
 )
 
 
