@@ -474,7 +474,7 @@ def test_a_shortcut_gives_what_the_evaluator_and_the_library_give(text: str, dat
 
 
 OTHERS = st.sampled_from(
-    """a.b.c|a[b > 0]|a[b].c|a.(b & c)|[a, b.c]|{'k': a, 'm': b.c}|$count(a)|$sum(a.b)|a^(b)|a.*|$string(a)|$keys(a)
+    """a.b.c|a[b > 0]|a[b].c|a.(b & c)|[a, b.c]|{'k': a, 'm': b.c}|$count(a)|$sum(a.b)|a^(b)|$string(a)|$keys(a)
     |$append(a, b)|$exists(a.b)|a[]|a.b[]|$reverse(a)|a{'k': b}|$type(a)|a ?: b|$not(a)|$boolean(a.b)
     |$merge(a)|a.b ~> $count()|$lookup(a, 'b')|[a.b][0]|(a; b).c|$join(a, '-')|a.[b, c]|**.b""".replace("\n", "").split(
         "|"
