@@ -62,9 +62,9 @@ def create_app(config: Config | None = None) -> Flask:
 def _register(app: Flask, config: Config) -> None:
     access.register(app)
     security.register(app, config)
-    throttle.register(app, config)
     errors.register(app)
     filters.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    throttle.register(app, config)
     app.wsgi_app = AccessLog(app.wsgi_app)  # type: ignore[method-assign]

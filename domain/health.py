@@ -67,7 +67,7 @@ def check_health(is_redis_up: Callable[[], bool]) -> Health:
 def alive_processes(now: datetime) -> Counter[str]:
     """How many processes of each kind have a heartbeat."""
     counts = select(Heartbeat.kind, func.count()).where(Heartbeat.lease_until > now).group_by(Heartbeat.kind)
-    return Counter(dict(db.session.execute(counts).tuples().all()))
+    return Counter({kind: int(count) for kind, count in db.session.execute(counts)})
 
 
 def lateness(now: datetime) -> timedelta:
@@ -85,7 +85,7 @@ def unfinished_runs(tenant_id: UUID) -> Load:
         .where(Run.tenant_id == tenant_id, Run.finished_at.is_(None), Run.status.in_((QUEUED, RUNNING, WAITING)))
         .group_by(Run.status)
     )
-    by_status = dict(db.session.execute(counts).tuples().all())
+    by_status = {kind: int(count) for kind, count in db.session.execute(counts)}
     return Load(by_status.get(QUEUED, 0), by_status.get(RUNNING, 0), by_status.get(WAITING, 0))
 
 

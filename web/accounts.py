@@ -11,7 +11,7 @@ from domain.accounts import sessions
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from web.access import SESSION_TOKEN, current_access, local_path, public, request_id, request_now, signed_in
-from web.throttle import PER_ACCOUNT, PER_ADDRESS, account_and_address, address, limiter
+from web.throttle import PER_ACCOUNT, PER_ADDRESS, account_and_address, address, throttled
 
 START_PAGE = "/schedules"
 
@@ -41,8 +41,8 @@ def show_sign_in() -> ResponseReturnValue:
 
 @blueprint.post("/sign-in")
 @public
-@limiter.limit(PER_ADDRESS)
-@limiter.limit(PER_ACCOUNT, key_func=account_and_address, deduct_when=lambda response: response.status_code == 422)
+@throttled(PER_ADDRESS, address)
+@throttled(PER_ACCOUNT, account_and_address, counts_refusals_only=True)
 def sign_in() -> ResponseReturnValue:
     form = SignInForm()
     email = form.email.data or ""

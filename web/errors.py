@@ -10,7 +10,7 @@ from uuid import UUID
 
 from flask import Flask, Response, render_template, request
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, SecurityError
 
 from domain.accounts.audit import record_refusal
 from domain.health import is_database_away
@@ -82,6 +82,9 @@ def answer_domain_error(error: errors.DomainError) -> Response:
 
 def answer_http_error(error: HTTPException) -> Response:
     """Errors of HTTP itself, and unexpected ones, which Flask has logged: they tell nothing of the inside."""
+    if isinstance(error, SecurityError):
+        # Without a host that is known, no address on a page can be made.
+        return Response("This host name is not served here.", 400, content_type="text/plain")
     status = error.code or 500
     message = error.description or ""
     if isinstance(error, CSRFError):

@@ -14,7 +14,7 @@ from web.access import actor, member_access, request_now, requires, signed_in
 from web.accounts import remember
 from web.answers import done
 from web.forms.settings import PasswordForm, TenantForm
-from web.throttle import PER_ACCOUNT, limiter, session_and_address
+from web.throttle import PER_ACCOUNT, session_and_address, throttled
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -46,7 +46,7 @@ def show_password() -> ResponseReturnValue:
 
 @blueprint.post("/password")
 @signed_in
-@limiter.limit(PER_ACCOUNT, key_func=session_and_address, deduct_when=lambda response: response.status_code == 422)
+@throttled(PER_ACCOUNT, session_and_address, counts_refusals_only=True)
 def set_password() -> ResponseReturnValue:
     form = PasswordForm(request.form)
     try:

@@ -50,8 +50,8 @@ def add_member(
 
 def change_role(actor: Actor, membership_id: UUID, role: str) -> Membership:
     """Give a member another role, from their next request on. Raises NotFound, Refused for the last admin."""
-    _check_role(role)
     membership, user = _locked_member(actor, membership_id)
+    _check_role(role)
     before = membership.role
     if before == role:
         return membership

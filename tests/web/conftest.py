@@ -10,6 +10,7 @@ from flask import Flask
 from domain.accounts.permissions import ADMIN, VIEWER
 from domain.accounts.tenants import Tenant
 from tests.factories import a_tenant, a_user
+from tests.web.addresses import ids_of
 from tests.web.cast import Browser, client_of
 
 
@@ -32,3 +33,11 @@ def bob(app: Flask, acme: Tenant) -> Browser:
 def charlie(app: Flask, db: Any) -> Browser:
     other = a_tenant("globex")
     return client_of(app, a_user(other, "charlie@globex.test", ADMIN), other)
+
+
+@pytest.fixture
+def ids(app: Flask, acme: Tenant, db: Any) -> dict[str, Any]:
+    """Ids of acme by the name they have in addresses."""
+    made = ids_of(app, acme)
+    db.commit()
+    return made

@@ -13,13 +13,12 @@ from domain.accounts.audit import AuditEntry
 from domain.accounts.sessions import Session
 from tests.factories import PASSWORD, a_tenant, a_user
 from tests.web.cast import HTMX, Browser
-from web.throttle import limiter
+from web.throttle import EXTENSION
 
 
 @pytest.fixture(autouse=True)
 def _fresh_counts(app: Flask) -> None:
-    with app.app_context():
-        limiter.reset()
+    app.extensions[EXTENSION].reset()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from wtforms import (
     SelectMultipleField,
     StringField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -24,7 +25,7 @@ from web.forms.base import PageForm
 
 REQUIRED = [InputRequired()]
 LAST_YEAR = 9990
-ROLE_CHOICES = [(role, role.capitalize()) for role in ROLES]
+ROLE_CHOICES = [SelectChoice(role, role.capitalize()) for role in ROLES]
 
 
 class TenantForm(PageForm):
@@ -53,7 +54,7 @@ class TokenForm(PageForm):
     expires_on = DateField("Expires after")
 
     def offer_scopes(self, access: Access) -> None:
-        self.scopes.choices = sorted(access.permissions)
+        self.scopes.choices = [SelectChoice(permission, permission) for permission in sorted(access.permissions)]
 
     def expires_at(self, tenant: Tenant) -> datetime | None:
         """The end of the chosen day where the tenant is; None for no end. Raises Refused for what is not a day."""

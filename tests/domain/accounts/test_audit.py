@@ -1,0 +1,74 @@
+"""The audit log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import DBAPIError
+
+from domain.accounts.audit import AuditEntry, audit_page, record_refusal
+from domain.accounts.members import add_member
+from domain.accounts.tenants import edit_tenant
+from domain.kernel.db import transaction
+from tests.factories import a_tenant, a_user, an_actor
+
+
+def test_the_row_stands_and_falls_with_the_change(db: Any) -> None:
+    acme = a_tenant()
+    db.commit()
+
+    def rename_and_fail() -> None:
+        with transaction():
+            edit_tenant(an_actor(acme), "Renamed", "UTC")
+            db.flush()
+            assert db.scalar(select(func.count()).select_from(AuditEntry)) == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        rename_and_fail()
+    assert db.scalar(select(func.count()).select_from(AuditEntry)) == 0
+    db.refresh(acme)
+    assert acme.name == "Acme"
+
+
+@pytest.mark.parametrize("rewrite", [update(AuditEntry).values(reason="nothing to see"), delete(AuditEntry)])
+def test_what_is_on_record_cannot_be_rewritten(db: Any, rewrite: Any) -> None:
+    edit_tenant(an_actor(a_tenant()), "Renamed", "UTC")
+    db.flush()
+    with pytest.raises(DBAPIError), db.begin_nested():
+        db.execute(rewrite)
+    assert db.scalar(select(AuditEntry.reason)) is None
+
+
+def test_a_change_that_changes_nothing_is_not_on_record(db: Any) -> None:
+    acme = a_tenant()
+    edit_tenant(an_actor(acme), acme.name, acme.timezone)
+    db.flush()
+    assert audit_page(acme.id) == ([], False)
+
+
+def test_pages_go_from_new_to_old_without_gaps(db: Any) -> None:
+    acme = a_tenant()
+    for number in range(5):
+        edit_tenant(an_actor(acme), f"Name {number}", "UTC")
+    db.flush()
+    first, has_more = audit_page(acme.id, limit=3)
+    rest, has_none = audit_page(acme.id, limit=3, before=first[-1].id)
+    assert [entry.after["name"] for entry in [*first, *rest]] == [f"Name {number}" for number in (4, 3, 2, 1, 0)]
+    assert (has_more, has_none) == (True, False)
+
+
+def test_entries_are_found_by_subject_kind_and_result_in_one_tenant_only(db: Any) -> None:
+    acme, globex = a_tenant(), a_tenant("globex")
+    alice = a_user(acme)
+    member, _ = add_member(an_actor(acme, alice), "dora@acme.test", "Dora", "viewer")
+    edit_tenant(an_actor(globex), "Renamed", "UTC")
+    record_refusal(an_actor(acme, alice), "schedules.pause", "schedule", None, "Your role does not allow this.")
+    db.flush()
+    assert [entry.action for entry in audit_page(acme.id)[0]] == ["schedules.pause", "member.add"]
+    assert [entry.action for entry in audit_page(acme.id, subject_id=member.user_id)[0]] == ["member.add"]
+    assert [entry.action for entry in audit_page(acme.id, about="schedule")[0]] == ["schedules.pause"]
+    assert [entry.action for entry in audit_page(acme.id, result="changed")[0]] == ["member.add"]
+    assert audit_page(acme.id, subject_id=globex.id) == ([], False)

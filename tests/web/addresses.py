@@ -1,0 +1,76 @@
+"""Every address of the application, filled in with ids of acme.
+
+Only a new kind of id in an address has to be added to IDS: a function that makes a row of the tenant and answers its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.routing import Rule
+
+from domain.accounts.tenants import Tenant
+from domain.accounts.users import Membership
+from domain.kernel.db import db
+from domain.workflows.payload_schemas import register_schema
+from tests.factories import NOW, a_published_workflow, a_token, a_user, an_actor
+from tests.web.cast import Browser
+
+CANARY = "canary-of-acme"
+
+
+def _member_id(tenant: Tenant) -> Any:
+    user = a_user(tenant, f"member-{CANARY}@acme.test", "viewer")
+    return db.session.scalars(select(Membership.id).where(Membership.user_id == user.id)).one()
+
+
+def _token_id(tenant: Tenant) -> Any:
+    return a_token(tenant, name=CANARY)[0].id
+
+
+def _schema_id(tenant: Tenant) -> Any:
+    return register_schema(an_actor(tenant), "payload.Canary.v1", {"title": CANARY, "type": "object"}, NOW).id
+
+
+def _workflow_id(tenant: Tenant) -> Any:
+    return a_published_workflow(tenant, CANARY).id
+
+
+IDS: dict[str, Callable[[Tenant], Any]] = {
+    "member_id": _member_id,
+    "token_id": _token_id,
+    "schema_id": _schema_id,
+    "workflow_id": _workflow_id,
+    "version": lambda _tenant: 1,
+}
+"""By the name of the converter: makes a row of the tenant, with CANARY in its name, and answers its id."""
+
+
+def rules(app: Flask) -> Iterator[tuple[Rule, str]]:
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+            if rule.endpoint != "static":
+                yield rule, method
+
+
+def address(app: Flask, rule: Rule, ids: dict[str, Any]) -> str:
+    unknown = rule.arguments - ids.keys()
+    assert not unknown, f"{rule.rule}: add {', '.join(sorted(unknown))} to IDS in tests/web/addresses.py"
+    with app.test_request_context():
+        return app.url_map.bind("localhost").build(rule.endpoint, {name: ids[name] for name in rule.arguments})
+
+
+def ids_of(app: Flask, tenant: Tenant) -> dict[str, Any]:
+    """A row of the tenant for every kind of id that the addresses name and IDS knows."""
+    names = set().union(*(rule.arguments for rule, _ in rules(app)))
+    return {name: IDS[name](tenant) for name in sorted(names & IDS.keys())}
+
+
+def ask(browser: Browser, path: str, method: str, **kwargs: Any) -> Any:
+    if path.startswith("/api/"):
+        secret = a_token(browser.tenant, browser.user, name="walker")[1]
+        return browser.open(path, method=method, headers={"Authorization": f"Bearer {secret}"}, json={}, **kwargs)
+    return browser.open(path, method=method, **kwargs)

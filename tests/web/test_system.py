@@ -1,0 +1,141 @@
+"""Health, and the pages about the system."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from domain.accounts.tenants import edit_tenant
+from domain.kernel import clock
+from domain.kernel.ids import new_id
+from domain.runs.heartbeats import Heartbeat, beat
+from domain.schedules.cursors import ScheduleCursor
+from tests.factories import a_published_workflow, a_schedule, an_actor
+from tests.servers import make_app, plain_config
+from tests.web.cast import Browser
+from web import system
+from web.throttle import is_redis_up
+
+
+@pytest.fixture
+def processes(db: Any) -> dict[str, UUID]:
+    """A living scheduler and worker."""
+    ids = {kind: new_id() for kind in ("scheduler", "worker")}
+    for kind, process_id in ids.items():
+        beat(process_id, kind, "host-1", 4711, "0.1.0", 30)
+    db.commit()
+    return ids
+
+
+def kill(db: Any, process_id: UUID) -> None:
+    gone = clock.database_now() - timedelta(seconds=1)
+    db.execute(update(Heartbeat).where(Heartbeat.id == process_id).values(lease_until=gone))
+    db.commit()
+
+
+def a_due_cursor(alice: Browser, db: Any, wake_at: datetime) -> None:
+    schedule = a_schedule(a_published_workflow(alice.tenant, f"Workflow {new_id()}"))
+    db.execute(update(ScheduleCursor).where(ScheduleCursor.schedule_id == schedule.id).values(wake_at=wake_at))
+    db.commit()
+
+
+def test_all_is_well_when_every_kind_of_process_is_alive(client: FlaskClient, processes: dict[str, UUID]) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json["status"], answer.json["problems"]) == (200, "ok", [])
+    assert answer.json["processes"] == {"scheduler": 1, "worker": 1}
+
+
+@pytest.mark.parametrize("kind", ["scheduler", "worker"])
+def test_a_kind_of_process_that_is_gone_is_named(
+    client: FlaskClient, processes: dict[str, UUID], db: Any, kind: str
+) -> None:
+    kill(db, processes[kind])
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json["status"]) == (503, "failing")
+    assert answer.json["problems"] == [f"No {kind} is alive."]
+
+
+def test_overdue_schedules_are_a_problem_after_two_minutes(alice: Browser, processes: dict[str, UUID], db: Any) -> None:
+    now = clock.database_now()
+    a_due_cursor(alice, db, now - timedelta(seconds=100))
+    assert alice.get("/healthz").status_code == 200
+    a_due_cursor(alice, db, now - timedelta(seconds=200))
+    answer = alice.get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json["problems"][0].startswith("Schedules are decided 20")
+    assert "acme" not in answer.text.lower()
+
+
+def test_without_redis_the_system_is_degraded(
+    client: FlaskClient, processes: dict[str, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "is_redis_up", lambda: False)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json["status"]) == (503, "degraded")
+    assert "Redis" in answer.json["problems"][0]
+
+
+def test_a_redis_that_is_not_there_is_noticed_and_sign_in_still_counts() -> None:
+    app = make_app(plain_config())
+    with app.app_context():
+        assert is_redis_up() is False
+    client = app.test_client()
+    # Neither Redis nor the database answers: the attempt is counted in memory, and the page says what is wrong.
+    token = client.get("/sign-in").text.split('name="csrf-token" content="')[1].split('"')[0]
+    answer = client.post("/sign-in", data={"csrf_token": token})
+    assert answer.status_code == 503
+    assert "not available right now" in answer.text
+
+
+def test_without_a_database_the_answer_says_so_and_comes_soon() -> None:
+    started = time.monotonic()
+    answer = make_app(plain_config()).test_client().get("/healthz")
+    assert time.monotonic() - started < 4
+    assert answer.status_code == 503
+    assert answer.json["problems"] == ["The database cannot be reached."]
+
+
+def test_a_database_that_hangs_does_not_hang_the_answer(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(system, "_probe", lambda _app: time.sleep(1))
+    started = time.monotonic()
+    assert client.get("/healthz").status_code == 503
+    assert time.monotonic() - started < 0.9
+
+
+def test_the_page_shows_the_processes_and_polls_itself(bob: Browser, processes: dict[str, UUID], db: Any) -> None:
+    kill(db, processes["worker"])
+    page = bob.get("/system").text
+    assert "No worker is alive." in page and "Alive" in page and "Gone" in page
+    assert "host-1" in page
+    assert "/system/audit" not in page
+    fragment = bob.get("/system", htmx=True).text
+    assert fragment.lstrip().startswith('<div id="state"')
+    assert 'hx-get="/system"' in fragment
+
+
+def test_the_page_without_any_process_says_what_that_means(bob: Browser) -> None:
+    assert "No process has been seen in the last hour" in bob.get("/system").text
+
+
+def test_the_audit_log_is_paged_and_filtered(alice: Browser, db: Any) -> None:
+    for number in range(60):
+        edit_tenant(an_actor(alice.tenant, alice.user), f"Name {number}", "UTC")
+    db.commit()
+    page = alice.get("/system/audit?about=tenant").text
+    assert page.count("tenant.edit") == 50
+    older = page.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
+    assert "about=tenant" in older
+    assert alice.get(older).text.count("tenant.edit") == 10
+    assert "Nothing on record here" in alice.get("/system/audit?result=refused").text
+    assert alice.get(f"/system/audit?subject={alice.tenant.id}").text.count("tenant.edit") == 50
+    assert alice.get("/system/audit?before=nonsense&about=nonsense&result=%00").status_code == 200
