@@ -15,6 +15,29 @@ BRANCHES = ("then", "else", "body", "try", "catch")
 # Steps nest 20 levels deep, each of them two levels of JSON, and their inputs some more.
 MAX_DEPTH = 64
 TIME_TRIGGERS = ("schedule", "recurring")
+# The database keeps no order of keys: this is the one in which people write them; all others follow by name.
+_WRITTEN_ORDER = (
+    "id",
+    "version",
+    "type",
+    "name",
+    "description",
+    "payloadSchemaRef",
+    "trigger",
+    "condition",
+    "items",
+    "itemVar",
+    "onItemError",
+    "actionId",
+    "state",
+    "assign",
+    "config",
+    "retry",
+    "onError",
+    *BRANCHES,
+    "steps",
+)
+_RANK = {key: rank for rank, key in enumerate(_WRITTEN_ORDER)}
 
 
 @dataclass(frozen=True)
@@ -58,6 +81,13 @@ def check_draft(definition: Any, path: str = "definition") -> None:
         raise Refused.at(f"{path}/trigger", message, "TIME_TRIGGER_IN_DEFINITION")
     message = "Event triggers are not available yet. Remove the trigger; schedules and Run now start this workflow."
     raise Refused.at(f"{path}/trigger", message, "TRIGGER_UNSUPPORTED")
+
+
+def readable(value: Any) -> Any:
+    """The same JSON value with its keys in the order in which people write definitions."""
+    if isinstance(value, dict):
+        return {key: readable(value[key]) for key in sorted(value, key=lambda key: (_RANK.get(key, len(_RANK)), key))}
+    return [readable(item) for item in value] if isinstance(value, list) else value
 
 
 def definition_hash(definition: Any) -> str:

@@ -253,8 +253,8 @@ def test_problems_of_the_draft_stand_at_their_step(alice: Browser, sync: Workflo
     page = alice.get(f"/workflows/{sync.id}").text
 
     assert "Publishing would be refused" in page
-    assert "root.steps[0]" in page
-    assert "There is no step type what.ever" in page.split('class="tree"')[1]
+    assert "root.<wbr>steps[0]" in page
+    assert "There is no step type what.ever" in page.split('id="outline"')[1]
 
 
 def test_the_outline_shows_branches_inside_their_step(alice: Browser, sync: Workflow, db: Any) -> None:
@@ -263,7 +263,7 @@ def test_the_outline_shows_branches_inside_their_step(alice: Browser, sync: Work
     sync.draft_definition = {"steps": [condition]}
     db.commit()
 
-    tree = alice.get(f"/workflows/{sync.id}").text.split('class="tree"')[1]
+    tree = alice.get(f"/workflows/{sync.id}").text.split('id="outline"')[1]
 
     assert tree.index("choice") < tree.index("then") < tree.index("INNER")
 
@@ -274,7 +274,7 @@ def test_a_definition_cannot_become_markup(alice: Browser, sync: Workflow, db: A
 
     page = alice.get(f"/workflows/{sync.id}").text
 
-    assert "<script>x" not in page and "<b>" not in page.split('class="tree"')[1]
+    assert "<script>x" not in page and "<b>" not in page.split('id="outline"')[1]
 
 
 def test_publishing_is_reviewed_first_and_names_the_schedules_it_holds(

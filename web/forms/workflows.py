@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from wtforms import HiddenField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import HiddenField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from domain.kernel import strict_json
 from domain.kernel.errors import Refused
+from domain.workflows.definitions import readable
 from domain.workflows.workflows import Workflow
 from web.forms.base import PageForm
 
@@ -30,7 +31,7 @@ class DraftForm(PageForm):
     description = TextAreaField("Description")
     concurrency_limit = StringField("Runs at the same time")
     schema_ref = SelectField("Payload schema", validate_choice=False)
-    schema_mode = RadioField("Schema mode", choices=MODES, validate_choice=False)
+    schema_mode = SelectField("Schema mode", choices=MODES, validate_choice=False)
     definition = TextAreaField("Definition", REQUIRED)
 
     def offer_schemas(self, refs: list[str]) -> None:
@@ -89,7 +90,7 @@ def draft_form(workflow: Workflow) -> DraftForm:
             "concurrency_limit": "" if limit is None else str(limit),
             "schema_ref": workflow.draft_schema_ref or "",
             "schema_mode": workflow.draft_schema_mode,
-            "definition": strict_json.pretty(workflow.draft_definition),
+            "definition": strict_json.pretty(readable(workflow.draft_definition)),
         }
     )
 

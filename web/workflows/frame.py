@@ -1,0 +1,40 @@
+"""What the pages of workflows share: their blueprint, their tenant, and the head of one workflow."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, request, url_for
+
+from domain.accounts.permissions import Access
+from domain.publishing import draft_problems, schedule_count
+from domain.workflows.versions import versions_page
+from domain.workflows.workflows import Workflow
+from web.access import current_access
+
+blueprint = Blueprint("workflows", __name__, url_prefix="/workflows")
+
+
+def access_now() -> Access:
+    access = current_access()
+    assert access is not None  # noqa: S101  every view here requires a permission
+    return access
+
+
+def tenant_id() -> UUID:
+    return access_now().tenant.id
+
+
+def address_of(workflow_id: UUID) -> str:
+    return url_for("workflows.show", workflow_id=workflow_id)
+
+
+def head_of(workflow: Workflow) -> dict[str, Any]:
+    problems = [] if workflow.deleted_at else draft_problems(workflow)
+    return {
+        "workflow": workflow,
+        "problems": problems,
+        "schedules": schedule_count(tenant_id(), workflow.id),
+        "versions": versions_page(tenant_id(), workflow.id, request.args.get("before", type=int)),
+    }
