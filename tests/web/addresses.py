@@ -15,8 +15,9 @@ from werkzeug.routing import Rule
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership
 from domain.kernel.db import db
+from domain.runs.runs import BY_HAND, PURE, Run
 from domain.workflows.payload_schemas import register_schema
-from tests.factories import NOW, a_published_workflow, a_token, a_user, an_actor
+from tests.factories import NOW, a_published_workflow, a_schedule, a_token, a_user, an_actor
 from tests.web.cast import Browser
 
 CANARY = "canary-of-acme"
@@ -39,11 +40,26 @@ def _workflow_id(tenant: Tenant) -> Any:
     return a_published_workflow(tenant, CANARY).id
 
 
+def _schedule_id(tenant: Tenant) -> Any:
+    return a_schedule(a_published_workflow(tenant, f"{CANARY} on time"), CANARY).id
+
+
+def _run_id(tenant: Tenant) -> Any:
+    workflow = a_published_workflow(tenant, f"{CANARY} that ran")
+    values = {"started_by": BY_HAND, "lane": PURE, "input_json": {"word": CANARY}}
+    run = Run(tenant_id=tenant.id, workflow_id=workflow.id, workflow_version=1, **values)
+    db.session.add(run)
+    db.session.flush()
+    return run.id
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
     "schema_id": _schema_id,
     "workflow_id": _workflow_id,
+    "schedule_id": _schedule_id,
+    "run_id": _run_id,
     "version": lambda _tenant: 1,
 }
 """By the name of the converter: makes a row of the tenant, with CANARY in its name, and answers its id."""
