@@ -1,4 +1,4 @@
-"""The interpreter: plain recursive code that runs a program from the top, as often as it takes.
+"""The interpreter: plain recursive code that runs a definition from the top, as often as it takes.
 
 Where a run was before a crash is not stored: steps on record give their recorded results, and since expressions see
 nothing but the payload and such results, the run arrives where it was and goes on.
@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from domain.engine.compiled import CompiledDefinition
 from domain.engine.failures import Canceled, StepFailed
-from domain.engine.programs import Program
-from domain.engine.running import Execution, Returned, RunContext
+from domain.engine.running import Execution, Returned
 from domain.engine.step_log import StepLog
+from domain.runs.claims import Claim
 from domain.runs.runs import CANCELED, FAILED, SUCCEEDED
 
 
@@ -26,15 +27,17 @@ class Result:
     error: dict[str, Any] | None
 
 
-def interpret(program: Program, context: RunContext, log: StepLog) -> Result:
-    """Run the program. The caller ends the run and inserts `log.pending_rows()` in one transaction.
+def interpret(definition: CompiledDefinition, claim: Claim, log: StepLog) -> Result:
+    """Run the definition. The caller ends the run and inserts `log.pending_rows()` in one transaction.
 
     Raises LostClaim when another process has taken the run over, and database errors; the run then goes on elsewhere.
     """
-    execution = Execution(context, log)
+    if definition.fault:
+        return Result(FAILED, None, None, definition.fault.error)
+    execution = Execution(claim, log)
     output = None
     try:
-        execution.run_steps(program.steps, "")
+        execution.run_steps(definition.steps, "")
     except Returned as end:
         output = end.value
     except StepFailed as failure:

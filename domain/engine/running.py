@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from domain.engine.assign_paths import AssignPath, assigned, check_assignable
 from domain.engine.mappings import Scopes
 from domain.engine.step_log import StepLog, Task
-
-
-@dataclass(frozen=True, slots=True)
-class RunContext:
-    """What a run starts with. `started_at`: the recorded start of its first claim, the only time expressions see."""
-
-    run_id: UUID
-    tenant_id: UUID
-    workflow_id: UUID
-    workflow_version: int
-    trigger: dict[str, Any] | None
-    payload: dict[str, Any]
-    started_at: datetime
+from domain.runs.claims import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +37,15 @@ class Returned(Exception):
 class Execution:
     """The scopes of one run. What is put into them is never changed, only replaced, so records stay as they were."""
 
-    def __init__(self, context: RunContext, log: StepLog) -> None:
-        self.context = context
+    def __init__(self, claim: Claim, log: StepLog) -> None:
+        self.claim = claim
         self.log = log
         self.state: str | None = None
-        self._payload = context.payload
+        self._payload = claim.input_json
         self._vars: dict[str, Any] = {}
         self._local: dict[str, Any] = {}
         self._scopes: Scopes | None = None
-        self._meta = _meta(context)
+        self._meta = _meta(claim)
 
     def run_steps(self, block: Block, iteration: str) -> None:
         """Interpret the steps in order. Raises Returned, StepFailed, Canceled or LostClaim."""
@@ -136,12 +122,13 @@ class Execution:
         return self._vars if path.root == "vars" else self._payload
 
 
-def _meta(context: RunContext) -> dict[str, Any]:
+def _meta(claim: Claim) -> dict[str, Any]:
+    """`startedAt`, the recorded start of the run's first claim, is the only time that expressions see."""
     return {
-        "runId": str(context.run_id),
-        "workflowId": str(context.workflow_id),
-        "workflowVersion": context.workflow_version,
-        "trigger": context.trigger,
+        "runId": str(claim.run_id),
+        "workflowId": str(claim.workflow_id),
+        "workflowVersion": claim.workflow_version,
+        "trigger": claim.trigger_metadata,
         "state": None,
-        "startedAt": context.started_at.isoformat(),
+        "startedAt": claim.started_at.isoformat(),
     }

@@ -11,8 +11,9 @@ from domain.engine.mappings import compile_value
 from domain.engine.nodes.action_checks import check_action
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
-from domain.engine.running import Execution, RunContext
+from domain.engine.running import Execution
 from domain.engine.step_log import Attempt, Task
+from domain.runs.claims import Claim
 
 
 def _check(step: Json, report: Report) -> None:
@@ -31,7 +32,7 @@ def _is_pure(step: Json) -> bool:
     return action is not None and action.effect == PURE
 
 
-def _context(run: RunContext, path: str, iteration: str, attempt: Attempt) -> ActionContext:
+def _context(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionContext:
     return ActionContext(
         run_id=run.run_id,
         tenant_id=run.tenant_id,
@@ -60,7 +61,7 @@ def _compile(step: Json, compiler: Compiler) -> Run:
             return inputs_of(execution.scopes())
 
         def act(inputs: Json, attempt: Attempt) -> Json:
-            return action.call(inputs, _context(execution.context, path, iteration, attempt))
+            return action.call(inputs, _context(execution.claim, path, iteration, attempt))
 
         output = execution.result_of(
             Task(path, iteration, step_id, NODE.type, act, prepare, action.check_inputs, action.effect)
