@@ -106,7 +106,7 @@ def _preview(version: int, warnings: tuple[Problem, ...], fit: Fitting) -> Previ
         (),
         rebound=len(fit.going_on),
         newly_invalid=fit.newly_invalid,
-        still_invalid=tuple(misfit for misfit in fit.misfits if misfit not in fit.newly_invalid),
+        still_invalid=fit.still_invalid,
         recovering=tuple(one.name for one in fit.recovering),
         warnings=warnings,
     )

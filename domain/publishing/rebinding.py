@@ -51,6 +51,10 @@ class Fitting:
     def newly_invalid(self) -> tuple[Misfit, ...]:
         return tuple(misfit for misfit in self.misfits if misfit.status != INVALID)
 
+    @property
+    def still_invalid(self) -> tuple[Misfit, ...]:
+        return tuple(misfit for misfit in self.misfits if misfit.status == INVALID)
+
 
 # Each takes all schedules at once: ten thousand cost as many statements as one.
 _GO_ON = text("UPDATE schedules SET workflow_version = :version, updated_at = :now WHERE id = ANY(:ids)")
