@@ -12,12 +12,13 @@ from types import FrameType
 from typing import Any
 
 import dramatiq
+from dramatiq.broker import MessageProxy
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware
 from flask import Flask
 
 from domain.kernel.config import Config
-from domain.kernel.db import db, forget_connections
+from domain.kernel.db import forget_connections
 
 TERM_DEBOUNCE_SECONDS = 5
 IDLE_POLL_MILLISECONDS = 100
@@ -30,19 +31,26 @@ class AppContext(Middleware):
         self.app = app
         self.local = threading.local()
 
-    def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+    def after_process_boot(self, broker: dramatiq.Broker) -> None:  # noqa: ARG002
         with self.app.app_context():
             forget_connections()
 
-    def before_process_message(self, _broker: dramatiq.Broker, _message: Any) -> None:
+    def before_process_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:  # noqa: ARG002
         self.local.context = self.app.app_context()
         self.local.context.push()
 
-    def after_process_message(self, _broker: dramatiq.Broker, _message: Any, **_outcome: Any) -> None:
-        db.session.remove()
+    def after_process_message(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002
+        message: MessageProxy,  # noqa: ARG002
+        *,
+        result: Any = None,  # noqa: ARG002
+        exception: BaseException | None = None,  # noqa: ARG002
+    ) -> None:
         self.local.context.pop()
 
-    after_skip_message = after_process_message
+    def after_skip_message(self, broker: dramatiq.Broker, message: MessageProxy) -> None:
+        self.after_process_message(broker, message)
 
 
 class DebouncedTerm(Middleware):
@@ -65,4 +73,7 @@ class DebouncedTerm(Middleware):
 
 def make_broker(config: Config, app: Flask, *more: Middleware) -> RedisBroker:
     """The broker of a process, with `more` middleware behind the two that every message needs."""
-    return RedisBroker(url=config.redis_url, namespace="carillon", middleware=[DebouncedTerm(), AppContext(app), *more])
+    broker: RedisBroker = RedisBroker(  # type: ignore[no-untyped-call]
+        url=config.redis_url, namespace="carillon", middleware=[DebouncedTerm(), AppContext(app), *more]
+    )
+    return broker

@@ -1,0 +1,63 @@
+"""What must hold after any fault: each query finds violations, so each must find nothing."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from tests.faults.fleet import rows, scalar, wait_until
+
+VIOLATIONS = {
+    "an instant decided twice": """
+        SELECT schedule_id, scheduled_for FROM occurrences WHERE origin_key = 'timing'
+        GROUP BY 1, 2 HAVING count(*) > 1""",
+    "a fired occurrence without exactly one run": """
+        SELECT o.id FROM occurrences o LEFT JOIN runs r ON r.id = o.id WHERE o.outcome = 'fired'
+        GROUP BY o.id HAVING count(r.id) <> 1""",
+    "a scheduled run without its occurrence": """
+        SELECT r.id FROM runs r WHERE r.schedule_id IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM occurrences o WHERE o.id = r.id AND o.outcome = 'fired')""",
+    "a run for what did not fire": """
+        SELECT o.id FROM occurrences o JOIN runs r ON r.id = o.id WHERE o.outcome <> 'fired'""",
+    "an instant decided too early": "SELECT id FROM occurrences WHERE decided_at < scheduled_for",
+    "an instant that nobody decided": """
+        SELECT s.id FROM schedules s WHERE s.trigger_type = 'schedule' AND s.run_at < clock_timestamp()
+        AND s.status IN ('active', 'completed') AND NOT EXISTS (
+            SELECT 1 FROM occurrences o WHERE o.schedule_id = s.id
+            AND s.run_at BETWEEN o.scheduled_for AND coalesce(o.through, o.scheduled_for))""",
+    "a cursor that is not past what was decided": """
+        SELECT c.schedule_id FROM schedule_cursors c JOIN occurrences o USING (schedule_id)
+        WHERE o.origin_key = 'timing' AND c.next_fire_at <= coalesce(o.through, o.scheduled_for)""",
+    "tenants mixed": """
+        SELECT r.id FROM runs r JOIN occurrences o ON o.id = r.id WHERE r.tenant_id <> o.tenant_id
+        UNION ALL SELECT o.id FROM occurrences o JOIN schedules s ON s.id = o.schedule_id WHERE o.tenant_id <> s.tenant_id""",
+    "a step by someone who did not hold the claim": """
+        SELECT s.run_id FROM run_steps s JOIN runs r ON r.id = s.run_id WHERE s.claim_epoch > r.claim_epoch""",
+    "a step recorded as done twice": """
+        SELECT run_id FROM run_steps WHERE status = 'succeeded' GROUP BY run_id, step_path, iteration HAVING count(*) > 1""",
+    "a hole in the steps": """
+        SELECT run_id FROM run_steps GROUP BY run_id HAVING count(*) <> max(position) + 1""",
+    "a run that holds a slot after its end": """
+        SELECT id FROM runs WHERE finished_at IS NOT NULL AND claimed_by IS NOT NULL""",
+}
+
+
+def check_invariants(app: Flask) -> None:
+    """Fail with the name and the first rows of every violation."""
+    found = {name: rows(app, query)[:3] for name, query in VIOLATIONS.items()}
+    assert {name: violations for name, violations in found.items() if violations} == {}
+
+
+def wait_for_all(app: Flask, count: int, status: str = "succeeded") -> None:
+    """Until `count` runs have ended, all as `status`."""
+    wait_until(
+        lambda: scalar(app, "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL") >= count,
+        f"{count} finished runs",
+    )
+    assert rows(app, "SELECT status, count(*) FROM runs GROUP BY status") == [(status, count)]
+
+
+def counts(app: Flask) -> list[int]:
+    """The numbers that `counting_steps` counted, in the order of the steps."""
+    return [
+        int(row.value) for row in rows(app, "SELECT value FROM store_items WHERE namespace = 'counts' ORDER BY key")
+    ]
