@@ -83,4 +83,5 @@ def test_two_admins_who_demote_each_other_leave_one(fresh_database: str, redis_u
     with app.app_context():
         admins = select(func.count()).select_from(Membership).where(Membership.role == "admin")
         assert database.session.scalar(admins) == 1
+        database.session.remove()
         database.engine.dispose()
