@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -16,6 +16,9 @@ from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.tokens import ApiToken
 from domain.accounts.users import Membership, User
 from domain.kernel.db import db
+from domain.kernel.ids import new_id
+from domain.runs.runs import BY_HAND, EFFECT, FINISHED, QUEUED, Run
+from domain.runs.steps import RunStep
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.workflows.built_in_schemas import BUILT_IN, EMPTY_REF
@@ -132,3 +135,30 @@ def a_token(
     db.session.add(token)
     db.session.flush()
     return token, secret
+
+
+def a_run(workflow: Workflow, status: str = "succeeded", **values: Any) -> Run:
+    """A run by hand of the published version; one that has begun began at `NOW`, one that ended took 1.2 seconds."""
+    if status != QUEUED:
+        values = {"ready_at": NOW, "started_at": NOW} | values
+    if status == "running":
+        values.setdefault("claimed_by", new_id())
+    if status in FINISHED:
+        values.setdefault("finished_at", NOW + timedelta(seconds=1.2))
+    values = {"workflow_version": workflow.published_version, "started_by": BY_HAND, "input_json": {}} | values
+    run = Run(tenant_id=workflow.tenant_id, workflow_id=workflow.id, status=status, lane=EFFECT, **values)
+    db.session.add(run)
+    db.session.flush()
+    return run
+
+
+def a_step(run: Run, path: str = "root.steps[0]", iteration: str = "", position: int = 0, **values: Any) -> RunStep:
+    """A step that succeeded within 100 ms of `NOW`, unless told otherwise."""
+    values = {"status": "succeeded", "step_id": path.rpartition(".")[2], "node_type": "action.call"} | values
+    if values["status"] != "started":
+        values.setdefault("finished_at", NOW + timedelta(milliseconds=100))
+    values = {"claim_epoch": 1, "started_at": NOW, "attempt": 1} | values
+    step = RunStep(run_id=run.id, step_path=path, iteration=iteration, position=position, **values)
+    db.session.add(step)
+    db.session.flush()
+    return step

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select, tuple_
+from sqlalchemy import and_, func, select, tuple_
 
 from domain.accounts.users import User
 from domain.kernel.db import db
@@ -131,7 +131,7 @@ def recorded_steps(run_id: UUID, limit: int) -> list[RunStep]:
     return list(db.session.scalars(query))
 
 
-def _rows(run_id: UUID) -> Select[Any]:
+def _rows(run_id: UUID) -> Any:
     return select(
         RunStep.step_path,
         RunStep.iteration,

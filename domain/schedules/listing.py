@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import or_, select
 
 from domain.accounts.tenants import owned
 from domain.kernel.db import db
@@ -85,7 +85,7 @@ def _when(cron: object) -> str:
     return words[:1].lower() + words[1:]
 
 
-def _views(tenant_id: UUID) -> Select[Any]:
+def _views(tenant_id: UUID) -> Any:
     return (
         select(Schedule, ScheduleCursor, Workflow.name)
         .join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
@@ -94,7 +94,7 @@ def _views(tenant_id: UUID) -> Select[Any]:
     )
 
 
-def _filtered(query: Select[Any], filters: ScheduleFilters) -> Select[Any]:
+def _filtered(query: Any, filters: ScheduleFilters) -> Any:
     if filters.q:
         is_named = Schedule.name.icontains(filters.q, autoescape=True)
         query = query.where(or_(is_named, Workflow.name.icontains(filters.q, autoescape=True)))

@@ -1,0 +1,7 @@
+"""The REST API: JSON for programs that carry a bearer token. Described in docs/api.md."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("api", __name__, url_prefix="/api")
+
+from web.api import definitions, runs, schedules  # noqa: E402, F401  their views belong to the blueprint

@@ -1,0 +1,77 @@
+"""What the API answers: JSON documents, pages of them, and for a repeated request what it was answered first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Response, request
+
+from domain.accounts.request_keys import answer_request, claim_request
+from domain.kernel.db import transaction
+from domain.kernel.errors import Conflict
+from domain.kernel.ids import new_id
+from web.access import member_access
+from web.api.reading import idempotency_key
+
+Json = dict[str, Any]
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used for another request. Choose a new key for every new request."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+
+def document(body: Json, status: int = 200, location: str | None = None) -> Response:
+    """One JSON document."""
+    answer = Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json")
+    if location:
+        answer.headers["Location"] = location
+    return answer
+
+
+def page(items: Sequence[Any], limit: int, written: Callable[[Any], Json], cursor: Callable[[Any], Any]) -> Response:
+    """The first `limit` of `items`, which holds one more when there is a next page, and the cursor that leads there."""
+    shown = items[:limit]
+    following = str(cursor(shown[-1])) if len(items) > limit else None
+    return document({"items": [written(item) for item in shown], "nextCursor": following})
+
+
+def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
+    """Carry out a POST in one transaction; with an Idempotency-Key a repetition changes nothing and is answered the same.
+
+    `act(request key)` gives the status, the document and its address. Raises KeyReused, and whatever `act` raises.
+    """
+    given = idempotency_key()
+    key = f"api:{given or new_id()}"
+    with transaction():
+        tenant_id = member_access().tenant.id
+        earlier = claim_request(tenant_id, key, str(request.endpoint)) if given else None
+        if earlier:
+            answer = earlier.answer or {}
+            if answer.get("fingerprint") != _fingerprint():
+                raise KeyReused
+        else:
+            status, body, location = act(f"{key}:act")
+            answer = {"status": status, "body": body, "location": location, "fingerprint": _fingerprint()}
+            if given:
+                answer_request(tenant_id, key, answer)
+    return document(answer["body"], answer["status"], answer["location"])
+
+
+def instant(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC; milliseconds only where there are any."""
+    if at is None:
+        return None
+    text = at.astimezone(UTC).isoformat(timespec="milliseconds" if at.microsecond else "seconds")
+    return text.replace("+00:00", "Z")
+
+
+def _fingerprint() -> str:
+    """What tells one request from another that bears the same key."""
+    said = b"\n".join((request.method.encode(), request.path.encode(), request.get_data(cache=True)))
+    return hashlib.sha256(said).hexdigest()

@@ -1,0 +1,140 @@
+"""What a request of the API says: its body, its query, its idempotency key. Anything unknown is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
+
+from domain.kernel import strict_json
+from domain.kernel.errors import Problem, Refused
+from domain.kernel.ids import parse_id
+
+BODY_MAX_BYTES = 256_000
+LIMIT_DEFAULT, LIMIT_MAX = 50, 200
+KEY_MAX_CHARACTERS = 128
+Q_MAX_CHARACTERS = 128
+_SHOWN_NAME_CHARACTERS = 64
+
+
+def json_body(allowed: Collection[str], read_only: Collection[str] = ()) -> dict[str, Any]:
+    """The object in the body; an empty body is an empty object.
+
+    Raises UnsupportedMediaType, RequestEntityTooLarge, and Refused naming every member that is not `allowed`.
+    """
+    if request.mimetype not in ("", "application/json"):
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if (request.content_length or 0) > BODY_MAX_BYTES:
+        raise _too_large()
+    raw = request.get_data(cache=True)
+    if len(raw) > BODY_MAX_BYTES:
+        raise _too_large()
+    if not raw:
+        return {}
+    if not request.mimetype:
+        raise UnsupportedMediaType("Say what the body is: Content-Type: application/json.")
+    body = strict_json.loads(raw, max_bytes=BODY_MAX_BYTES)
+    if not isinstance(body, dict):
+        raise Refused.at("", "The body is a JSON object, in curly braces.", "BODY_NOT_OBJECT")
+    problems = [_unknown(name, allowed, read_only) for name in body if name not in allowed]
+    if problems:
+        raise Refused(problems)
+    return body
+
+
+def check_query(allowed: Collection[str]) -> None:
+    """Raise Refused naming every parameter that is not `allowed`, `cursor` or `limit`."""
+    known = {*allowed, "cursor", "limit"}
+    problems = [_unknown(name, known, ()) for name in request.args if name not in known]
+    if problems:
+        raise Refused(problems)
+
+
+def query_text(name: str) -> str:
+    """A parameter as text; empty when it is absent. Raises Refused when it is too long or cannot be stored."""
+    value = request.args.get(name, "")
+    if len(value) > Q_MAX_CHARACTERS:
+        raise Refused.at(name, f"At most {Q_MAX_CHARACTERS} characters.", "TOO_LONG")
+    strict_json.check_value(value, path=name)
+    return value.strip()
+
+
+def query_id(name: str) -> UUID | None:
+    """A parameter as an id; None when it is absent."""
+    value = request.args.get(name)
+    return None if value is None else id_in(value, name)
+
+
+def query_choice(name: str, allowed: Collection[str]) -> str:
+    """A parameter that is one of `allowed`; empty when it is absent."""
+    value = request.args.get(name)
+    if value is not None and value not in allowed:
+        raise Refused.at(name, f"Choose one of {', '.join(allowed)}.", "CHOICE_INVALID")
+    return value or ""
+
+
+def query_flag(name: str) -> bool | None:
+    """A parameter that is true or false; None when it is absent."""
+    value = query_choice(name, ("true", "false"))
+    return None if not value else value == "true"
+
+
+def page_cursor() -> UUID | None:
+    """Where the page begins: behind what the cursor of the page before says."""
+    return query_id("cursor")
+
+
+def page_limit() -> int:
+    """How many items the page has at most."""
+    value = request.args.get("limit", str(LIMIT_DEFAULT))
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:6]) <= LIMIT_MAX:
+        raise Refused.at("limit", f"Enter a whole number from 1 to {LIMIT_MAX}.", "NUMBER_INVALID")
+    return int(value)
+
+
+def id_in(value: object, path: str) -> UUID:
+    """The id written in a JSON value; raises Refused at `path`."""
+    found = parse_id(value) if isinstance(value, str) else None
+    if found is None:
+        raise Refused.at(path, "This is not an id. Ids look like 01a1fb80-25f1-7000-9878-3cc29d3900f9.", "ID_INVALID")
+    return found
+
+
+def idempotency_key() -> str | None:
+    """What makes sending this request again harmless; None when the caller gave nothing. Raises Refused."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= KEY_MAX_CHARACTERS or not key.isascii() or not key.isprintable():
+        message = f"A key has 1 to {KEY_MAX_CHARACTERS} printable ASCII characters."
+        raise Refused.at("Idempotency-Key", message, "IDEMPOTENCY_KEY_INVALID")
+    return key
+
+
+def collected(*readings: Callable[[], Any]) -> list[Any]:
+    """The results of all readings; raises Refused with the problems of every one that fails."""
+    problems: list[Problem] = []
+    results = []
+    for reading in readings:
+        try:
+            results.append(reading())
+        except Refused as refused:
+            problems += refused.problems
+    if problems:
+        raise Refused(problems)
+    return results
+
+
+def _unknown(name: str, allowed: Collection[str], read_only: Collection[str]) -> Problem:
+    shown = name if len(name) <= _SHOWN_NAME_CHARACTERS else f"{name[:_SHOWN_NAME_CHARACTERS]}…"
+    if name in read_only:
+        return Problem(shown, f"{shown} is an answer only. Leave it out.", "READ_ONLY_FIELD")
+    known = f" Known: {', '.join(sorted(allowed))}." if allowed else ""
+    return Problem(shown, f"There is nothing called {shown} here.{known}", "UNKNOWN_FIELD")
+
+
+def _too_large() -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"A body has at most {BODY_MAX_BYTES:,} bytes.")

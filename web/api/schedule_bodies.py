@@ -1,0 +1,175 @@
+"""Schedules as JSON, both ways: the document that is answered, and the draft that a body describes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from domain.kernel.errors import Problem, Refused
+from domain.schedules.drafts import ScheduleDraft
+from domain.schedules.listing import ScheduleView
+from domain.schedules.schedules import ACTIVE, COMPLETED, Schedule
+from web.api.answering import Json, instant
+from web.api.reading import id_in
+
+# Members of a body → fields of a draft that take the value as it is.
+_PLAIN = {
+    "name": "name",
+    "triggerType": "trigger_type",
+    "runAt": "run_at",
+    "cron": "cron",
+    "timezone": "timezone",
+    "payload": "payload",
+    "overlap": "overlap",
+    "catchUp": "catch_up",
+    "startsAt": "starts_at",
+    "endsAt": "ends_at",
+    "maxLatenessSeconds": "max_lateness_seconds",
+    "spreadSeconds": "spread_seconds",
+    "dstGap": "dst_gap",
+    "dstRepeat": "dst_repeat",
+    "externalKey": "external_key",
+}
+CREATABLE = frozenset({*_PLAIN, "workflowId", "enabled", "targetKind"})
+EDITABLE = CREATABLE | {"revision"}
+READ_ONLY = frozenset(
+    {"id", "workflowName", "workflowVersion", "status", "invalidReason", "pausedAt", "pauseReason", "nextFireAt"}
+    | {"lastRunAt", "lastFireAt", "lastFinishedAt", "lastRunStatus", "lastError", "revision", "createdAt", "updatedAt"}
+)
+_DEFAULTS = {field.name: field.default for field in fields(ScheduleDraft)}
+
+
+def schedule_document(view: ScheduleView) -> Json:
+    """A schedule as the API shows it. `lastRunAt` is when its last successful run ended."""
+    schedule, cursor = view.schedule, view.cursor
+    is_due_again = schedule.status == ACTIVE
+    return {
+        "id": str(schedule.id),
+        "name": schedule.name,
+        "targetKind": schedule.target_kind,
+        "workflowId": str(schedule.workflow_id),
+        "workflowName": view.workflow_name,
+        "workflowVersion": schedule.workflow_version,
+        "triggerType": schedule.trigger_type,
+        "runAt": instant(schedule.run_at),
+        "cron": schedule.cron,
+        "timezone": schedule.timezone,
+        "payload": schedule.payload_json,
+        "enabled": schedule.enabled,
+        "status": schedule.status,
+        "invalidReason": schedule.invalid_reason,
+        "pausedAt": instant(schedule.paused_at),
+        "pauseReason": schedule.pause_reason,
+        "overlap": schedule.overlap,
+        "catchUp": schedule.catch_up,
+        "startsAt": instant(schedule.starts_at),
+        "endsAt": instant(schedule.ends_at),
+        "maxLatenessSeconds": schedule.max_lateness_seconds,
+        "spreadSeconds": schedule.spread_seconds,
+        "dstGap": schedule.dst_gap,
+        "dstRepeat": schedule.dst_repeat,
+        "externalKey": schedule.external_key,
+        "nextFireAt": instant(cursor.next_fire_at) if is_due_again else None,
+        "lastRunAt": instant(cursor.last_run_at),
+        "lastFireAt": instant(cursor.last_fire_at),
+        "lastFinishedAt": instant(cursor.last_finished_at),
+        "lastRunStatus": cursor.last_run_status,
+        "lastError": cursor.last_error,
+        "revision": schedule.revision,
+        "createdAt": instant(schedule.created_at),
+        "updatedAt": instant(schedule.updated_at),
+    }
+
+
+def new_draft(body: Mapping[str, Any], timezone: str) -> ScheduleDraft:
+    """The draft that a body describes; `timezone` is for one that names none. Raises Refused for members of a wrong kind."""
+    return _changed(ScheduleDraft(timezone=timezone), body, is_once=None)
+
+
+def edited_draft(schedule: Schedule, body: Mapping[str, Any]) -> ScheduleDraft:
+    """The stored schedule with the members of a body put over it.
+
+    Without `enabled` a schedule stays as it is, but one that has completed is due again with whatever is new about it.
+    """
+    stored = ScheduleDraft(
+        workflow_id=schedule.workflow_id,
+        name=schedule.name,
+        trigger_type=schedule.trigger_type,
+        run_at=instant(schedule.run_at),
+        cron=schedule.cron,
+        timezone=schedule.timezone,
+        payload=schedule.payload_json,
+        enabled=schedule.status in (ACTIVE, COMPLETED),
+        overlap=schedule.overlap,
+        catch_up=schedule.catch_up,
+        starts_at=instant(schedule.starts_at),
+        ends_at=instant(schedule.ends_at),
+        max_lateness_seconds=schedule.max_lateness_seconds,
+        spread_seconds=schedule.spread_seconds,
+        dst_gap=schedule.dst_gap,
+        dst_repeat=schedule.dst_repeat,
+        external_key=schedule.external_key,
+    )
+    return _changed(stored, body, is_once=schedule.trigger_type == "schedule")
+
+
+def _changed(draft: ScheduleDraft, body: Mapping[str, Any], is_once: bool | None) -> ScheduleDraft:
+    problems = _problems_of_kind(body)
+    if problems:
+        raise Refused(problems)
+    values = {_PLAIN[name]: value for name, value in body.items() if name in _PLAIN}
+    # null means "as if nothing had been said", which for most members is their default.
+    values = {
+        name: _DEFAULTS[name] if value is None and isinstance(_DEFAULTS[name], str | int) else value
+        for name, value in values.items()
+    }
+    if body.get("timezone", "") is None:
+        values["timezone"] = draft.timezone
+    if "workflowId" in body:
+        values["workflow_id"] = id_in(body["workflowId"], "workflowId")
+    if "enabled" in body:
+        values["enabled"] = body["enabled"]
+    values["trigger_type"] = _trigger_type(body, is_once)
+    changed = replace(draft, **values)
+    return _one_timing(changed, body)
+
+
+def _trigger_type(body: Mapping[str, Any], is_once: bool | None) -> Any:
+    """What the body says, else what the timing in it implies, else what it was."""
+    if body.get("triggerType") is not None:
+        return body["triggerType"]
+    if body.get("cron") is not None:
+        return "recurring"
+    return "schedule" if body.get("runAt") is not None or is_once else "recurring"
+
+
+def _one_timing(draft: ScheduleDraft, body: Mapping[str, Any]) -> ScheduleDraft:
+    """Without the stored half of the other kind of timing; raises Refused when the body itself gives both halves."""
+    if draft.trigger_type == "schedule":
+        if body.get("cron") is not None:
+            message = "A one-time schedule has no cron. Leave out cron, or leave out runAt."
+            raise Refused.at("cron", message, "TIMING_AMBIGUOUS")
+        return replace(draft, cron=None, starts_at=None, ends_at=None)
+    if body.get("runAt") is not None:
+        message = "A recurring schedule has no runAt. Leave out runAt, or leave out cron."
+        raise Refused.at("runAt", message, "TIMING_AMBIGUOUS")
+    return replace(draft, run_at=None)
+
+
+def _problems_of_kind(body: Mapping[str, Any]) -> list[Problem]:
+    problems = []
+    if "enabled" in body and not isinstance(body["enabled"], bool):
+        problems.append(Problem("enabled", "Write true or false.", "BOOLEAN_REQUIRED"))
+    if "payload" in body and not isinstance(body["payload"], dict):
+        message = "The payload must be a JSON object, in curly braces."
+        problems.append(Problem("payload", message, "PAYLOAD_NOT_OBJECT"))
+    if body.get("targetKind", "workflow") != "workflow":
+        message = "Only workflows can be scheduled: leave targetKind out or write workflow."
+        problems.append(Problem("targetKind", message, "TARGET_KIND_INVALID"))
+    if "workflowId" in body:
+        try:
+            id_in(body["workflowId"], "workflowId")
+        except Refused as refused:
+            problems += refused.problems
+    return problems
