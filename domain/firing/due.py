@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,9 @@ from domain.timing.decisions import Policy, decide
 from domain.timing.outcomes import REASON_WORDS, Outcome
 
 log = logger(__name__)
+
+# Schedules that are due together share few patterns, and deciding is pure.
+_decide = lru_cache(maxsize=4096)(decide)
 
 # How long a schedule that cannot be decided is left alone.
 PUT_BACK = timedelta(minutes=5)
@@ -98,7 +102,7 @@ def _decided(row: Row[Any], now: datetime) -> Step:
     offset = spread_offset(row.schedule_id, row.spread_seconds)
     looked_at = now - offset
     policy = Policy(row.overlap, row.catch_up, row.max_lateness_seconds)
-    decision = decide(timing_of(row), row.next_fire_at, looked_at, looked_at, policy, row.unfinished)
+    decision = _decide(timing_of(row), row.next_fire_at, looked_at, looked_at, policy, row.unfinished)
     hold = hold_of(row)
     entries: list[Entry] = []
     is_free = row.unfinished == 0
