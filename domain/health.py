@@ -15,12 +15,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.kernel import clock
 from domain.kernel.db import db
-from domain.runs.heartbeats import KINDS, Heartbeat, heartbeats_page
+from domain.runs.heartbeats import KINDS, SCHEDULER, WORKER, Heartbeat, heartbeats_page
 from domain.runs.runs import QUEUED, RUNNING, WAITING, Run
 from domain.schedules.cursors import ScheduleCursor
 
 LATE_AFTER = timedelta(minutes=2)
 CHECK_SECONDS = 2
+WITHOUT = {SCHEDULER: "nothing fires until one starts.", WORKER: "runs wait until one starts."}
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
 
 
@@ -56,7 +57,7 @@ def check_health(is_redis_up: Callable[[], bool]) -> Health:
     now = clock.database_now()
     processes = alive_processes(now)
     late = lateness(now)
-    serious = [f"No {kind} is alive." for kind in KINDS if not processes[kind]]
+    serious = [f"No {kind} is alive: {WITHOUT[kind]}" for kind in KINDS if not processes[kind]]
     if late > LATE_AFTER:
         serious.append(f"Schedules are decided {int(late.total_seconds())} s late.")
     minor = [] if is_redis_up() else ["Redis cannot be reached: workers find out about runs later."]

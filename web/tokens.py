@@ -16,7 +16,7 @@ from domain.kernel.ids import new_id
 from web.access import actor, member_access, request_now, requires
 from web.answers import done
 from web.filters import Label
-from web.forms.settings import TokenForm
+from web.forms.settings import SCOPE_SENTENCES, TokenForm
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/settings/tokens")
 
@@ -79,7 +79,7 @@ def revoke(token_id: UUID) -> ResponseReturnValue:
 
 def _form_page(form: TokenForm) -> str:
     form.offer_scopes(member_access())
-    return render_template("settings/token_new.html", form=form)
+    return render_template("settings/token_new.html", form=form, sentences=SCOPE_SENTENCES)
 
 
 def _at_field(problem: Problem) -> Problem:

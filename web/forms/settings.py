@@ -25,6 +25,14 @@ from web.forms.base import PageForm
 
 REQUIRED = [InputRequired()]
 LAST_YEAR = 9990
+SCOPE_SENTENCES = {
+    "workflow:read": "See schedules, workflows, runs and payload schemas.",
+    "workflow:manage": "Create, edit, pause and run schedules; cancel runs.",
+    "workflow:publish": "Edit and publish workflows and payload schemas.",
+    "workflow:admin": "Manage the tenant and its members.",
+    "extension:read": "See extensions and their endpoints.",
+    "extension:write": "Install and change extensions.",
+}
 ROLE_CHOICES = [SelectChoice(role, role.capitalize()) for role in ROLES]
 
 
@@ -49,7 +57,10 @@ class TokenForm(PageForm):
     request_key = HiddenField()
     name = StringField("Name", REQUIRED)
     scopes = SelectMultipleField(
-        "It may", validate_choice=False, widget=ListWidget(prefix_label=False), option_widget=CheckboxInput()
+        "It may, as long as your role allows it",
+        validate_choice=False,
+        widget=ListWidget(prefix_label=False),
+        option_widget=CheckboxInput(),
     )
     expires_on = DateField("Expires after")
 
