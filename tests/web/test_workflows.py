@@ -12,6 +12,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event, select
 
+from domain.accounts.audit import AuditEntry
 from domain.accounts.tenants import Tenant
 from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
@@ -354,6 +355,12 @@ def test_a_paused_workflow_says_so_instead_of_running(alice: Browser, sync: Work
     assert answer.status_code == 409
     assert "supplier outage" in answer.text
     assert db.scalars(select(Run)).all() == []
+    refusal = db.scalars(select(AuditEntry).where(AuditEntry.result == "refused")).one()
+    assert (refusal.subject_kind, refusal.subject_id, "supplier outage" in refusal.reason) == (
+        "workflow",
+        sync.id,
+        True,
+    )
 
 
 def test_pausing_and_resuming_from_the_page(alice: Browser, sync: Workflow, db: Any) -> None:

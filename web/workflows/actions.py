@@ -26,6 +26,7 @@ from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow, living_workflow, workflow_of
 from web.access import actor, request_now, requires
 from web.answers import done, show_dialog
+from web.errors import keep_refusal
 from web.forms.workflows import PublishForm, ReasonForm, RunForm
 from web.workflows.frame import access_now, address_of, blueprint, tenant_id
 
@@ -84,6 +85,7 @@ def run(workflow_id: UUID) -> ResponseReturnValue:
         form.attach(refusal.problems)
         return _run_dialog(living_workflow(tenant_id(), workflow_id), form, 422)
     except Held as held:
+        keep_refusal(held.message)
         form.form_errors.append(held.message)
         return _run_dialog(living_workflow(tenant_id(), workflow_id), form, 409)
     name = workflow_of(tenant_id(), workflow_id).name

@@ -172,7 +172,7 @@ def test_a_change_of_true_to_one_is_a_change(alice: Any, acme: Any) -> None:
 
 
 def test_the_limit_is_no_content_and_may_be_taken_off(alice: Any, acme: Any) -> None:
-    saved = save(alice, a_workflow(acme), concurrency_limit=None)
+    saved = save(alice, a_workflow(acme, concurrency_limit=1), concurrency_limit=None)
 
     assert (saved.concurrency_limit, saved.revision, saved.content_changed_at) == (None, 2, NOW)
 
