@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 ERROR, WARNING = "error", "warning"
+MAX_OF_EACH = 100  # errors, and warnings; whoever has that many mends those first
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,18 @@ class Report:
         return Report(self.problems, step_path, step_id)
 
     def error(self, code: str, message: str, suggestion: str | None = None) -> None:
-        self.problems.append(StepProblem(ERROR, self.step_path, self.step_id, code, message, suggestion))
+        self._add(StepProblem(ERROR, self.step_path, self.step_id, code, message, suggestion))
 
     def warning(self, code: str, message: str, suggestion: str | None = None) -> None:
-        self.problems.append(StepProblem(WARNING, self.step_path, self.step_id, code, message, suggestion))
+        self._add(StepProblem(WARNING, self.step_path, self.step_id, code, message, suggestion))
+
+    def is_full(self, severity: str) -> bool:
+        """Whether further problems of that severity would be left out."""
+        return sum(problem.severity == severity for problem in self.problems) >= MAX_OF_EACH
+
+    def _add(self, problem: StepProblem) -> None:
+        if not self.is_full(problem.severity):
+            self.problems.append(problem)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

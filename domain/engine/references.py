@@ -9,7 +9,7 @@ from domain.engine.assign_paths import RESERVED, BadPath, parse_path
 from domain.engine.expressions import ExpressionError, parse, referenced_roots
 from domain.engine.mappings import EXPR, objects_in
 from domain.engine.nodes.control_for_each import LOCALS
-from domain.engine.problems import Report, nearest
+from domain.engine.problems import WARNING, Report, nearest
 
 
 def report_unknown_references(steps: list[Any], report: Report) -> None:
@@ -17,6 +17,8 @@ def report_unknown_references(steps: list[Any], report: Report) -> None:
     objects = [(path, item) for path, item in objects_in(steps)]
     known = {*RESERVED, *LOCALS, *_assigned_names(item for _, item in objects)}
     for path, item in objects:
+        if report.is_full(WARNING):
+            return
         for name in sorted(_roots_of(item) - known):
             near = nearest(name, known)
             place, step_id = _step_around(steps, path)

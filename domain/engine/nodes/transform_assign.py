@@ -1,11 +1,16 @@
-"""transform.assign: puts values into variables or the payload; each entry sees what the entries before it put."""
+"""transform.assign: puts values into variables or the payload; each entry sees what the entries before it put.
+
+Before means before in the stored definition, and `jsonb` orders keys in its own way. So whoever builds one entry on
+another is warned and sent to a second step.
+"""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from domain.engine.assign_paths import BadPath, parse_path
-from domain.engine.mappings import compile_value
+from domain.engine.assign_paths import ASSIGNABLE, BadPath, parse_path
+from domain.engine.mappings import EXPR, compile_value, objects_in
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
@@ -13,18 +18,39 @@ from domain.engine.recorded_values import settled
 from domain.engine.running import Execution
 from domain.engine.step_log import Task
 
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_WAY = re.compile(r"\w+(?:\.\w+)*")
+
 
 def _check(step: Json, report: Report) -> None:
     entries = step["config"]["assign"]
     if not isinstance(entries, dict) or not entries:
         report.error("INVALID_CONFIG", 'assign is an object of places and values, such as {"vars.total": 0}.')
         return
+    writers: dict[tuple[str, str], str] = {}
     for place, value in entries.items():
+        check_mapping(value, report, f"assign.{place}")
         try:
-            parse_path(place)
+            path = parse_path(place)
         except BadPath as fault:
             report.error("INVALID_ASSIGN_PATH", f"assign.{place}: {fault}")
-        check_mapping(value, report, f"assign.{place}")
+        else:
+            writers[path.root, path.names[0]] = place
+    for reader, value in entries.items():
+        for name in sorted(_names_read(value) & writers.keys()):
+            if (writer := writers[name]) != reader:
+                message = f"assign.{reader} reads what assign.{writer} puts, and the order of entries is not kept."
+                report.warning("ASSIGN_ORDER", message, f"Put {reader} into a later step.")
+
+
+def _names_read(value: Any) -> set[tuple[str, str]]:
+    """The (root, first name) pairs that the expressions of an entry mention, as far as their text shows."""
+    text = " ".join(str(item.get(EXPR, "")) for _, item in objects_in(value))
+    found = set()
+    for way in _WAY.findall(_QUOTED.sub("", text)):
+        root, _, rest = way.partition(".")
+        found.add((root, rest.partition(".")[0]) if root in ASSIGNABLE else ("vars", root))
+    return found
 
 
 def _compile(step: Json, compiler: Compiler) -> Run:

@@ -233,3 +233,11 @@ def test_an_outside_effect_that_a_cancel_overtakes_is_recorded_with_its_answer()
     assert [(row["step_id"], row["status"], row["output"]) for row in store.rows] == [
         ("a", "succeeded", {"answer": 10})
     ]
+
+
+@pytest.mark.parametrize("action", ["test.count", "test.ask"])
+def test_an_action_whose_output_could_not_be_kept_is_not_called(action):
+    steps = [{"id": "a", **assign(x=[1])}, {"id": "b", **call(action, "x.y", value=1)}]
+    store = MemoryStore()
+    assert run_to_end({"steps": steps}, {}, store).error["code"] == "NOT_AN_OBJECT"
+    assert (store.count, store.outside) == (0, [])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from domain.engine import step_log
+from domain.engine.actions.registry import ACTIONS
 from domain.engine.compiled import compile_definition
+from domain.engine.failures import StepFailed
+from domain.engine.interpreter import interpret
 from domain.engine.nodes import control_for_each
+from domain.engine.running import Execution
+from domain.engine.step_log import StepLog
 from tests.domain.engine.engine_runs import (
+    NOW,
     MemoryStore,
+    a_claim,
     assign,
     call,
     expr,
@@ -85,6 +94,15 @@ def test_a_later_assign_does_not_change_what_an_earlier_step_recorded():
     }
     run_to_end(definition, {"list": [1]}, store)
     assert [row["output"] for row in store.rows][:2] == [{"vars.a": {"n": 1}}, {"vars.b": {"n": 1}}]
+
+
+def test_an_assign_that_fails_half_way_assigns_nothing():
+    step = {"id": "a", **assign(first=1, second=expr('"x" + 1'))}
+    claim = a_claim()
+    execution = Execution(claim, StepLog(claim, [], NOW, store=MemoryStore()))
+    with pytest.raises(StepFailed):
+        execution.run_steps(compile_definition({"steps": [step]}, is_pure=True).steps, "")
+    assert execution.scopes()["vars"] == {}
 
 
 @pytest.mark.parametrize(("amount", "expected"), [(150, "large"), (50, "small")])
@@ -228,34 +246,22 @@ def test_roots_are_not_hidden_by_variables_of_the_same_name():
 
 
 def test_an_action_of_another_release_fails_the_step(monkeypatch):
-    from domain.engine.actions.registry import ACTIONS
-
     monkeypatch.delitem(ACTIONS, ("transform.trim_text", 1))
     definition = {"steps": [{"id": "t", **call("transform.trim_text", text="a")}]}
-    result = run_to_end(definition | {"steps": definition["steps"]}, {}, MemoryStore())
+    result = run_to_end(definition, {}, MemoryStore())
     assert result.error["code"] == "UNKNOWN_ACTION"
 
 
 def test_a_definition_of_another_release_fails_its_runs_and_nothing_else():
     compiled = compile_definition({"steps": [{"id": "a", "type": "control.teleport"}]}, is_pure=True)
     assert compiled.fault is not None
-    result = run_compiled(compiled)
+    claim = a_claim()
+    result = interpret(compiled, claim, StepLog(claim, [], NOW, store=MemoryStore()))
     assert result.error["code"] == "INVALID_WORKFLOW_DEFINITION"
     assert "control.teleport" in result.error["message"]
 
 
-def run_compiled(compiled):
-    from domain.engine.interpreter import interpret
-    from domain.engine.step_log import StepLog
-    from tests.domain.engine.engine_runs import NOW, a_claim
-
-    claim = a_claim()
-    return interpret(compiled, claim, StepLog(claim, [], NOW, store=MemoryStore()))
-
-
 def test_a_compiled_definition_can_be_run_by_any_number_of_threads():
-    from concurrent.futures import ThreadPoolExecutor
-
     definition = {"steps": [{"id": "r", **give_back(expr("payload.n * 2"))}]}
     with ThreadPoolExecutor(4) as threads:
         results = threads.map(lambda n: run_to_end(definition, {"n": n}, MemoryStore()).output, range(200))

@@ -180,6 +180,13 @@ def test_unreachable_steps_and_unknown_special_keys_are_warned_of():
     assert only_problem(assign(a={"$exp": "x"})).code == "UNKNOWN_SPECIAL_KEY"
 
 
+def test_entries_of_an_assign_that_build_on_each_other_are_warned_of():
+    problem = only_problem(assign(**{"vars.net": 1, "gross": expr("vars.net * 2")}))
+    assert (problem.severity, problem.code) == ("warning", "ASSIGN_ORDER")
+    assert "assign.gross reads what assign.vars.net puts" in problem.message
+    assert problems_of(assign(count=expr("$coalesce(count, 0) + 1"), label=expr('"count"'))) == []
+
+
 def test_what_a_visual_editor_keeps_in_a_step_is_let_through():
     step = call("transform.trim_text", text="a")
     step["config"]["designerTileKind"] = "tile"
@@ -189,6 +196,13 @@ def test_what_a_visual_editor_keeps_in_a_step_is_let_through():
 def test_several_problems_are_all_reported():
     codes = [problem.code for problem in problems_of({"type": "x"}, assign(a=expr("")), call("nope"))]
     assert codes == ["UNKNOWN_NODE_TYPE", "EMPTY_EXPRESSION", "UNKNOWN_ACTION"]
+
+
+def test_warnings_never_crowd_out_an_error():
+    entries = {f"a{index}": expr(f"unknown{index}") for index in range(2_000)}
+    problems = problems_of(assign(**entries), set_state(" "))
+    assert [problem.severity for problem in problems].count("warning") == 100
+    assert [problem.code for problem in problems if problem.severity == "error"] == ["INVALID_CONFIG"]
 
 
 def test_a_definition_is_pure_when_no_step_at_any_depth_touches_anything():
