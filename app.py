@@ -12,9 +12,11 @@ from domain.kernel.log import configure_logs
 from web import (
     access,
     accounts,
+    api,
     errors,
     filters,
     members,
+    runs,
     schemas,
     security,
     settings,
@@ -33,6 +35,8 @@ BLUEPRINTS = (
     system.blueprint,
     schemas.blueprint,
     workflows.blueprint,
+    runs.blueprint,
+    api.blueprint,
 )
 
 

@@ -35,7 +35,13 @@ RETRY_AFTER_SECONDS = "60"
 PAGES = frozenset({400, 403, 404, 409, 429, 500, 503})
 # For these htmx swaps or stays silent, so the notice has to come with the answer.
 NOTICED = frozenset({409, 422})
-SUBJECT_KINDS = {"members": "user", "tokens": "api_token", "settings": "tenant", "schemas": "payload_schema"}
+SUBJECT_KINDS = {
+    "members": "user",
+    "tokens": "api_token",
+    "settings": "tenant",
+    "schemas": "payload_schema",
+    "api": "schedule",
+}
 EXPLANATIONS = {
     500: "The request ended with an error that is on record under its number.",
     503: "The database cannot be reached. Wait a moment and try again.",

@@ -341,3 +341,10 @@ def test_changes_are_on_record_with_the_name_of_the_token(alice: Caller, heartbe
     ]
     cursor = db.scalars(select(ScheduleCursor)).one()
     assert cursor.next_fire_at is None
+
+
+def test_what_was_held_back_is_on_record_as_refused(alice: Caller, acme: Tenant, db: Any) -> None:
+    schedule = a_schedule(a_published_workflow(acme), status="invalid")
+    assert alice.post(f"/schedules/{schedule.id}/run-now").status_code == 409
+    entry = db.scalars(select(AuditEntry)).one()
+    assert (entry.result, entry.subject_kind, entry.subject_id) == ("refused", "schedule", schedule.id)
