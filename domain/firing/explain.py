@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.firing.holds import Refusal, hold_of
+from domain.firing.holds import Hold, Refusal, hold_of
 from domain.schedules.schedules import COMPLETED, PAUSED
 
 
@@ -38,23 +38,31 @@ _REMEDIES = {
 def explain(row: Any, now: datetime) -> Explanation:
     """`row`: a schedule's columns with its cursor's, its workflow's and its tenant's (`domain.schedules.pages`)."""
     if row.deleted_at is not None:
-        return Explanation(None, "It was deleted.")
+        return Explanation(None, "it was deleted.")
     if row.status == COMPLETED:
-        over = "Its one time has passed." if row.run_at else "Nothing of its timing is left."
+        over = "its one time has passed." if row.run_at else "nothing of its timing is left."
         return Explanation(None, over, "timing")
     upcoming = row.timing.next_after(now) if row.timing else None
     if row.status == PAUSED:
         return Explanation(upcoming, _pause_words(row), "resume")
     if hold := hold_of(row):
-        return Explanation(upcoming, hold.detail, _REMEDIES.get(hold.reason))
+        return Explanation(upcoming, _hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
-        return Explanation(None, "Nothing of its timing is left.", "timing")
+        return Explanation(None, "nothing of its timing is left.", "timing")
     if row.next_fire_at <= now < row.wake_at and row.last_error:
         return Explanation(row.next_fire_at, row.last_error)
     return Explanation(row.next_fire_at, is_due=row.next_fire_at <= now)
 
 
+def _hold_words(row: Any, hold: Hold) -> str:
+    if hold.reason != Refusal.PAYLOAD_INVALID:
+        return hold.detail
+    return (
+        f"its payload does not fit version {row.published_version} of {row.workflow_name}: {hold.detail.rstrip('.')}."
+    )
+
+
 def _pause_words(row: Any) -> str:
     by = f" by {row.paused_by_name}" if row.paused_by_name else ""
     reason = (row.pause_reason or "").rstrip(".")
-    return f"It was paused{by}{': ' + reason if reason else ''}."
+    return f"it was paused{by}{': ' + reason if reason else ''}."

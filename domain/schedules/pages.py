@@ -1,18 +1,16 @@
-"""What the screens of schedules show: the list with the last occurrences of each, one schedule, and its ledger.
+"""What the screens of schedules show: the list with the last occurrences of each, and one schedule.
 
 Every function asks a fixed number of statements, whatever the number of rows, and reads no payload but that of the one
-schedule shown. Runs stand to the right of schedules, so their table is read here by name.
+schedule shown.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, column, func, or_, select, table, true, tuple_
+from sqlalchemy import Row, and_, func, or_, select
 from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import Tenant
@@ -20,7 +18,7 @@ from domain.accounts.users import User
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.occurrences import Occurrence
+from domain.schedules.entries import Entry, last_entries
 from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, PAUSED, Schedule, timing_of
 from domain.timing.outcomes import Outcome
 from domain.timing.timing import Timing
@@ -29,15 +27,11 @@ from domain.workflows.workflows import Workflow
 FAILING = "failing"
 STATUSES = (ACTIVE, PAUSED, INVALID, COMPLETED, FAILING)
 TRIGGERS = ("schedule", "recurring")
-OUTCOMES = tuple(str(outcome) for outcome in Outcome)
 PAGE_SIZE = 50
 PAGES_MAX = 200
 COUNT_MAX = PAGE_SIZE * PAGES_MAX
-BARS = 20
 
-_RUNS = table(
-    "runs", column("id"), column("status"), column("error"), column("started_at"), column("finished_at"), schema=None
-)
+
 _PAUSER, _MAKER = aliased(User), aliased(User)
 
 # Each ends with the id, so that equal keys have an order and no row is on two pages. Undated rows come last.
@@ -66,31 +60,9 @@ class ScheduleFilter:
         return bool(self.q or self.workflow_id or self.trigger or self.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One row of the ledger with what became of its run. `seconds`: how long the run took, None while it goes on."""
-
-    scheduled_for: datetime
-    origin_key: str
-    outcome: str
-    reason: str | None
-    detail: str | None
-    through: datetime | None
-    count: int
-    decided_at: datetime
-    run_id: UUID | None
-    run_status: str | None
-    run_error: str | None
-    seconds: float | None
-
-    @property
-    def is_by_hand(self) -> bool:
-        return self.origin_key.startswith("run_now:")
-
-
 @dataclass(frozen=True)
 class ScheduleRow:
-    """A schedule as lists show it: its columns by name (as attributes) and its last BARS occurrences, newest first."""
+    """A schedule as lists show it: its columns by name (as attributes) and its last occurrences, newest first."""
 
     columns: Row[Any]
     entries: tuple[Entry, ...] = ()
@@ -137,7 +109,7 @@ def schedules_page(
     total = db.session.scalar(counted) or 0
     query = _join(select(*_LISTED)).where(*matching).order_by(*order).limit(limit + 1).offset((number - 1) * limit)
     found = db.session.execute(query).all()
-    entries = _last_entries([row.id for row in found[:limit]])
+    entries = last_entries([row.id for row in found[:limit]])
     rows = tuple(ScheduleRow(row, tuple(entries.get(row.id, ()))) for row in found[:limit])
     return SchedulesPage(rows, total, number, len(found) > limit and number < PAGES_MAX)
 
@@ -149,28 +121,6 @@ def schedule_detail(tenant_id: UUID, schedule_id: UUID) -> ScheduleRow:
     if row is None:
         raise NotFound
     return ScheduleRow(row)
-
-
-def occurrences_page(
-    tenant_id: UUID,
-    schedule_id: UUID,
-    outcome: str = "",
-    before: tuple[datetime, str] | None = None,
-    limit: int = 10,
-) -> tuple[list[Entry], bool]:
-    """The ledger of a schedule, newest instant first, and whether there is more.
-
-    `before`: instant and origin of the last entry seen.
-    """
-    query = select(*_ENTRY).outerjoin(_RUNS, _has_run()).where(Occurrence.schedule_id == schedule_id)
-    query = query.where(Occurrence.tenant_id == tenant_id)
-    if outcome:
-        query = query.where(Occurrence.outcome == outcome)
-    if before is not None:
-        query = query.where(tuple_(Occurrence.scheduled_for, Occurrence.origin_key) < tuple_(*before))
-    query = query.order_by(Occurrence.scheduled_for.desc(), Occurrence.origin_key.desc()).limit(limit + 1)
-    found = [Entry(*row) for row in db.session.execute(query)]
-    return found[:limit], len(found) > limit
 
 
 def _matching(tenant_id: UUID, narrowed: ScheduleFilter) -> list[Any]:
@@ -203,51 +153,6 @@ def _join(query: Any) -> Any:
     )
 
 
-def _has_run() -> Any:
-    # A fired occurrence and its run share one id; asking only for those spares a look-up per gap.
-    return and_(_RUNS.c.id == Occurrence.id, Occurrence.outcome == str(Outcome.FIRED))
-
-
-def _last_entries(schedule_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:
-    """The last BARS entries of each schedule, newest first, by walking the key of the ledger backwards for each."""
-    if not schedule_ids:
-        return {}
-    wanted = func.unnest(list(schedule_ids)).column_valued("wanted")
-    last = (
-        select(Occurrence)
-        .where(Occurrence.schedule_id == wanted)
-        .order_by(Occurrence.scheduled_for.desc(), Occurrence.origin_key.desc())
-        .limit(BARS)
-        .lateral("last")
-    )
-    newest = aliased(Occurrence, last)
-    run = and_(_RUNS.c.id == newest.id, newest.outcome == str(Outcome.FIRED))
-    query = select(newest.schedule_id, *_entry_columns(newest)).select_from(wanted).join(newest, true())
-    query = query.outerjoin(_RUNS, run).order_by(newest.scheduled_for.desc(), newest.origin_key.desc())
-    found: dict[UUID, list[Entry]] = {}
-    for schedule_id, *columns in db.session.execute(query):
-        found.setdefault(schedule_id, []).append(Entry(*columns))
-    return found
-
-
-def _entry_columns(ledger: Any) -> tuple[Any, ...]:
-    return (
-        ledger.scheduled_for,
-        ledger.origin_key,
-        ledger.outcome,
-        ledger.reason,
-        ledger.detail,
-        ledger.through,
-        ledger.count,
-        ledger.decided_at,
-        _RUNS.c.id,
-        _RUNS.c.status,
-        _RUNS.c.error.op("->>")("message"),
-        func.extract("epoch", _RUNS.c.finished_at - _RUNS.c.started_at),
-    )
-
-
-_ENTRY = _entry_columns(Occurrence)
 _LISTED = (
     Schedule.id,
     Schedule.name,

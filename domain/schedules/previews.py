@@ -51,6 +51,15 @@ def timing_preview(draft: ScheduleDraft, now: datetime, min_interval_seconds: in
     return TimingPreview(timing_in_words(timing, now), columns.cron, timing.timezone, fires)
 
 
+def problems_beside_target(draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> tuple[Problem, ...]:
+    """What is wrong with a draft whose workflow was refused already; its payload is checked without a schema."""
+    try:
+        checked_columns(draft, None, now, min_interval_seconds)
+    except Refused as refused:
+        return refused.problems
+    return ()
+
+
 def next_fires(timing: Timing, after: datetime, limit: int) -> Sequence[datetime]:
     """At most `limit` instants after `after`, ascending."""
     return list(islice(_walk(timing, after), limit))

@@ -1,0 +1,118 @@
+"""The ledger as screens show it: each occurrence with what became of its run.
+
+Runs stand to the right of schedules, so their table is read here by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, column, func, select, table, true, tuple_
+from sqlalchemy.orm import aliased
+
+from domain.kernel.db import db
+from domain.schedules.occurrences import Occurrence
+from domain.schedules.schedules import Schedule
+from domain.timing.outcomes import Outcome
+
+BARS = 20
+OUTCOMES = tuple(str(outcome) for outcome in Outcome)
+
+_RUNS = table(
+    "runs", column("id"), column("status"), column("error"), column("started_at"), column("finished_at"), schema=None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger with what became of its run. `seconds`: how long the run took, None while it goes on."""
+
+    scheduled_for: datetime
+    origin_key: str
+    outcome: str
+    reason: str | None
+    detail: str | None
+    through: datetime | None
+    count: int
+    decided_at: datetime
+    run_id: UUID | None
+    run_status: str | None
+    run_error: str | None
+    seconds: float | None
+
+    @property
+    def is_by_hand(self) -> bool:
+        return self.origin_key.startswith("run_now:")
+
+
+def occurrences_page(
+    tenant_id: UUID,
+    schedule_id: UUID,
+    outcome: str = "",
+    before: tuple[datetime, str] | None = None,
+    limit: int = 10,
+) -> tuple[list[Entry], bool]:
+    """The ledger of a schedule, newest instant first, and whether there is more.
+
+    `before`: instant and origin of the last entry seen.
+    """
+    query = select(*_ENTRY).outerjoin(_RUNS, _has_run()).where(Occurrence.schedule_id == schedule_id)
+    query = query.where(Occurrence.tenant_id == tenant_id)
+    if outcome:
+        query = query.where(Occurrence.outcome == outcome)
+    if before is not None:
+        query = query.where(tuple_(Occurrence.scheduled_for, Occurrence.origin_key) < tuple_(*before))
+    query = query.order_by(Occurrence.scheduled_for.desc(), Occurrence.origin_key.desc()).limit(limit + 1)
+    found = [Entry(*row) for row in db.session.execute(query)]
+    return found[:limit], len(found) > limit
+
+
+def last_entries(schedule_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:
+    """The last BARS entries of each schedule, newest first, by walking the key of the ledger backwards for each."""
+    if not schedule_ids:
+        return {}
+    wanted = select(Schedule.id).where(Schedule.id.in_(schedule_ids)).subquery("wanted")
+    last = (
+        select(Occurrence)
+        .where(Occurrence.schedule_id == wanted.c.id)
+        .order_by(Occurrence.scheduled_for.desc(), Occurrence.origin_key.desc())
+        .limit(BARS)
+        .lateral("last")
+    )
+    newest = aliased(Occurrence, last)
+    run = and_(_RUNS.c.id == newest.id, newest.outcome == str(Outcome.FIRED))
+    query = select(newest.schedule_id, *_entry_columns(newest)).select_from(wanted).join(newest, true())
+    query = query.outerjoin(_RUNS, run).order_by(newest.scheduled_for.desc(), newest.origin_key.desc())
+    found: dict[UUID, list[Entry]] = {}
+    for schedule_id, *columns in db.session.execute(query):
+        found.setdefault(schedule_id, []).append(Entry(*columns))
+    return found
+
+
+def _has_run() -> Any:
+    # A fired occurrence and its run share one id; asking only for those spares a look-up per gap.
+    return and_(_RUNS.c.id == Occurrence.id, Occurrence.outcome == str(Outcome.FIRED))
+
+
+def _entry_columns(ledger: Any) -> tuple[Any, ...]:
+    return (
+        ledger.scheduled_for,
+        ledger.origin_key,
+        ledger.outcome,
+        ledger.reason,
+        ledger.detail,
+        ledger.through,
+        ledger.count,
+        ledger.decided_at,
+        _RUNS.c.id,
+        _RUNS.c.status,
+        _RUNS.c.error.op("->>")("message"),
+        func.extract("epoch", _RUNS.c.finished_at - _RUNS.c.started_at),
+    )
+
+
+_ENTRY = _entry_columns(Occurrence)

@@ -1,0 +1,177 @@
+"""The forms of schedules. They only carry what was typed; the domain judges it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from wtforms import BooleanField, HiddenField, RadioField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import InputRequired
+from wtforms.widgets import DateTimeLocalInput
+
+from domain.kernel import strict_json
+from domain.kernel.errors import Problem
+from domain.schedules.drafts import ScheduleDraft
+from domain.timing.zones import zone
+from web.forms.base import PageForm
+
+REQUIRED = [InputRequired()]
+TRIGGERS = [SelectChoice("recurring", "Repeats"), SelectChoice("schedule", "Once")]
+OVERLAPS = [SelectChoice("queue", "Wait"), SelectChoice("skip", "Skip"), SelectChoice("allow", "Run side by side")]
+CATCH_UPS = [
+    SelectChoice("latest", "Run the latest"),
+    SelectChoice("all", "Run them all"),
+    SelectChoice("skip", "Run none"),
+]
+DST_GAPS = [SelectChoice("after", "Right after the gap"), SelectChoice("skip", "Not that day")]
+DST_REPEATS = [SelectChoice("first", "The first time only"), SelectChoice("both", "Both times")]
+# What the fields are called in problems of the domain, where they differ by more than their case.
+_FIELDS = {"workflowId": "workflow"}
+_FOLDED = (
+    "overlap",
+    "catch_up",
+    "starts_at",
+    "ends_at",
+    "max_lateness_seconds",
+    "spread_seconds",
+    "dst_gap",
+    "dst_repeat",
+)
+_WAITS = {"queue": "Waits for the previous run", "skip": "Skips while a run is going", "allow": "Runs side by side"}
+_CATCHES = {"latest": "catches up with the latest", "all": "catches up with all", "skip": "never catches up"}
+
+
+class ReasonForm(PageForm):
+    reason = StringField("Reason")
+
+
+class ScheduleForm(PageForm):
+    revision = HiddenField()
+    workflow = StringField("Workflow", REQUIRED)
+    name = StringField("Name", REQUIRED)
+    enabled = BooleanField("Starts enabled")
+    trigger_type = RadioField("How often", choices=TRIGGERS, default="recurring", validate_choice=False)
+    run_at = StringField("Date and time", REQUIRED, widget=DateTimeLocalInput())
+    cron = StringField("Cron pattern", REQUIRED)
+    timezone = StringField("Time zone", REQUIRED)
+    payload = TextAreaField("Payload")
+    payload_start = HiddenField()
+    overlap = RadioField(
+        "When the previous run is still going", choices=OVERLAPS, default="queue", validate_choice=False
+    )
+    catch_up = RadioField("After an outage", choices=CATCH_UPS, default="latest", validate_choice=False)
+    starts_at = StringField("Not before", widget=DateTimeLocalInput())
+    ends_at = StringField("Not after", widget=DateTimeLocalInput())
+    max_lateness_seconds = StringField("At most this late, in seconds")
+    spread_seconds = StringField("Spread over, in seconds")
+    dst_gap = RadioField("When clocks skip its time", choices=DST_GAPS, default="after", validate_choice=False)
+    dst_repeat = RadioField("When clocks repeat its time", choices=DST_REPEATS, default="first", validate_choice=False)
+
+    def attach(self, problems: Iterable[Problem]) -> None:
+        """Problems of the domain at the fields of the form; those inside the payload keep their JSON pointer."""
+        super().attach(Problem(_field_path(problem.path), problem.message, problem.code) for problem in problems)
+
+    @property
+    def seen_revision(self) -> int:
+        """The revision that was opened; 0, which never exists, when the field was tampered with."""
+        text = self.revision.data or ""
+        return int(text) if text.isascii() and text.isdigit() and len(text) <= 9 else 0
+
+    @property
+    def is_payload_untouched(self) -> bool:
+        """Whether the payload is still what the form began with."""
+        return (self.payload.data or "").split() in ([], (self.payload_start.data or "").split())
+
+    @property
+    def has_folded_errors(self) -> bool:
+        return any(self[name].errors for name in _FOLDED)
+
+    @property
+    def how(self) -> str:
+        """The folded choices in one line."""
+        window = "no window"
+        if self.starts_at.data or self.ends_at.data:
+            window = " ".join(
+                f"{word} {text.replace('T', ' ')}"
+                for word, text in (("from", self.starts_at.data), ("until", self.ends_at.data))
+                if text
+            )
+        said = [_WAITS.get(self.overlap.data, "?"), _CATCHES.get(self.catch_up.data, "?"), window]
+        return " · ".join(said)
+
+    def draft(self, workflow_id: UUID | None, stored: Any = None) -> ScheduleDraft:
+        """What was typed. A wall time that is still the one shown for `stored` means the stored instant exactly."""
+        run_at = _instant_text(self.run_at.data, stored, "run_at", self.timezone.data)
+        is_stored = bool(run_at) and run_at != self.run_at.data
+        return ScheduleDraft(
+            workflow_id=workflow_id,
+            name=self.name.data or "",
+            trigger_type=self.trigger_type.data or "",
+            run_at=run_at if is_stored else None,
+            run_at_local=None if is_stored else run_at,
+            cron=self.cron.data,
+            timezone=(self.timezone.data or "").strip(),
+            payload=self.payload.data or "{}",
+            enabled=bool(self.enabled.data),
+            overlap=self.overlap.data,
+            catch_up=self.catch_up.data,
+            starts_at=_instant_text(self.starts_at.data, stored, "starts_at", self.timezone.data),
+            ends_at=_instant_text(self.ends_at.data, stored, "ends_at", self.timezone.data),
+            max_lateness_seconds=self.max_lateness_seconds.data,
+            spread_seconds=self.spread_seconds.data,
+            dst_gap=self.dst_gap.data,
+            dst_repeat=self.dst_repeat.data,
+            external_key=stored.external_key if stored is not None else None,
+        )
+
+
+def stored_form(stored: Any, workflow: str) -> ScheduleForm:
+    """The form of a schedule as it is stored. `workflow` is the label of its workflow."""
+    return ScheduleForm(data={"revision": str(stored.revision)} | typed_values(stored, workflow))
+
+
+def typed_values(stored: Any, workflow: str) -> dict[str, Any]:
+    """A stored schedule as someone would have typed it, by name of the field."""
+    lateness = stored.max_lateness_seconds
+    return {
+        "workflow": workflow,
+        "name": stored.name,
+        "enabled": stored.status in ("active", "completed"),
+        "trigger_type": stored.trigger_type,
+        "run_at": wall(stored.run_at, stored.timezone),
+        "cron": stored.cron or "",
+        "timezone": stored.timezone,
+        "payload": strict_json.pretty(stored.payload_json),
+        "overlap": stored.overlap,
+        "catch_up": stored.catch_up,
+        "starts_at": wall(stored.starts_at, stored.timezone),
+        "ends_at": wall(stored.ends_at, stored.timezone),
+        "max_lateness_seconds": "" if lateness is None else str(lateness),
+        "spread_seconds": str(stored.spread_seconds),
+        "dst_gap": stored.dst_gap,
+        "dst_repeat": stored.dst_repeat,
+    }
+
+
+def wall(instant: datetime | None, zone_name: str) -> str:
+    """The local time of an instant as `datetime-local` writes it; empty for none."""
+    if instant is None:
+        return ""
+    local = instant.astimezone(zone(zone_name))
+    return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
+
+
+def _instant_text(typed: str | None, stored: Any, column: str, timezone: str | None) -> str | None:
+    instant = getattr(stored, column, None)
+    if instant is None or stored.timezone != timezone or wall(instant, stored.timezone) != typed:
+        return typed
+    return str(instant.isoformat())
+
+
+def _field_path(path: str) -> str:
+    name, slash, rest = path.partition("/")
+    return _FIELDS.get(name, re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), name)) + slash + rest

@@ -1,0 +1,102 @@
+"""Schedules and their occurrences in the words and shapes of the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from markupsafe import Markup
+
+from domain.firing.explain import Explanation, explain
+from domain.schedules.entries import Entry
+from domain.schedules.pages import ScheduleRow
+from domain.timing.words import absolute, duration_words, timing_in_words
+from domain.timing.zones import offset_label, zone
+from web.bars import Bar, BarOutcome, last_bars
+
+_BAR_OF_RUN: dict[str | None, BarOutcome] = {
+    "succeeded": "ok",
+    "failed": "failed",
+    "queued": "queued",
+    "running": "running",
+    "waiting": "running",
+    "canceled": "canceled",
+}
+_BAR_OF_OUTCOME: dict[str, BarOutcome] = {"skipped": "skipped", "missed": "missed", "refused": "refused"}
+
+
+@dataclass(frozen=True)
+class ListedSchedule:
+    """One line of the list. `note` says what is wrong, if anything; `note_tone` is fail or plain."""
+
+    row: ScheduleRow
+    words: str
+    explanation: Explanation
+    bars: Markup
+    note: str
+    note_tone: str
+
+
+def listed(row: ScheduleRow, now: datetime) -> ListedSchedule:
+    note, tone = _note(row)
+    bars = last_bars([_bar(entry, row.timezone, now) for entry in reversed(row.entries)])
+    return ListedSchedule(row, words_of(row, now), explain(row, now), bars, note, tone)
+
+
+@dataclass(frozen=True)
+class Fire:
+    """An instant to come, in the wall time of its zone."""
+
+    at: datetime
+    day: str
+    time: str
+    offset: str
+
+
+def fire_lines(fires: Iterable[datetime], timezone: str, now: datetime) -> list[Fire]:
+    """The instants, each with its own offset, because a clock change may lie between two of them."""
+    this_year = now.astimezone(zone(timezone)).year
+    lines = []
+    for at in fires:
+        local = at.astimezone(zone(timezone))
+        day = f"{local:%a} {local.day} {local:%b}" + ("" if local.year == this_year else f" {local.year}")
+        time = f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+        lines.append(Fire(at, day, time, offset_label(at, timezone)))
+    return lines
+
+
+def words_of(row: ScheduleRow, now: datetime) -> str:
+    """The timing in words; the pattern itself when it cannot be computed."""
+    return timing_in_words(row.timing, now) if row.timing else str(row.cron or "Its timing cannot be read")
+
+
+def outcome_words(entry: Entry) -> str:
+    """What became of an instant, such as `succeeded in 1.2 s` or `skipped: An earlier run …`."""
+    if entry.outcome != "fired":
+        several = f"{entry.count} instants " if entry.count > 1 else ""
+        return f"{several}{entry.outcome}: {entry.detail or entry.reason}"
+    if entry.run_status is None:
+        return "fired; its run is no longer kept"
+    took = f" in {duration_words(float(entry.seconds))}" if entry.seconds is not None else ""
+    return f"{entry.run_status}{took}"
+
+
+def _note(row: ScheduleRow) -> tuple[str, str]:
+    if row.status == "invalid":
+        return str(row.invalid_reason), "fail"
+    if row.status == "paused":
+        by = f" by {row.paused_by_name}" if row.paused_by_name else ""
+        return f"Paused{by}{': ' + row.pause_reason if row.pause_reason else ''}", "plain"
+    if row.last_error:
+        return str(row.last_error), "fail"
+    newest = row.entries[0] if row.entries else None
+    if newest is not None and newest.outcome != "fired":
+        return f"{newest.outcome.capitalize()}: {newest.detail or newest.reason}", "plain"
+    return "", "plain"
+
+
+def _bar(entry: Entry, timezone: str, now: datetime) -> Bar:
+    outcome = _BAR_OF_OUTCOME.get(entry.outcome) or _BAR_OF_RUN.get(entry.run_status, "canceled")
+    label = f"{absolute(entry.scheduled_for, timezone, now)}: {outcome_words(entry)}"
+    return Bar(outcome, None if entry.seconds is None else float(entry.seconds), label)
