@@ -17,6 +17,7 @@ from web import (
     filters,
     members,
     runs,
+    schedules,
     schemas,
     security,
     settings,
@@ -35,6 +36,7 @@ BLUEPRINTS = (
     system.blueprint,
     schemas.blueprint,
     workflows.blueprint,
+    schedules.blueprint,
     runs.blueprint,
     api.blueprint,
 )
