@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, func, select, text
+from sqlalchemy import func, select, text
 
 from domain.accounts.permissions import OPERATOR
 from domain.accounts.tenants import Tenant
@@ -23,21 +21,8 @@ from domain.runs.runs import Run
 from domain.schedules.occurrences import Occurrence
 from domain.workflows.workflows import Workflow
 from tests.factories import NOW, a_published_workflow, a_run, a_schedule, a_step, a_user
+from tests.statements import counted
 from tests.web.cast import Browser, client_of
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
