@@ -21,7 +21,6 @@ from domain.kernel.config import Config
 from domain.kernel.db import forget_connections
 
 TERM_DEBOUNCE_SECONDS = 5
-IDLE_POLL_MILLISECONDS = 100
 
 
 class AppContext(Middleware):

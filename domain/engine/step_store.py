@@ -13,8 +13,8 @@ from sqlalchemy import select, text
 
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import StaleTransition
-from domain.runs.claims import Claim, prove_claim
-from domain.runs.steps import STARTED, RunStep
+from domain.runs.claims import Claim, note_progress, prove_claim
+from domain.runs.steps import STARTED, SUCCEEDED, RunStep
 
 Row = dict[str, Any]  # the columns of a RunStep by name
 
@@ -84,6 +84,7 @@ class DatabaseStore:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
+        self._was_lost = claim.epoch > 1
 
     @contextmanager
     def writing(self) -> Iterator[bool]:
@@ -94,6 +95,8 @@ class DatabaseStore:
 
     def insert(self, rows: Sequence[Row]) -> None:
         insert_steps(rows)
+        if self._was_lost and any(row["status"] == SUCCEEDED for row in rows):
+            note_progress(self._claim.run_id)
 
     def end_attempt(self, row: Row) -> None:
         """Give a started attempt its outcome; raises StaleTransition when it is not `started`."""
@@ -103,3 +106,5 @@ class DatabaseStore:
         ended = db.session.execute(_END_ATTEMPT, values)
         if ended.rowcount != 1:  # type: ignore[attr-defined]
             raise StaleTransition(f"The attempt at {row['step_path']} is not {STARTED} any more.")
+        if self._was_lost and row["status"] == SUCCEEDED:
+            note_progress(self._claim.run_id)

@@ -49,8 +49,9 @@ def explain(row: Any, now: datetime) -> Explanation:
         return Explanation(upcoming, _hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
         return Explanation(None, "nothing of its timing is left.", "timing")
-    if row.next_fire_at <= now < row.wake_at and row.last_error:
-        return Explanation(row.next_fire_at, row.last_error)
+    if row.next_fire_at <= now < row.wake_at:
+        # A spread holds it back for seconds, a failed try for minutes and with its error.
+        return Explanation(row.wake_at, row.last_error)
     return Explanation(row.next_fire_at, is_due=row.next_fire_at <= now)
 
 

@@ -80,11 +80,11 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
 def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
     """The first statement of every transaction that writes for a run: locks it, or raises LostClaim.
 
-    Returns whether somebody asked to cancel the run. Proof of life resets the count of losses.
+    Returns whether somebody asked to cancel the run.
     """
     row = db.session.execute(
         text("""
-            SELECT cancel_requested_at IS NOT NULL AS cancel_requested, losses FROM runs
+            SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM runs
             WHERE id = :run_id AND claim_epoch = :epoch AND claimed_by = :worker_id AND status = 'running'
             FOR NO KEY UPDATE
         """),
@@ -92,9 +92,12 @@ def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
     ).one_or_none()
     if row is None:
         raise LostClaim
-    if row.losses:
-        db.session.execute(text("UPDATE runs SET losses = 0 WHERE id = :run_id"), {"run_id": run_id})
     return bool(row.cancel_requested)
+
+
+def note_progress(run_id: UUID) -> None:
+    """A step is done: earlier losses of its run no longer count. The caller has proven the claim."""
+    db.session.execute(text("UPDATE runs SET losses = 0 WHERE id = :run_id AND losses > 0"), {"run_id": run_id})
 
 
 def proven_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> set[UUID]:

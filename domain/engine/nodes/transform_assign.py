@@ -1,7 +1,7 @@
 """transform.assign: puts values into variables or the payload; each entry sees what the entries before it put.
 
-Before means before in the stored definition, and `jsonb` orders keys in its own way. So whoever builds one entry on
-another is warned and sent to a second step.
+Entries take their turns in the order of their places by code point. That is the order of a canonical bundle, and it does
+not depend on how a database or an editor keeps the keys of an object; whoever builds one entry on a later one is warned.
 """
 
 from __future__ import annotations
@@ -38,8 +38,10 @@ def _check(step: Json, report: Report) -> None:
             writers[path.root, path.names[0]] = place
     for reader, value in entries.items():
         for name in sorted(_names_read(value) & writers.keys()):
-            if (writer := writers[name]) != reader:
-                message = f"assign.{reader} reads what assign.{writer} puts, and the order of entries is not kept."
+            if (writer := writers[name]) > reader:
+                message = (
+                    f"assign.{reader} reads what assign.{writer} puts, which has its turn later: entries go by name."
+                )
                 report.warning("ASSIGN_ORDER", message, f"Put {reader} into a later step.")
 
 
@@ -55,7 +57,9 @@ def _names_read(value: Any) -> set[tuple[str, str]]:
 
 def _compile(step: Json, compiler: Compiler) -> Run:
     path, step_id = compiler.path, compiler.step_id
-    entries = [(place, parse_path(place), compile_value(value)) for place, value in step["config"]["assign"].items()]
+    entries = [
+        (place, parse_path(place), compile_value(value)) for place, value in sorted(step["config"]["assign"].items())
+    ]
 
     def run(execution: Execution, iteration: str) -> None:
         def values(_given: Any, _attempt: Any) -> Json:

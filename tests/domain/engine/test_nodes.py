@@ -67,6 +67,11 @@ def test_later_entries_of_an_assign_see_the_earlier_ones():
     assert result.output == [21, True]
 
 
+def test_entries_of_an_assign_take_their_turns_by_name_however_they_were_written():
+    result = run_steps(assign(**{"vars.b": expr("vars.a + 1"), "vars.a": 1}), give_back(expr("vars.b")))
+    assert result.output == 2
+
+
 def test_an_assign_makes_the_objects_on_its_way_and_leaves_their_neighbours():
     result = run_steps(
         assign(**{"payload.customer.address.city": "Oslo", "vars.a.b": 1}),

@@ -256,3 +256,29 @@ def test_a_definition_that_is_compiled_once_is_not_read_again(db):
     assert compiled_version(claim.workflow_id, 1) is first
     assert first.steps[0].path == "root.steps[0]"
     assert compile_definition({"steps": []}, is_pure=True).steps == ()
+
+
+def losses_of(session, claim):
+    return session.scalar(select(Run.losses).where(Run.id == claim.run_id))
+
+
+def lost_twice(session, claim):
+    session.execute(update(Run).where(Run.id == claim.run_id).values(losses=2))
+    return taken_over(session, claim)
+
+
+def test_beginning_an_attempt_that_kills_its_worker_again_is_no_progress(db, other_side):
+    claim = lost_twice(db, a_running_run(db, ASK, n=1))
+    arm_failpoints("engine.mid_step=raise")
+    with pytest.raises(Failpoint):
+        carried_out(claim)
+    assert losses_of(db, claim) == 2
+    assert other_side.asked == []
+
+
+def test_a_step_that_is_done_makes_earlier_losses_count_no_more(db, other_side):
+    claim = lost_twice(db, a_running_run(db, COUNT, ASK, n=1))
+    arm_failpoints("engine.mid_step=raise@2")
+    with pytest.raises(Failpoint):
+        carried_out(claim)
+    assert losses_of(db, claim) == 0
