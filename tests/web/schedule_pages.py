@@ -65,7 +65,7 @@ def audited() -> list[tuple[str, str]]:
 
 
 def shown_names(page: str) -> list[str]:
-    return [html.unescape(name) for name in re.findall(r'<a class="name"[^>]*>([^<]+)</a>', page)]
+    return [html.unescape(name) for name in re.findall(r'<a class="name clamp"[^>]*>([^<]+)</a>', page)]
 
 
 def errors_at(page: str, field: str) -> str:

@@ -222,6 +222,14 @@ def test_a_preset_fills_the_pattern_with_and_without_javascript(alice: Browser, 
     assert schedules() == []
 
 
+def test_without_javascript_a_form_can_be_checked_without_saving_it(alice: Browser, sync: Workflow) -> None:
+    checked = alice.post("/schedules", typed(check="1"))
+    assert checked.status_code == 200
+    assert "Weekdays at 09:00, Europe/Paris" in checked.text
+    assert value_of(checked.text, "name") == "Morning sync"
+    assert (schedules(), audited()) == ([], [])
+
+
 def test_the_payload_part_follows_the_workflow_and_keeps_what_was_written(alice: Browser, strict: Workflow) -> None:
     fresh = alice.post("/schedules/payload", typed(workflow="Strict sync", payload="{}", payload_start="{}"), htmx=True)
     assert "&#34;region&#34;: &#34;eu&#34;" in fresh.text

@@ -308,6 +308,19 @@ def test_the_explanation_says_when_it_fires(sync: Workflow) -> None:
     assert explained(sync, name="Late", next_fire_at=NOW).is_due
 
 
+def test_the_explanation_of_what_is_looked_at_later_names_that_time_and_the_error(sync: Workflow, db: Any) -> None:
+    schedule = a_schedule(sync, next_fire_at=NOW)
+    cursor = db.get(ScheduleCursor, schedule.id)
+    cursor.wake_at = NOW + timedelta(seconds=40)
+    db.flush()
+    spread = explain(schedule_detail(sync.tenant_id, schedule.id), NOW)
+    assert (spread.fires, spread.at, spread.is_due) == (True, cursor.wake_at, False)
+    cursor.last_error = "Its timing could not be computed"
+    db.flush()
+    put_back = explain(schedule_detail(sync.tenant_id, schedule.id), NOW)
+    assert (put_back.fires, put_back.reason) == (False, "Its timing could not be computed")
+
+
 def test_the_explanation_says_why_it_does_not_fire_and_what_helps(acme: Tenant, sync: Workflow) -> None:
     assert explained(sync, name="a", status="paused", pause_reason="supplier outage").reason == (
         "it was paused: supplier outage."
