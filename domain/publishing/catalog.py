@@ -48,40 +48,38 @@ def workflows_page(
     `q` is part of a name or key; `status` one of STATUSES or empty.
     """
     lower = func.lower(Workflow.name)
-    last = _last_run().lateral("last_run")
     page = _with_filters(select(Workflow.id).where(Workflow.tenant_id == tenant_id), q, status)
     if after:
         behind = aliased(Workflow)
         start = select(func.lower(behind.name), behind.id).where(behind.tenant_id == tenant_id, behind.id == after)
         page = page.where(tuple_(lower, Workflow.id) > start.scalar_subquery())
     page_ids = page.order_by(lower, Workflow.id).limit(limit)
-    query = (
-        select(
-            Workflow.id,
-            Workflow.key,
-            Workflow.name,
-            Workflow.published_version,
-            Workflow.paused_at,
-            Workflow.deleted_at,
-            _has_newer_draft().label("has_newer_draft"),
-            _schedule_count().label("schedules"),
-            last.c.id,
-            last.c.status,
-            last.c.at,
-        )
-        .outerjoin(
-            WorkflowVersion,
-            and_(
-                WorkflowVersion.tenant_id == Workflow.tenant_id,
-                WorkflowVersion.workflow_id == Workflow.id,
-                WorkflowVersion.version == Workflow.published_version,
-            ),
-        )
-        .outerjoin(last, true())
-        .where(Workflow.id.in_(page_ids))
-        .order_by(lower, Workflow.id)
+    rows = _rows().where(Workflow.id.in_(page_ids)).order_by(lower, Workflow.id)
+    return [WorkflowRow(*row) for row in db.session.execute(rows)]
+
+
+def _rows() -> Select[Any]:
+    """The columns of WorkflowRow, of every workflow."""
+    last = _last_run().lateral("last_run")
+    its_version = and_(
+        WorkflowVersion.tenant_id == Workflow.tenant_id,
+        WorkflowVersion.workflow_id == Workflow.id,
+        WorkflowVersion.version == Workflow.published_version,
     )
-    return [WorkflowRow(*row) for row in db.session.execute(query)]
+    columns: Select[Any] = select(
+        Workflow.id,
+        Workflow.key,
+        Workflow.name,
+        Workflow.published_version,
+        Workflow.paused_at,
+        Workflow.deleted_at,
+        _has_newer_draft().label("has_newer_draft"),
+        _schedule_count().label("schedules"),
+        last.c.id,
+        last.c.status,
+        last.c.at,
+    )
+    return columns.outerjoin(WorkflowVersion, its_version).outerjoin(last, true())
 
 
 def workflow_count(tenant_id: UUID, q: str = "", status: str = "") -> int:

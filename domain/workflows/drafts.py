@@ -106,6 +106,10 @@ def save_draft(
         concurrency_limit=refusals.take(lambda: _parse_limit(concurrency_limit), None),
     )
     refusals.raise_if_any()
+    return _change(actor, workflow, draft, now)
+
+
+def _change(actor: Actor, workflow: Workflow, draft: _Draft, now: datetime) -> Workflow:
     before = {field: getattr(workflow, field) for field in vars(draft)}
     changed = {field: value for field, value in vars(draft).items() if not _is_same(value, before[field])}
     if not changed:

@@ -47,7 +47,7 @@ def check_schema(schema: Any) -> None:
     for step in (_dialect_problems, _part_problems, _cost_problems, _compile_problems):
         problems = list(islice(step(schema), MAX_PROBLEMS))
         if problems:
-            raise Refused(problems)
+            raise Refused(sorted(problems, key=lambda problem: (problem.path, problem.code)))
 
 
 def check_no_secrets(schema: Any) -> None:
