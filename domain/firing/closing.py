@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sqlalchemy import func, select
+
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
@@ -32,8 +34,10 @@ def close_ledger(schedule: Schedule, now: datetime, is_ending: bool = True) -> N
 
 
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
-    """Point the cursor at the first instant after `now`: no change makes anything fire in the past."""
-    cursor.next_fire_at = schedule.timing.next_after(now)
+    """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
+    in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
+    recorded = _recorded_until(schedule)
+    cursor.next_fire_at = schedule.timing.next_after(max(now, recorded) if recorded else now)
     wake_cursor(schedule, cursor)
 
 
@@ -43,6 +47,17 @@ def wake_cursor(schedule: Schedule, cursor: ScheduleCursor) -> None:
     is_ticked = schedule.status in (ACTIVE, INVALID)
     cursor.wake_at = cursor.next_fire_at + offset if is_ticked and cursor.next_fire_at else None
     db.session.flush()
+
+
+def _recorded_until(schedule: Schedule) -> datetime | None:
+    """The last instant of the timing that the ledger knows; read along its primary key."""
+    last = (
+        select(func.coalesce(Occurrence.through, Occurrence.scheduled_for))
+        .where(Occurrence.schedule_id == schedule.id, Occurrence.origin_key == TIMING)
+        .order_by(Occurrence.scheduled_for.desc())
+        .limit(1)
+    )
+    return db.session.scalars(last).one_or_none()
 
 
 def _record_gap(schedule: Schedule, first: datetime, until: datetime, reason: Reason, detail: str) -> None:

@@ -77,7 +77,7 @@ def edit_schedule(
     flush_schedule(schedule)
     cursor = locked_cursor(schedule.id)
     cursor.last_error = None
-    if is_retimed or schedule.status != ACTIVE or before["status"] != ACTIVE:
+    if is_retimed or cursor.next_fire_at is None:
         aim_cursor(schedule, cursor, now)
     else:
         wake_cursor(schedule, cursor)
@@ -105,11 +105,13 @@ def resume_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: in
     """Fire again from the next instant after `now`, on the published version, after checking everything anew.
 
     The instants of the pause become one gap row. Raises Refused (payload, a one-time instant that has passed), Held
-    (the workflow cannot be scheduled), StaleTransition when it is active.
+    (the workflow cannot be scheduled), StaleTransition when it is active, Conflict when it was changed meanwhile.
     """
     schedule = load(actor.tenant_id, Schedule, schedule_id)
     version = bindable_version(load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share"))
     schedule = _settled(actor, schedule_id, now, revision)
+    if schedule.workflow_id != version.workflow_id:
+        raise Conflict
     if schedule.status == ACTIVE:
         raise StaleTransition(f"{schedule.name} is active already.")
     _check_resumable(schedule, version, now)

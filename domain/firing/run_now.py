@@ -12,7 +12,7 @@ from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.kernel.db import db
-from domain.kernel.errors import Held
+from domain.kernel.errors import Conflict, Held
 from domain.runs.launch import announce_work, earlier_run_id, insert_run, launchable_version
 from domain.runs.runs import BY_HAND, Run
 from domain.schedules.cursors import locked_cursor
@@ -29,7 +29,7 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
     """Start a run with the schedule's payload; repeating the request gives the run it started.
 
     Allowed when active, paused or completed. Raises Held with the reason otherwise: invalid, workflow paused, the
-    overlap policy.
+    overlap policy. Raises Conflict when somebody moved it to another workflow meanwhile.
     """
     if earlier := claim_request(actor.tenant_id, request_key, "schedules.run_now"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
@@ -38,6 +38,8 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
     launchable_version(workflow)
     locked_cursor(schedule_id)
     schedule = load(actor.tenant_id, Schedule, schedule_id, lock="share")
+    if schedule.workflow_id != workflow.id:
+        raise Conflict
     _check_allowed(schedule)
     nominal = now.replace(microsecond=0)
     version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version)
