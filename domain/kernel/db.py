@@ -29,7 +29,7 @@ NAMING = {
 TIMEOUTS = {
     "web": {"statement_timeout": 15, "lock_timeout": 5, "idle_in_transaction_session_timeout": 15},
     "scheduler": {"statement_timeout": 30, "lock_timeout": 10, "idle_in_transaction_session_timeout": 10},
-    "worker": {"statement_timeout": 30, "lock_timeout": 15, "idle_in_transaction_session_timeout": 30},
+    "worker": {"statement_timeout": 30, "lock_timeout": 15, "idle_in_transaction_session_timeout": 10},
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
 

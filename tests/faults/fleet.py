@@ -26,7 +26,7 @@ DEADLINE_SECONDS = 90
 LEASE_SECONDS = 2
 
 SCHEDULER = [sys.executable, "-m", "workers.scheduler"]
-WORKER = [sys.executable, "-m", "dramatiq", "workers.actors", "--processes", "1", "--threads", "4"]
+WORKER = ["env", "dramatiq_worker_timeout=100", sys.executable, "-m", "dramatiq", "workers.actors", "--processes", "1", "--threads", "4"]
 
 
 class Fleet:
