@@ -68,7 +68,8 @@ class Worker:
             with self.lock:
                 self.held -= mine
         admitted = _admit_next(claims)
-        return len(claims) == chunk or admitted > 0
+        was_lost = claims[0].losses > 0  # claimed alone: others may wait behind it
+        return len(claims) == chunk or was_lost or admitted > 0
 
 
 def give_back_strays(worker: Worker) -> int:

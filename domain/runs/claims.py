@@ -17,7 +17,7 @@ from sqlalchemy import text
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import LostClaim
-from domain.runs.runs import CANCELED, FAILED, SUCCEEDED
+from domain.runs.runs import CANCELED, FAILED, QUEUED, RUNNING, SUCCEEDED, WAITING
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Claim:
     trigger_metadata: dict[str, Any] | None
     started_at: datetime
     cancel_requested: bool
+    losses: int = 0
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,21 @@ class Ending:
 
 
 def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadline_seconds: int) -> list[Claim]:
-    """Take up to `limit` ready runs of the lane for this process, the longest ready first."""
+    """Take up to `limit` ready runs of the lane for this process, the longest ready first.
+
+    A run that was lost before is claimed alone: if it is what ends its workers, it takes no other run down with it.
+    """
     rows = db.session.execute(
         text("""
-            WITH picked AS (
-                SELECT id FROM runs
+            WITH longest AS (
+                SELECT id, losses, ready_at FROM runs
                 WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
                 ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+            ), placed AS (
+                SELECT id, losses, row_number() OVER line AS place, first_value(losses) OVER line AS first_losses
+                FROM longest WINDOW line AS (ORDER BY ready_at, id)
+            ), picked AS (
+                SELECT id FROM placed WHERE CASE WHEN first_losses > 0 THEN place = 1 ELSE losses = 0 END
             )
             UPDATE runs r
             SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
@@ -64,7 +73,7 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
             FROM picked WHERE r.id = picked.id
             RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
                 r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-                r.cancel_requested_at IS NOT NULL AS cancel_requested
+                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses
         """),
         {
             "lane": lane,
@@ -195,21 +204,17 @@ def request_cancel(run_id: UUID, now: datetime) -> str:
     """Ask for the end of a run the caller has loaded for its tenant: `canceled` at once when nobody works on it, else
     `requested`: its holder ends it at its next step, so a slot is never freed under live work."""
     lock_cursors_of([run_id])
-    waiting = db.session.execute(
-        text("SELECT id FROM runs WHERE id = :id AND status IN ('queued', 'waiting') FOR NO KEY UPDATE"), {"id": run_id}
-    ).first()
-    if waiting:
+    # Locked in whatever state it is in: a run that is given back while this waits is queued again, not gone.
+    status = db.session.scalar(text("SELECT status FROM runs WHERE id = :id FOR NO KEY UPDATE"), {"id": run_id})
+    if status in (QUEUED, WAITING):
         error = {"category": "Canceled", "code": "CANCELED", "message": "Canceled before it started."}
         end_runs([Ending(run_id, 0, CANCELED, error=error)], now)
         return "canceled"
-    asked = db.session.execute(
-        text("""
-            UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, :now)
-            WHERE id = :id AND status = 'running' RETURNING id
-        """),
-        {"id": run_id, "now": now},
-    ).first()
-    return "requested" if asked else "finished"
+    if status != RUNNING:
+        return "finished"
+    asked = text("UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, :now) WHERE id = :id")
+    db.session.execute(asked, {"id": run_id, "now": now})
+    return "requested"
 
 
 def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:
