@@ -1,7 +1,7 @@
 """Admission: who of the waiting runs may start.
 
-A workflow's concurrency limit counts admitted, unfinished runs; a schedule with overlap `queue` has one of its runs
-going at a time. Both are decided here, under the workflow's row lock, oldest first. Workers check no limits: a limit
+A workflow's concurrency limit counts admitted, unfinished runs; a schedule whose overlap is not `allow` has one of
+its runs going at a time, also those that were queued before somebody changed the policy to `skip`. Both are decided here, under the workflow's row lock, oldest first. Workers check no limits: a limit
 checked at claim is broken by two claims that read at the same time.
 """
 
@@ -46,7 +46,7 @@ _ADMIT = text("""
         SELECT next.id FROM slots CROSS JOIN LATERAL (
             SELECT r.id FROM runs r LEFT JOIN schedules s ON s.id = r.schedule_id
             WHERE r.workflow_id = slots.id AND r.status = 'queued' AND r.ready_at IS NULL
-              AND NOT (coalesce(s.overlap, 'allow') = 'queue' AND EXISTS (
+              AND NOT (coalesce(s.overlap, 'allow') <> 'allow' AND EXISTS (
                 SELECT 1 FROM runs o
                 WHERE o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
                   AND (o.ready_at IS NOT NULL OR o.id < r.id)))
