@@ -20,10 +20,12 @@ from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedules, seed_runs, seed_workflow
 
-# Two runs of one workflow whose times of work overlap. A run that starts when another ends does not overlap it.
+# Two runs of one workflow whose times of work overlap. A run that starts when another ends does not overlap it; one that
+# has not started has no time of work (an unknown bound would count as endless).
 OVERLAPPING = """
     SELECT count(*) FROM runs a JOIN runs b ON a.workflow_id = b.workflow_id AND a.id < b.id
     WHERE tstzrange(a.started_at, a.finished_at) && tstzrange(b.started_at, b.finished_at)
+      AND a.started_at IS NOT NULL AND b.started_at IS NOT NULL
 """
 MOST_AT_ONCE = """
     SELECT max((SELECT count(*) FROM runs b WHERE b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
