@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from domain.engine.compiled import CompiledDefinition, compiled_version
 from domain.engine.failures import Canceled
@@ -25,7 +25,7 @@ from domain.engine.interpreter import interpret
 from domain.engine.step_log import StepLog
 from domain.engine.step_store import Record, Row, insert_steps, recorded_steps
 from domain.kernel import clock
-from domain.kernel.db import db, transaction
+from domain.kernel.db import db, is_about_values, transacted, transaction
 from domain.kernel.errors import LostClaim
 from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger
@@ -89,7 +89,6 @@ def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
         now = clock.database_now()
         versions = {claim.run_id: compiled_version(claim.workflow_id, claim.workflow_version) for claim in claims}
         records = recorded_steps([claim.run_id for claim in claims if claim.epoch > 1])
-    db.session.remove()
     ended: list[tuple[Ending, list[Row]]] = []
     since = clock.monotonic()
     for claim in claims:
@@ -119,9 +118,9 @@ def _run(
     except LostClaim:
         log.warning("The claim was lost; another worker goes on with this run")
         return None
-    except SQLAlchemyError:
-        raise
     except Exception as error:
+        if isinstance(error, SQLAlchemyError) and not is_about_values(error):
+            raise
         log.exception("A run broke the engine")
         message = f"The engine broke: {type(error).__name__}: {error}"
         ending = Ending(claim.run_id, claim.epoch, FAILED, error=_error("InternalError", "INTERNAL", message))
@@ -131,23 +130,47 @@ def _run(
 
 
 def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
-    """One transaction for the chunk: prove the claims, record the steps still pending, end the runs."""
+    """End the chunk together. One that the database refuses is halved until the bad run stands alone and fails."""
     if not ended:
         return
     hit("worker.before_finish")
-    with transaction():
-        finished = finish_runs([ending for ending, _ in ended], worker_id, clock.database_now())
-        insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
-        hit("worker.before_final_commit")
+    try:
+        transacted(lambda: _record(ended, worker_id))
+    except (DBAPIError, ValueError, TypeError) as error:
+        if isinstance(error, DBAPIError) and not is_about_values(error):
+            raise
+        if len(ended) > 1:
+            middle = len(ended) // 2
+            _finish(ended[:middle], worker_id)
+            _finish(ended[middle:], worker_id)
+            return
+        failed = _unrecordable(ended[0][0], error)
+        transacted(lambda: _record([(failed, [])], worker_id))
     hit("worker.after_finish")
+
+
+def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
+    """In one transaction: prove the claims, record the steps still pending, end the runs."""
+    finished = finish_runs([ending for ending, _ in ended], worker_id, clock.database_now())
+    insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
+    hit("worker.before_final_commit")
+
+
+def _unrecordable(ending: Ending, error: Exception) -> Ending:
+    log.error("A run's result could not be recorded", run_id=str(ending.run_id), error=str(error))
+    message = "What this run did cannot be recorded: the database refused its values."
+    return Ending(ending.run_id, ending.epoch, FAILED, error=_error("InternalError", "UNRECORDABLE", message))
 
 
 def _admit_next(claims: Sequence[Claim]) -> int:
     """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
     workflow_ids = sorted({claim.workflow_id for claim in claims})
-    with transaction():
+
+    def admit() -> int:
         waiting = workflows_with_waiting(workflow_ids)
         return admit_waiting(clock.database_now(), waiting) if waiting else 0
+
+    return transacted(admit)
 
 
 def _error(category: str, code: str, message: str) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from domain.engine.nodes.node import Compiler
 from domain.engine.nodes.registry import NODE_TYPES
 from domain.engine.running import Block, Step
 from domain.kernel.db import db
-from domain.kernel.errors import DomainError
 from domain.workflows.versions import WorkflowVersion
 
 VERSIONS_KEPT = 512
@@ -55,7 +54,7 @@ def compile_definition(definition: Any, *, is_pure: bool) -> CompiledDefinition:
     """The compiled form of a definition in which `definition_problems` found no error, when it was published."""
     try:
         return CompiledDefinition(_block(definition["steps"], "root.steps"), is_pure)
-    except (KeyError, TypeError, AttributeError, ValueError, DomainError) as error:
+    except Exception as error:
         message = (
             f"This release cannot run the definition ({type(error).__name__}: {error}). Mend and publish it again."
         )

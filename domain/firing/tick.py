@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from domain.firing.due import Entry, Step, due_steps, put_back
-from domain.kernel.db import db
+from domain.kernel.db import db, is_about_values
 from domain.kernel.failpoints import hit
 from domain.kernel.log import logger
 from domain.schedules.cursors import ScheduleCursor
@@ -134,7 +134,7 @@ def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
         with db.session.begin_nested():
             _write(steps, now)
     except DBAPIError as error:
-        if error.connection_invalidated or not _is_about_rows(error):
+        if error.connection_invalidated or not is_about_values(error):
             raise
         if len(steps) > 1:
             middle = len(steps) // 2
@@ -149,11 +149,6 @@ def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
         reason = f"Its occurrence could not be recorded: {str(error.orig).splitlines()[0]}"
         with db.session.begin_nested():
             _write([put_back(step.schedule_id, first, now, reason)], now)
-
-
-def _is_about_rows(error: DBAPIError) -> bool:
-    """Data and constraint errors (SQLSTATE classes 22 and 23) are a row's fault; everything else is nobody's row."""
-    return (getattr(error.orig, "sqlstate", None) or "")[:2] in ("22", "23")
 
 
 def _write(steps: Sequence[Step], now: datetime) -> None:

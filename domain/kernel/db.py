@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import psycopg
@@ -13,6 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import DateTime, MetaData, Uuid, event, func
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from domain.kernel.ids import new_id
@@ -32,6 +33,12 @@ TIMEOUTS = {
     "worker": {"statement_timeout": 30, "lock_timeout": 15, "idle_in_transaction_session_timeout": 10},
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
+
+# Serialisation failure, deadlock, lock not available.
+COLLISIONS = frozenset({"40001", "40P01", "55P03"})
+COLLISION_TRIES = 3
+
+Answer = TypeVar("Answer")
 
 
 class Base(DeclarativeBase):
@@ -97,6 +104,29 @@ def transaction() -> Iterator[None]:
         raise
     finally:
         session.info.pop("unit_of_work", None)
+
+
+def transacted(work: Callable[[], Answer]) -> Answer:
+    """What `work` answers, done in a unit of work of its own; done again as a whole when it collided with another."""
+    for _ in range(COLLISION_TRIES - 1):
+        try:
+            with transaction():
+                return work()
+        except DBAPIError as error:
+            if not is_collision(error):
+                raise
+    with transaction():
+        return work()
+
+
+def is_collision(error: BaseException | None) -> bool:
+    """Whether a transaction was ended only because another one was in its way: done again it may well succeed."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in COLLISIONS
+
+
+def is_about_values(error: BaseException) -> bool:
+    """Whether the database refused what it was given (SQLSTATE classes 22 and 23): it will do so again."""
+    return isinstance(error, DataError | IntegrityError)
 
 
 def forget_connections() -> None:
