@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select, text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import AuditEntry
@@ -23,6 +21,7 @@ from domain.workflows.payload_schemas import register_schema, schemas_page
 from domain.workflows.versions import WorkflowVersion, version_of, versions_page
 from domain.workflows.workflows import workflow_of
 from tests.factories import NOW, a_schedule, a_tenant, a_user, a_version, a_workflow, an_actor
+from tests.statements import counted
 
 WIDE, NARROW, LATER = "payload.Sync.v1", "payload.Sync.v2", "payload.Sync.v3"
 NEEDS_REGION = {"type": "object", "properties": {"region": {"enum": ["eu", "us"]}}, "required": ["region"]}
@@ -69,20 +68,6 @@ def cursor_of(schedule: Any) -> Any:
 
 def actions(db: Any) -> list[str]:
     return list(db.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_publishing_makes_a_version_of_the_draft_with_the_schema_as_it_is(alice: Any, acme: Any, sync: Any) -> None:

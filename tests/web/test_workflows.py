@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, select
+from sqlalchemy import select
 
 from domain.accounts.audit import AuditEntry
 from domain.accounts.tenants import Tenant
@@ -18,23 +16,10 @@ from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
 from tests.factories import NOW, a_published_workflow, a_schedule, a_user, a_version, a_workflow
+from tests.statements import counted
 from tests.web.cast import Browser, client_of
 
 NEEDS_REGION = {"type": "object", "properties": {"region": {"type": "string"}}, "required": ["region"]}
-
-
-@contextmanager
-def counted() -> Iterator[list[str]]:
-    statements: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        statements.append(statement)
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.fixture
