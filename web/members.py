@@ -15,6 +15,7 @@ from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
 from web.access import actor, is_fragment, member_access, request_now, requires
 from web.answers import done
+from web.asked import request_key
 from web.forms.settings import MemberForm, RoleForm
 
 blueprint = Blueprint("members", __name__, url_prefix="/settings/members")
@@ -39,7 +40,7 @@ def add() -> ResponseReturnValue:
     form = MemberForm(request.form)
     try:
         with transaction():
-            key = f"member.add {form.request_key.data or new_id()}"[:100]
+            key = f"member.add {request_key()}"
             if claim_request(actor().tenant_id, key, "member.add"):
                 return done(url_for("members.index"), "They are a member already.")
             member, first = add_member(

@@ -25,12 +25,12 @@ from domain.runs.pages import (
 from domain.runs.waiting import obstacle_of
 from web.access import actor, is_fragment, member_access, request_now, requires
 from web.answers import done
+from web.asked import asked_text, request_key
 from web.run_tree import Axis, missing_parents, step_tree, steps_in
 
 blueprint = Blueprint("runs", __name__, url_prefix="/runs")
 
 BUSY_SECONDS, IDLE_SECONDS = 2, 10
-KEY_MAX_CHARACTERS = 64
 MAX_POSITION = 2**31 - 1
 
 
@@ -82,7 +82,7 @@ def cancel(run_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/<uuid:run_id>/run-again")
 @requires("workflow:manage")
 def run_again(run_id: UUID) -> ResponseReturnValue:
-    key = f"rerun:{run_id}:{request.form.get('request_key', str(new_id()))[:KEY_MAX_CHARACTERS]}"
+    key = f"rerun:{run_id}:{request_key()}"
     with transaction():
         started_id = rerun(actor(), run_id, key, request_now()).id
     return done(url_for("runs.show", run_id=started_id), "It runs again with the same input. This is the new run.")
@@ -91,7 +91,7 @@ def run_again(run_id: UUID) -> ResponseReturnValue:
 def _filters() -> RunFilters:
     asked = request.args
     return RunFilters(
-        q=_text("q").strip()[:128],
+        q=asked_text("q"),
         workflow_id=asked.get("workflow", type=UUID),
         schedule_id=asked.get("schedule", type=UUID),
         status=_one_of(asked.get("status", ""), STATUSES),

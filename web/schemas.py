@@ -22,6 +22,7 @@ from domain.workflows.payload_schemas import (
 from domain.workflows.samples import STARTER_SCHEMA
 from web.access import actor, is_fragment, request_now, requires
 from web.answers import done, show_dialog
+from web.asked import asked_text
 from web.forms.workflows import SchemaForm, typed_json
 
 blueprint = Blueprint("schemas", __name__, url_prefix="/settings/schemas")
@@ -32,7 +33,7 @@ PAGE_SIZE = 50
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
-    q, after = request.args.get("q", "").strip(), request.args.get("after") or None
+    q, after = asked_text("q"), asked_text("after") or None
     rows = schemas_page(actor().tenant_id, q, after, PAGE_SIZE + 1)
     shown = {
         "built_in": [] if after else built_in_rows(q),

@@ -15,6 +15,7 @@ from domain.kernel.errors import Problem, Refused
 from domain.kernel.ids import new_id
 from web.access import actor, member_access, request_now, requires
 from web.answers import done
+from web.asked import request_key
 from web.filters import Label
 from web.forms.settings import SCOPE_SENTENCES, TokenForm
 
@@ -51,7 +52,7 @@ def create() -> ResponseReturnValue:
     form = TokenForm(request.form)
     try:
         with transaction():
-            key = f"token.create {form.request_key.data or new_id()}"[:100]
+            key = f"token.create {request_key()}"
             if claim_request(actor().tenant_id, key, "token.create"):
                 return done(url_for("tokens.index"), "This token was created already; its secret was shown then.")
             token, secret = create_token(

@@ -71,9 +71,11 @@ def schema_of(tenant_id: UUID, ref: str | None, path: str = "schema_ref") -> dic
 
 def check_registered(tenant_id: UUID, ref: str, path: str = "schema_ref") -> None:
     """Raises Refused at `path` unless `ref` is registered; until the transaction ends nobody deletes it."""
-    if ref not in BUILT_IN:
-        query = owned(tenant_id, PayloadSchema).where(PayloadSchema.ref == ref).with_for_update(read=True)
-        _schema_in(db.session.scalars(query).one_or_none(), ref, path)
+    if ref in BUILT_IN:
+        return
+    query = owned(tenant_id, PayloadSchema).where(PayloadSchema.ref == ref).with_for_update(read=True)
+    # What cannot be a ref is not asked for: the database refuses some of it.
+    _schema_in(db.session.scalars(query).one_or_none() if REF_PATTERN.fullmatch(ref) else None, ref, path)
 
 
 def use_schema(tenant_id: UUID, ref: str | None, now: datetime, path: str = "schema_ref") -> dict[str, Any]:

@@ -12,14 +12,12 @@ from domain.firing.lifecycle import delete_schedule, pause_schedule, resume_sche
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
-from domain.kernel.ids import new_id
 from domain.schedules.schedules import Schedule
 from web.access import actor, request_now, requires
 from web.answers import show_dialog
+from web.asked import request_key
 from web.forms.schedules import ReasonForm
 from web.schedules.frame import address_of, blueprint, changed, place, tenant_id
-
-KEY_MAX_CHARACTERS = 64
 
 
 @blueprint.get("/<uuid:schedule_id>/pause")
@@ -53,7 +51,7 @@ def resume(schedule_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/<uuid:schedule_id>/run-now")
 @requires("workflow:manage")
 def run_now(schedule_id: UUID) -> ResponseReturnValue:
-    key = f"{schedule_id}:{request.form.get('request_key', str(new_id()))[:KEY_MAX_CHARACTERS]}"
+    key = f"{schedule_id}:{request_key()}"
     with transaction():
         run_id = run_schedule_now(actor(), schedule_id, key, request_now()).id
         name = load(tenant_id(), Schedule, schedule_id).name

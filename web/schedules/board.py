@@ -28,10 +28,10 @@ from domain.schedules.pages import (
 from domain.schedules.previews import next_fires
 from domain.timing.zones import parse_instant
 from web.access import is_fragment, request_now, requires
+from web.asked import asked_text
 from web.schedules.frame import blueprint, tenant_id
 from web.schedules.rows import fire_lines, listed, outcome_words, words_of
 
-Q_MAX_CHARACTERS = 200
 NEXT_SHOWN = 10
 OCCURRENCES_SHOWN = 10
 CHANGES_SHOWN = 5
@@ -40,9 +40,9 @@ CHANGES_SHOWN = 5
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
-    picked, problem = _picked_workflow(request.args.get("workflow", "").strip())
+    picked, problem = _picked_workflow(asked_text("workflow"))
     narrowed = ScheduleFilter(
-        q=request.args.get("q", "").replace("\x00", "").strip()[:Q_MAX_CHARACTERS],
+        q=asked_text("q"),
         workflow_id=picked.id if picked else None,
         trigger=_one_of("trigger", TRIGGERS),
         status=_one_of("status", STATUSES),
@@ -77,7 +77,7 @@ def index() -> ResponseReturnValue:
 @requires("workflow:read")
 def workflow_options() -> ResponseReturnValue:
     """The options of a workflow picker for what has been typed so far."""
-    typed = request.args.get("workflow", "").replace("\x00", "").strip()[:Q_MAX_CHARACTERS]
+    typed = asked_text("workflow")
     return render_template("schedules/_options.html", choices=eligible_workflows(tenant_id(), typed))
 
 

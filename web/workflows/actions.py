@@ -26,6 +26,7 @@ from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow, living_workflow, workflow_of
 from web.access import actor, request_now, requires
 from web.answers import done, show_dialog
+from web.asked import request_key
 from web.errors import keep_refusal
 from web.forms.workflows import PublishForm, ReasonForm, RunForm
 from web.workflows.frame import access_now, address_of, blueprint, tenant_id
@@ -76,7 +77,7 @@ def prepare_run(workflow_id: UUID) -> ResponseReturnValue:
 @requires("workflow:manage")
 def run(workflow_id: UUID) -> ResponseReturnValue:
     form = RunForm(request.form)
-    key = f"run:{workflow_id}:{(form.request_key.data or str(new_id()))[:64]}"
+    key = f"run:{workflow_id}:{request_key()}"
     try:
         with transaction():
             started = launch_workflow(actor(), workflow_id, form.payload.data or "", key, request_now())

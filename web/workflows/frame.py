@@ -13,6 +13,8 @@ from domain.workflows.versions import versions_page
 from domain.workflows.workflows import Workflow
 from web.access import current_access
 
+MAX_VERSION = 2**31 - 1
+
 blueprint = Blueprint("workflows", __name__, url_prefix="/workflows")
 
 
@@ -36,5 +38,11 @@ def head_of(workflow: Workflow) -> dict[str, Any]:
         "workflow": workflow,
         "problems": problems,
         "schedules": schedule_count(tenant_id(), workflow.id),
-        "versions": versions_page(tenant_id(), workflow.id, request.args.get("before", type=int)),
+        "versions": versions_page(tenant_id(), workflow.id, _before()),
     }
+
+
+def _before() -> int | None:
+    """The version below which the shown ones begin; None for the newest and for what is no version."""
+    before = request.args.get("before", type=int)
+    return before if before is not None and 1 <= before <= MAX_VERSION else None

@@ -19,6 +19,7 @@ from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow, living_workflow, workflow_of
 from web.access import actor, is_fragment, request_now, requires
 from web.answers import done, show_dialog
+from web.asked import asked_text
 from web.forms.workflows import DraftForm, NewWorkflowForm, draft_form
 from web.workflows.frame import address_of, blueprint, head_of, tenant_id
 
@@ -28,7 +29,7 @@ PAGE_SIZE = 50
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
-    q, status = request.args.get("q", "").strip(), request.args.get("status", "")
+    q, status = asked_text("q"), request.args.get("status", "")
     status = status if status in STATUSES else ""
     rows = workflows_page(tenant_id(), q, status, request.args.get("after", type=UUID), PAGE_SIZE + 1)
     shown = {
@@ -110,7 +111,7 @@ def save(workflow_id: UUID) -> ResponseReturnValue:
     return answer, {"HX-Trigger": strict_json.dumps({"toast": {"message": "The draft was saved."}})}
 
 
-@blueprint.get("/<uuid:workflow_id>/versions/<int:version>")
+@blueprint.get("/<uuid:workflow_id>/versions/<int(max=2147483647):version>")
 @requires("workflow:read")
 def show_version(workflow_id: UUID, version: int) -> ResponseReturnValue:
     workflow = workflow_of(tenant_id(), workflow_id)

@@ -1,0 +1,23 @@
+"""What an address or a form says where no form checks it: anything may stand there, and no row can hold all of it."""
+
+from __future__ import annotations
+
+import re
+
+from flask import request
+
+from domain.kernel.ids import new_id
+
+TEXT_MAX_CHARACTERS = 200
+_KEY = re.compile(r"[A-Za-z0-9 ._:-]{1,64}")
+
+
+def asked_text(name: str) -> str:
+    """A text of the address, shortened, without what no row can hold; empty when it is absent."""
+    return request.args.get(name, "").replace("\x00", "").strip()[:TEXT_MAX_CHARACTERS]
+
+
+def request_key() -> str:
+    """What makes sending this form twice harmless; a new one when the form brings none, or one that no page of ours made."""
+    given = request.form.get("request_key", "")
+    return given if _KEY.fullmatch(given) else str(new_id())
