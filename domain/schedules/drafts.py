@@ -171,7 +171,8 @@ def _seconds(path: str, value: object, least: int, most: int, empty: int | None,
     if value in (None, ""):
         return empty
     text = str(value).strip()
-    if isinstance(value, bool) or not text.isascii() or not text.isdigit() or not least <= int(text[:12]) <= most:
+    is_number = not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) <= 12
+    if not is_number or not least <= int(text) <= most:
         checks.refuse(path, f"Enter a whole number of seconds from {least} to {most}.", "NUMBER_INVALID")
         return empty
     return int(text)

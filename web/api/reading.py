@@ -90,7 +90,7 @@ def page_cursor() -> UUID | None:
 def page_limit() -> int:
     """How many items the page has at most."""
     value = request.args.get("limit", str(LIMIT_DEFAULT))
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:6]) <= LIMIT_MAX:
+    if not (value.isascii() and value.isdigit() and len(value) <= 3) or not 1 <= int(value) <= LIMIT_MAX:
         raise Refused.at("limit", f"Enter a whole number from 1 to {LIMIT_MAX}.", "NUMBER_INVALID")
     return int(value)
 
