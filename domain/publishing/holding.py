@@ -16,6 +16,8 @@ from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
 
 REASON_MAX_CHARACTERS = 500
+# Some languages and emoji need them; they neither hide nor reorder text.
+JOINERS = "\u200c\u200d"
 
 
 def pause_workflow(actor: Actor, workflow_id: UUID, reason: str, now: datetime) -> Workflow:
@@ -73,9 +75,12 @@ def delete_workflow(actor: Actor, workflow_id: UUID, now: datetime) -> int:
 
 
 def parse_reason(text: str, path: str = "reason") -> str:
-    """Why someone holds something, as one line; may be empty. Raises Refused at `path` when it is too long."""
-    reason = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """Why someone holds something, as one line; may be empty. Raises Refused at `path` for what is too long or unseen."""
+    reason = " ".join(text.split())
     if len(reason) > REASON_MAX_CHARACTERS:
         message = f"A reason has at most {REASON_MAX_CHARACTERS} characters; this one has {len(reason)}."
         raise Refused.at(path, message, "REASON_TOO_LONG")
+    if not all(character.isprintable() or character in JOINERS for character in reason):
+        message = "A reason cannot contain invisible characters. Remove them."
+        raise Refused.at(path, message, "REASON_CHARACTERS")
     return reason
