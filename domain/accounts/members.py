@@ -14,7 +14,7 @@ from domain.accounts.permissions import ADMIN, ROLES
 from domain.accounts.sessions import end_sessions
 from domain.accounts.tenants import load, owned
 from domain.accounts.tokens import ApiToken
-from domain.accounts.users import Membership, User, create_user, user_by_email
+from domain.accounts.users import Membership, User, add_unless_taken, create_user, user_by_email
 from domain.kernel.db import db
 from domain.kernel.errors import Refused
 
@@ -38,12 +38,12 @@ def add_member(
     if user is None:
         first = None if password else generate_password()
         user = create_user(email, name, password or first or "")
-    elif _membership(actor.tenant_id, user.id) is not None:
-        raise Refused.at("email", f"{user.email} is a member already.", "MEMBER_EXISTS")
+    exists = Refused.at("email", f"{user.email} is a member already.", "MEMBER_EXISTS")
+    if _membership(actor.tenant_id, user.id) is not None:
+        raise exists
     membership = Membership(tenant_id=actor.tenant_id, user_id=user.id, role=role)
     membership.user = user
-    db.session.add(membership)
-    db.session.flush()
+    add_unless_taken(membership, "uq_memberships_tenant_id", exists)
     record_change(actor, "member.add", user, after={"role": role})
     return membership, first
 

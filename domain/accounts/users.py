@@ -6,6 +6,7 @@ import re
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from domain.accounts.passwords import check_password, hash_password
@@ -62,9 +63,21 @@ def create_user(email: str, name: str, password: str) -> User:
     """A new person without a tenant; raises Refused when address, name or password cannot be used."""
     address, shown = parse_email(email), parse_name(name, "name")
     check_password(password, about=(address, shown))
+    taken = Refused.at("email", "There is already an account with this address.", "EMAIL_TAKEN")
     if user_by_email(address) is not None:
-        raise Refused.at("email", "There is already an account with this address.", "EMAIL_TAKEN")
+        raise taken
     user = User(email=address, name=shown, password_hash=hash_password(password))
-    db.session.add(user)
-    db.session.flush()
+    add_unless_taken(user, "uq_users_email", taken)
     return user
+
+
+def add_unless_taken(row: Base, constraint: str, taken: Refused) -> None:
+    """Write a new row; raises `taken` when somebody else wrote one like it since this transaction looked."""
+    try:
+        with db.session.begin_nested():
+            db.session.add(row)
+            db.session.flush()
+    except IntegrityError as error:
+        if constraint in str(error.orig):
+            raise taken from None
+        raise

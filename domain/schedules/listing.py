@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 
 from domain.accounts.tenants import owned
 from domain.kernel.db import db
@@ -63,6 +63,8 @@ def schedule_view(tenant_id: UUID, schedule_id: UUID) -> ScheduleView:
 
 def free_name(tenant_id: UUID, workflow_id: UUID, cron: object) -> str:
     """A name for a schedule that came without one: its workflow and when it runs, numbered when it is taken."""
+    # Until this one is written, whoever else wants a name made for them waits here.
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"schedule name {workflow_id}", 0))))
     query = select(Workflow.name).where(Workflow.tenant_id == tenant_id, Workflow.id == workflow_id)
     workflow = db.session.scalars(query).one_or_none() or "Schedule"
     wanted = f"{workflow}: {_when(cron)}"[: MAX_CHARACTERS - _SUFFIX_CHARACTERS].strip()

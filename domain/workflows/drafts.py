@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import Actor, record_change
@@ -152,6 +152,8 @@ def key_from(name: str) -> str:
 
 
 def _free_key(tenant_id: UUID, wanted: str) -> str:
+    # Until this one is written, whoever else wants a key made for them waits here: nobody is told of a key they never typed.
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"workflow key {tenant_id}", 0))))
     taken = set(
         db.session.scalars(
             select(Workflow.key).where(
