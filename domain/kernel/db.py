@@ -63,6 +63,8 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
     return {
         "pool_size": threads,
         "max_overflow": 2,
+        # Errors of statements are logged: what was to be stored, such as the hash of a password, stays out of the log.
+        "hide_parameters": True,
         "pool_pre_ping": True,
         "pool_timeout": 10,
         "pool_recycle": 1800,
