@@ -43,6 +43,13 @@
   });
 
   const SIGNED_OUT = "You are signed out. Sign in again in another tab; what you typed stays on this page.";
+  const isTypedIn = () => Boolean(one("dialog:modal form, form[data-guard]"));
+  // The way to the sign-in page would lead away from what was typed.
+  on("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.status !== 401 || !isTypedIn()) return;
+    event.preventDefault();
+    notify({ message: SIGNED_OUT, kind: "error", key: "signed-out", href: "/sign-in", label: "Sign in" });
+  });
   on("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;
     const told = new DOMParser().parseFromString(responseText, "text/html").querySelector("body > [role=alert] p")?.textContent;
@@ -132,13 +139,17 @@
     const part = event.detail.elt;
     if (!part.matches?.("[data-live]") || !isPolling(event)) return;
     const focus = doc.activeElement;
-    const isTyping = part.contains(focus) && focus !== part && (!focus.id || focus.matches("input, textarea, select"));
+    const isTyping = part.contains(focus) && focus !== part && (focus.matches("input, textarea, select") || !(focus.id || known(focus)));
     const selected = getSelection();
     const isReading = selected && !selected.isCollapsed && part.contains(selected.anchorNode);
-    if (doc.hidden || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
+    const isCovered = one("dialog:modal") && !part.closest("dialog");
+    if (doc.hidden || isCovered || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
   });
-  // htmx keeps the focus of what has an id; a link is known by its address, a control by its name and value.
+  // htmx keeps the focus of what has an id; a link is known by its address, a control by its name and value, the button
+  // of an action by where its form goes.
   const known = (element) => {
+    const action = element.matches("form[action] button:not([name])") && element.form.getAttribute("action");
+    if (action) return `form[action="${CSS.escape(action)}"] button`;
     const keep = ["href", "name", "value", "aria-label"].filter((name) => element.hasAttribute(name));
     return keep.length ? element.localName + keep.map((name) => `[${name}="${CSS.escape(element.getAttribute(name))}"]`).join("") : "";
   };
@@ -151,7 +162,7 @@
   on("htmx:afterSettle", (event) => {
     opened.forEach((id) => doc.getElementById(id)?.setAttribute("open", ""));
     opened = [];
-    if (focused && doc.activeElement === doc.body) one(focused)?.focus({ preventScroll: true });
+    if (focused && doc.activeElement === doc.body) (one(focused) ?? one("main")).focus({ preventScroll: true });
     focused = "";
     const part = event.detail.target?.isConnected ? event.detail.target : doc;
     enhance(part);

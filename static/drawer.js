@@ -10,7 +10,9 @@
     if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     const href = link.getAttribute("href");
-    opener = link.closest("details.menu")?.querySelector("summary") ?? link;
+    // A key presses the link of the current row by script: the focus returns to where the person was.
+    const place = event.isTrusted || document.activeElement === document.body ? link : document.activeElement;
+    opener = place.closest("details.menu")?.querySelector("summary") ?? place;
     openerAgain = opener.id ? `#${CSS.escape(opener.id)}` : `a[data-dialog][href="${CSS.escape(href)}"]`;
     htmx.ajax("GET", href, { source: link, target: "#drawer-body", swap: "innerHTML" }).then(() => {
       if (drawer().open && !history.state?.drawer) history.pushState({ drawer: true }, "", href);

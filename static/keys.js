@@ -39,6 +39,12 @@
   document.addEventListener("click", (event) => { if (event.target.closest("[data-keys-help]")) help(); });
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape" && event.target.matches('main input[type="search"]')) {
+      // What was searched for stays; without this the browser would empty the field and keep the focus in it.
+      event.preventDefault();
+      event.target.blur();
+      return;
+    }
     if (event.target.matches("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]")) return;
     if (document.querySelector("dialog:modal")) return;
     const { key } = event;

@@ -25,14 +25,16 @@ class NewWorkflowForm(PageForm):
 
 
 class DraftForm(PageForm):
-    revision = HiddenField()
-    name = StringField("Name", REQUIRED)
-    key = StringField("Key", REQUIRED)
-    description = TextAreaField("Description")
-    concurrency_limit = StringField("Runs at the same time")
-    schema_ref = SelectField("Payload schema", validate_choice=False)
-    schema_mode = SelectField("Schema mode", choices=MODES, validate_choice=False)
-    definition = TextAreaField("Definition", REQUIRED)
+    """Its ids are its own: the drawer may open the form of a schedule, which has a name too, on the same page."""
+
+    revision = HiddenField(id="draft-revision")
+    name = StringField("Name", REQUIRED, id="draft-name")
+    key = StringField("Key", REQUIRED, id="draft-key")
+    description = TextAreaField("Description", id="draft-description")
+    concurrency_limit = StringField("Runs at the same time", id="draft-limit")
+    schema_ref = SelectField("Payload schema", validate_choice=False, id="draft-schema-ref")
+    schema_mode = SelectField("Schema mode", choices=MODES, validate_choice=False, id="draft-schema-mode")
+    definition = TextAreaField("Definition", REQUIRED, id="draft-definition")
 
     def offer_schemas(self, refs: list[str]) -> None:
         """The choices of `schema_ref`; one that was typed and is gone stays visible."""
