@@ -1,0 +1,302 @@
+"""Whatever people, ticks and outages do in whatever order: every instant is on record exactly once, and none too early."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select, text
+
+from domain.accounts.audit import Actor
+from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
+from domain.firing.run_now import run_schedule_now
+from domain.firing.tick import fire_due
+from domain.kernel.db import db as database
+from domain.kernel.errors import DomainError
+from domain.publishing import pause_workflow, publish_workflow, resume_workflow
+from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.drafts import ScheduleDraft
+from domain.schedules.occurrences import TIMING, Occurrence
+from domain.schedules.schedules import Schedule
+from domain.workflows.payload_schemas import register_schema
+from domain.workflows.workflows import Workflow
+from tests.domain.firing.ledger import NOON
+from tests.domain.firing.ledger_model import HORIZON, MINUTE, Expected, Pattern
+from tests.factories import a_published_workflow, a_tenant
+
+EASY, STRICT = "payload.Easy.v1", "payload.Strict.v1"
+SCHEMAS = {EASY: {"type": "object"}, STRICT: {"type": "object", "required": ["region"]}}
+SPREAD_SECONDS = 200
+STEPS, EXAMPLES = 30, 30
+
+minutes = st.integers(1, 12)
+patterns = st.one_of(
+    st.tuples(st.just("every"), st.sampled_from([1, 2, 5, 30])),
+    st.tuples(st.just("once"), minutes),
+    st.tuples(st.just("from"), minutes),
+    st.tuples(st.just("until"), minutes),
+)
+picks = st.integers(0, 9)
+
+
+class Ledger(RuleBasedStateMachine):
+    """One workflow and up to three schedules. Every rule is one transaction: refused, it leaves nothing behind."""
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = NOON + timedelta(seconds=20)
+        self.keys = count()
+        tenant = a_tenant()
+        self.actor = Actor(tenant.id)
+        for ref, schema in SCHEMAS.items():
+            register_schema(self.actor, ref, schema, self.now)
+        self.workflow_id = a_published_workflow(tenant, draft_schema_ref=EASY, schema=SCHEMAS[EASY]).id
+        self.expected: dict[UUID, Expected] = {}
+        self.seen: set[UUID] = set()
+        self.held_before: dict[UUID, bool] = {}
+
+    def teardown(self) -> None:
+        database.session.rollback()
+
+    @precondition(lambda self: len(self.expected) < 3)
+    @rule(
+        shape=patterns,
+        overlap=st.sampled_from(["queue", "skip", "allow"]),
+        catch_up=st.sampled_from(["latest", "all", "skip"]),
+        spread=st.sampled_from([0, SPREAD_SECONDS]),
+        enabled=st.booleans(),
+    )
+    def create(self, shape: Any, overlap: str, catch_up: str, spread: int, enabled: bool) -> None:
+        pattern = self.pattern(shape)
+        with self.refusable():
+            schedule = create_schedule(
+                self.actor,
+                self.draft(pattern, f"Schedule {next(self.keys)}", overlap, catch_up, spread, {"n": 1}, enabled),
+                self.now,
+            )
+            self.expected[schedule.id] = Expected(pattern, self.now, overlap)
+
+    @rule(pick=picks, shape=patterns, enabled=st.booleans())
+    def retime(self, pick: int, shape: Any, enabled: bool) -> None:
+        self.edit(pick, self.pattern(shape), {"region": "eu"}, enabled)
+
+    @rule(pick=picks, payload=st.sampled_from([{"n": 1}, {"region": "eu"}]), enabled=st.booleans())
+    def edit_payload(self, pick: int, payload: Any, enabled: bool) -> None:
+        self.edit(pick, None, payload, enabled)
+
+    @rule(pick=picks)
+    def pause(self, pick: int) -> None:
+        self.command(pick, lambda schedule: pause_schedule(self.actor, schedule.id, "quiet", self.now))
+
+    @rule(pick=picks)
+    def resume(self, pick: int) -> None:
+        self.command(pick, lambda schedule: resume_schedule(self.actor, schedule.id, self.now))
+
+    @rule(pick=st.integers(0, 30))
+    def delete(self, pick: int) -> None:
+        if pick > 2:
+            return
+        self.command(pick, lambda schedule: delete_schedule(self.actor, schedule.id, self.now), ends=True)
+
+    @rule(pick=picks)
+    def run_now(self, pick: int) -> None:
+        key = f"key-{next(self.keys)}"
+        self.command(pick, lambda schedule: run_schedule_now(self.actor, schedule.id, key, self.now))
+
+    @rule()
+    def pause_or_resume_workflow(self) -> None:
+        with self.refusable():
+            if database.session.get_one(Workflow, self.workflow_id).paused_at is None:
+                pause_workflow(self.actor, self.workflow_id, "audit", self.now)
+            else:
+                resume_workflow(self.actor, self.workflow_id, self.now)
+
+    @rule(ref=st.sampled_from([EASY, STRICT]))
+    def publish(self, ref: str) -> None:
+        with self.refusable():
+            workflow = database.session.get_one(Workflow, self.workflow_id)
+            workflow.draft_schema_ref = ref
+            database.session.flush()
+            publish_workflow(self.actor, workflow.id, workflow.revision, self.now)
+
+    @rule(seconds=st.sampled_from([1, 7, 30, 60, 60, 90, 200, 400]))
+    def tick_after(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.tick()
+
+    @rule()
+    def tick(self) -> None:
+        while fire_due(self.now, batch=2):
+            pass
+        late = select(ScheduleCursor.schedule_id).where(ScheduleCursor.wake_at <= self.now)
+        assert database.session.scalars(late).all() == []
+
+    @rule(seconds=st.sampled_from([20, 60, 150, 3_000, 9_000]))
+    def nobody_ticks(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(seconds=st.sampled_from([1, 45, 100]))
+    def the_clock_is_set_back(self, seconds: int) -> None:
+        self.now -= timedelta(seconds=seconds)
+
+    @rule()
+    def the_oldest_run_ends(self) -> None:
+        database.session.execute(
+            text("""
+                UPDATE runs SET status = 'succeeded', finished_at = :now
+                WHERE id = (SELECT min(id::text)::uuid FROM runs WHERE finished_at IS NULL)
+            """),
+            {"now": self.now},
+        )
+
+    @invariant()
+    def every_instant_is_on_record_once(self) -> None:
+        for schedule_id, expected in self.expected.items():
+            recorded = self.recorded(schedule_id)
+            cursor = database.session.get_one(ScheduleCursor, schedule_id, populate_existing=True)
+            assert cursor.next_fire_at == expected.next_undecided(recorded)
+            end = cursor.next_fire_at - MINUTE if cursor.next_fire_at else self.now + HORIZON
+            assert recorded == expected.owed(end)
+
+    @invariant()
+    def cursors_are_looked_at_when_they_have_to_be(self) -> None:
+        for schedule_id in self.expected:
+            schedule = database.session.get_one(Schedule, schedule_id, populate_existing=True)
+            cursor = database.session.get_one(ScheduleCursor, schedule_id, populate_existing=True)
+            is_ticked = schedule.status in ("active", "invalid") and schedule.deleted_at is None
+            offset = timedelta(seconds=schedule_id.int % (schedule.spread_seconds + 1))
+            due = cursor.next_fire_at + offset if is_ticked and cursor.next_fire_at else None
+            assert cursor.wake_at == due
+            if schedule.deleted_at is None and schedule.status == "active":
+                assert cursor.next_fire_at is not None, "an active schedule with nothing left is completed"
+            if schedule.status == "completed":
+                assert cursor.next_fire_at is None
+
+    @invariant()
+    def what_fired_has_one_run_and_nothing_else_has(self) -> None:
+        fired = select(Occurrence.id).where(Occurrence.outcome == "fired")
+        runs = database.session.scalars(text("SELECT id FROM runs")).all()
+        assert sorted(runs) == sorted(database.session.scalars(fired))
+
+    @invariant()
+    def nothing_fires_while_it_is_held(self) -> None:
+        rows = database.session.scalars(select(Occurrence).where(Occurrence.origin_key == TIMING)).all()
+        new = [row for row in rows if row.id not in self.seen]
+        assert [row for row in new if row.outcome == "fired" and self.held_before.get(row.schedule_id)] == []
+        assert [row for row in new if row.decided_at < (row.through or row.scheduled_for)] == []
+        self.seen |= {row.id for row in new}
+        paused = database.session.get_one(Workflow, self.workflow_id, populate_existing=True).paused_at is not None
+        schedules = database.session.scalars(select(Schedule).execution_options(populate_existing=True))
+        self.held_before = {row.id: paused or row.status != "active" for row in schedules}
+
+    @invariant()
+    def a_schedule_that_skips_never_fires_beside_a_run_of_its_own(self) -> None:
+        going = text("SELECT schedule_id, count(*) AS runs FROM runs WHERE finished_at IS NULL GROUP BY 1")
+        counts = {row.schedule_id: row.runs for row in database.session.execute(going)}
+        assert [
+            one for one, expected in self.expected.items() if expected.overlap == "skip" and counts.get(one, 0) > 1
+        ] == []
+
+    def pattern(self, shape: tuple[str, int]) -> Pattern:
+        kind, number = shape
+        edge = self.now.replace(second=0, microsecond=0) + number * MINUTE
+        if kind == "every":
+            return Pattern(number)
+        if kind == "once":
+            return Pattern(at=edge)
+        return Pattern(2, starts_at=edge) if kind == "from" else Pattern(2, ends_at=edge + MINUTE)
+
+    def draft(
+        self, pattern: Pattern, name: str, overlap: str, catch_up: str, spread: int, payload: Any, enabled: bool
+    ) -> ScheduleDraft:
+        return ScheduleDraft(
+            workflow_id=self.workflow_id,
+            name=name,
+            payload=payload,
+            enabled=enabled,
+            overlap=overlap,
+            catch_up=catch_up,
+            spread_seconds=spread,
+            **pattern.typed(),
+        )
+
+    def edit(self, pick: int, pattern: Pattern | None, payload: Any, enabled: bool) -> None:
+        """Another pattern unless None."""
+
+        def change(schedule: Schedule) -> None:
+            kept = (schedule.name, schedule.overlap, schedule.catch_up, schedule.spread_seconds, payload, enabled)
+            wanted = pattern or self.expected[schedule.id].pattern
+            assert wanted is not None
+            edit_schedule(self.actor, schedule.id, schedule.revision, self.draft(wanted, *kept), self.now)
+
+        self.command(pick, change, pattern)
+
+    def command(self, pick: int, act: Any, pattern: Pattern | None = None, ends: bool = False) -> None:
+        living = [one for one, expected in self.expected.items() if expected.pattern is not None]
+        if not living:
+            return
+        schedule = database.session.get_one(Schedule, living[pick % len(living)], populate_existing=True)
+        with self.refusable():
+            act(schedule)
+            if pattern or ends:
+                decided = self.recorded(schedule.id)
+                self.expected[schedule.id].change(None if ends else pattern, self.now, decided)
+
+    def refusable(self) -> Any:
+        """A transaction of its own that a refusal undoes."""
+        return _Refusable()
+
+    def recorded(self, schedule_id: UUID) -> set[datetime]:
+        """The instants of the schedule's rows, gap rows by their count; fails when one is there twice."""
+        owed = sorted(self.expected[schedule_id].owed(self.now + HORIZON))
+        rows = select(Occurrence).where(Occurrence.schedule_id == schedule_id, Occurrence.origin_key == TIMING)
+        instants: list[datetime] = []
+        for row in database.session.scalars(rows.order_by(Occurrence.scheduled_for)):
+            last = row.through or row.scheduled_for
+            covered = [instant for instant in owed if row.scheduled_for <= instant <= last]
+            assert len(covered) == row.count and covered[0] == row.scheduled_for and covered[-1] == last
+            instants += covered
+        assert len(instants) == len(set(instants))
+        return set(instants)
+
+
+class _Refusable:
+    def __enter__(self) -> None:
+        self.savepoint = database.session.begin_nested()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if error is None:
+            self.savepoint.commit()
+            return False
+        self.savepoint.rollback()
+        database.session.expire_all()
+        return isinstance(error, DomainError)
+
+
+@pytest.mark.usefixtures("db")
+def test_the_ledger_accounts_for_every_instant_exactly_once() -> None:
+    run_state_machine_as_test(
+        Ledger,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
