@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -17,14 +17,13 @@ from domain.kernel.ids import new_id
 from domain.kernel.log import logger
 from domain.schedules.cursors import spread_offset
 from domain.schedules.schedules import timing_of
-from domain.timing.decisions import Policy, decide
+from domain.timing.decisions import Decision, Policy, decide
 from domain.timing.outcomes import REASON_WORDS, Outcome
 
 log = logger(__name__)
 
-# Schedules that are due together share few patterns, and deciding is pure.
-_decide = lru_cache(maxsize=4096)(decide)
-
+# Ledger rows that one transaction writes: about half a second's worth, also after an outage with much to make up.
+ROWS_LIMIT = 10_000
 # How long a schedule that cannot be decided is left alone.
 PUT_BACK = timedelta(minutes=5)
 
@@ -78,9 +77,19 @@ _DUE = text("""
 """)
 
 
-def due_steps(schedule_ids: Sequence[UUID], now: datetime) -> list[Step]:
-    """What becomes of each of these schedules, whose cursors the caller holds. One that cannot be computed is put back."""
-    return [_step(row, now) for row in db.session.execute(_DUE, {"ids": list(schedule_ids)})]
+def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROWS_LIMIT) -> list[Step]:
+    """What becomes of these schedules, whose cursors the caller holds; of as many as fill `rows_limit` ledger rows, the
+    most overdue first. One that cannot be computed is put back."""
+    # Schedules that are due together share few patterns, and deciding is pure.
+    decide_once = cache(decide)
+    steps: list[Step] = []
+    rows = 0
+    for row in db.session.execute(_DUE, {"ids": list(schedule_ids)}).all():
+        steps.append(_step(row, now, decide_once))
+        rows += len(steps[-1].entries)
+        if rows >= rows_limit:
+            break
+    return steps
 
 
 def put_back(schedule_id: UUID, next_fire_at: datetime | None, now: datetime, error: str) -> Step:
@@ -88,21 +97,21 @@ def put_back(schedule_id: UUID, next_fire_at: datetime | None, now: datetime, er
     return Step(schedule_id, (), next_fire_at, now + PUT_BACK, None, error, is_poisoned=True)
 
 
-def _step(row: Row[Any], now: datetime) -> Step:
+def _step(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) -> Step:
     try:
-        return _decided(row, now)
+        return _decided(row, now, decide_once)
     except Exception as error:
         log.exception("A schedule could not be decided and is put back", schedule_id=str(row.schedule_id))
         return put_back(row.schedule_id, row.next_fire_at, now, f"Its timing could not be computed: {error}")
 
 
-def _decided(row: Row[Any], now: datetime) -> Step:
+def _decided(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) -> Step:
     if row.status in ("paused", "completed") or row.next_fire_at is None:
         return Step(row.schedule_id, (), row.next_fire_at, None, None, None)
     offset = spread_offset(row.schedule_id, row.spread_seconds)
     looked_at = now - offset
     policy = Policy(row.overlap, row.catch_up, row.max_lateness_seconds)
-    decision = _decide(timing_of(row), row.next_fire_at, looked_at, looked_at, policy, row.unfinished)
+    decision = decide_once(timing_of(row), row.next_fire_at, looked_at, looked_at, policy, row.unfinished)
     hold = hold_of(row)
     entries: list[Entry] = []
     is_free = row.unfinished == 0

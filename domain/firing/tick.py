@@ -125,7 +125,7 @@ def _decide(schedule_ids: Sequence[UUID], now: datetime) -> int:
     steps = due_steps(schedule_ids, now)
     _write_or_halve(steps, now)
     hit("tick.before_commit")
-    return len(schedule_ids)
+    return len(steps)
 
 
 def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.firing.tick import fire_due
+from domain.firing.due import due_steps
+from domain.firing.tick import fire_due, settle
 from domain.runs.runs import EFFECT, PURE
 from domain.schedules.schedules import COMPLETED, Schedule
 from tests.domain.firing.ledger import (
@@ -254,3 +255,27 @@ def test_last_fire_is_the_nominal_instant_of_the_last_timing_fire(workflow: Any)
     fire_due(minute(1) + timedelta(seconds=5))
     assert cursor(schedule).last_fire_at == minute(1)
     assert cursor(schedule).next_fire_at == minute(2)
+
+
+def test_a_tick_writes_a_bounded_number_of_rows_and_the_next_one_goes_on(
+    workflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction that took longer than the watchdog waits would be tried in vain for ever."""
+    monkeypatch.setattr(due_steps, "__defaults__", (10,))
+    schedules = [
+        a_live_schedule(workflow, f"Schedule {number}", catch_up="all", overlap="allow") for number in range(5)
+    ]
+    looked_at = []
+    while found := fire_due(minute(7)):
+        looked_at.append(found)
+    assert looked_at == [2, 2, 1]
+    assert [len(runs(schedule)) for schedule in schedules] == [7] * 5
+
+
+def test_a_change_settles_everything_however_many_rows_it_takes(workflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(due_steps, "__defaults__", (10,))
+    schedules = [
+        a_live_schedule(workflow, f"Schedule {number}", catch_up="all", overlap="allow") for number in range(5)
+    ]
+    settle([schedule.id for schedule in schedules], minute(7))
+    assert [len(runs(schedule)) for schedule in schedules] == [7] * 5
