@@ -10,6 +10,7 @@ import threading
 import time
 from types import FrameType
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import dramatiq
 from dramatiq.broker import MessageProxy
@@ -21,6 +22,8 @@ from domain.kernel.config import Config
 from domain.kernel.db import forget_connections
 
 TERM_DEBOUNCE_SECONDS = 5
+SENDER_TIMEOUT_SECONDS = 1
+NAMESPACE = "carillon"
 
 
 class AppContext(Middleware):
@@ -73,6 +76,17 @@ class DebouncedTerm(Middleware):
 def make_broker(config: Config, app: Flask, *more: Middleware) -> RedisBroker:
     """The broker of a process, with `more` middleware behind the two that every message needs."""
     broker: RedisBroker = RedisBroker(  # type: ignore[no-untyped-call]
-        url=config.redis_url, namespace="carillon", middleware=[DebouncedTerm(), AppContext(app), *more]
+        url=config.redis_url, namespace=NAMESPACE, middleware=[DebouncedTerm(), AppContext(app), *more]
     )
     return broker
+
+
+def make_sender(redis_url: str) -> RedisBroker:
+    """A broker that only sends. It gives up within a second or two, where a consumer waits: what could not be said is
+    said again with the next round, and the rounds must go on."""
+    parts = urlsplit(redis_url)
+    timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), str(SENDER_TIMEOUT_SECONDS))
+    # Not urlunsplit: it drops the slashes of unix:///path.
+    url = f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode(dict(parse_qsl(parts.query)) | timeouts)}"
+    sender: RedisBroker = RedisBroker(url=url, namespace=NAMESPACE, middleware=[])  # type: ignore[no-untyped-call]
+    return sender

@@ -12,21 +12,27 @@ from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
 
 from domain.execution import CHUNKS
+from domain.kernel.clock import monotonic
 from domain.runs.runs import LANES
 
 # A worker goes on claiming while there is work, so more messages than threads is all it takes.
 MESSAGES_LIMIT = 200
+# A slow Redis must not keep the dispatcher from its next round; what is not said now is said then.
+SECONDS = 1.0
 
 
-def announce_ready(broker: RedisBroker, ready: dict[str, int]) -> int:
-    """Send what is missing for `ready` runs per lane; how many messages were sent."""
+def announce_ready(broker: RedisBroker, ready: dict[str, int], seconds: float = SECONDS) -> int:
+    """Send what is missing for `ready` runs per lane, for about `seconds` at most; how many messages were sent."""
     sent = 0
+    until = monotonic() + seconds
     for lane in LANES:
         wanted = min(math.ceil(ready.get(lane, 0) / CHUNKS[lane]), MESSAGES_LIMIT)
         if wanted == 0:
             continue
         missing = wanted - int(broker.client.llen(f"{broker.namespace}:{lane}"))
         for _ in range(missing):
+            if monotonic() > until:
+                return sent
             broker.enqueue(Message(queue_name=lane, actor_name=f"work_{lane}", args=(), kwargs={}, options={}))
             sent += 1
     return sent

@@ -17,6 +17,7 @@ import psycopg
 from apscheduler.schedulers.blocking import BlockingScheduler
 from dramatiq.brokers.redis import RedisBroker
 from flask import Flask
+from redis.exceptions import RedisError
 
 from domain.firing.tick import fire_due, next_wake
 from domain.kernel import clock
@@ -29,7 +30,7 @@ from domain.runs.admission import admit_waiting, ready_by_lane
 from domain.runs.heartbeats import SCHEDULER
 from domain.runs.launch import READY_CHANNEL
 from domain.runs.reaping import reap_lost
-from workers.broker import make_broker
+from workers.broker import make_sender
 from workers.dispatcher import announce_ready
 from workers.process import Life, configured, process_app
 
@@ -41,6 +42,8 @@ TICK_SECONDS = 0.97
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
+# Longer than connecting and the longest statement of a scheduler together.
+HUNG_AFTER_SECONDS = 60
 
 
 class Scheduler:
@@ -54,10 +57,20 @@ class Scheduler:
         self.work_is_ready = threading.Event()
         self.stopping = threading.Event()
         self.ticks = 0
+        self.is_ticking = False
+        # Since when the database has answered without a break, and when it did last.
         self.reached_database_at: float | None = None
+        self.heard_of_database_at = 0.0
 
     def tick(self) -> None:
         """Fire what is due within this second, each at its instant; go on beyond it while there is more."""
+        self.is_ticking = True
+        try:
+            self._tick()
+        finally:
+            self.is_ticking = False
+
+    def _tick(self) -> None:
         until = clock.monotonic() + TICK_SECONDS
         while not self.stopping.is_set():
             self.ticks += 1
@@ -93,7 +106,10 @@ class Scheduler:
                 with transaction():
                     ready = ready_by_lane()
             hit("dispatch.before_send")
-            announce_ready(self.broker, ready)
+            try:
+                announce_ready(self.broker, ready)
+            except RedisError as error:
+                log.warning("Ready work cannot be announced; workers find it when Redis is back", error=str(error))
             self.work_is_ready.wait(max(until - clock.monotonic(), 0))
 
     def reap(self) -> None:
@@ -103,9 +119,7 @@ class Scheduler:
             with self.app.app_context():
                 with transaction():
                     now = clock.database_now()
-                if self.reached_database_at is None:
-                    self.reached_database_at = clock.monotonic()
-                if clock.monotonic() - self.reached_database_at < self.config.lease_seconds:
+                if self._seconds_with_database() < self.config.lease_seconds:
                     return
                 with transaction():
                     reaped = reap_lost(now)
@@ -115,6 +129,14 @@ class Scheduler:
         if reaped:
             log.warning("Runs were taken from lost workers or ended at their deadline", runs=reaped)
             self.work_is_ready.set()
+
+    def _seconds_with_database(self) -> float:
+        """For how long the database has been answering; one that stood still for a lease begins anew."""
+        at = clock.monotonic()
+        if self.reached_database_at is None or at - self.heard_of_database_at > self.config.lease_seconds:
+            self.reached_database_at = at
+        self.heard_of_database_at = at
+        return at - self.reached_database_at
 
     def prune(self) -> None:
         with self.app.app_context(), transaction():
@@ -135,12 +157,13 @@ class Scheduler:
                 self.stopping.wait(SECOND)
 
     def watch(self) -> None:
-        """End the process when ticks stop coming: APScheduler sleeps on the wall clock, which may be set back."""
+        """End the process when ticks stop coming: APScheduler sleeps on the wall clock, which may be set back. A tick
+        that is under way may wait for the database as long as a statement may last."""
         seen, stalled = -1, 0
         while not self.stopping.wait(SECOND):
             stalled = stalled + 1 if self.ticks == seen else 0
             seen = self.ticks
-            if stalled >= STALLED_AFTER_SECONDS:
+            if stalled >= (HUNG_AFTER_SECONDS if self.is_ticking else STALLED_AFTER_SECONDS):
                 log.critical("No tick for too long; ending so that a supervisor starts this process anew")
                 os._exit(70)
 
@@ -177,7 +200,7 @@ def main() -> None:
     """Run one scheduler process until it is told to stop."""
     config = configured()
     app = process_app(config, "scheduler", 4)
-    Scheduler(app, config, make_broker(config, app)).run()
+    Scheduler(app, config, make_sender(config.redis_url)).run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,178 @@
+"""The scheduler process and what it stands on: a database or a Redis that is away, slow or silent."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from flask import Flask
+
+from domain.kernel import clock
+from domain.kernel.config import Config
+from domain.runs.runs import EFFECT
+from tests import servers
+from workers import scheduler as module
+from workers.broker import make_sender
+from workers.dispatcher import announce_ready
+from workers.scheduler import Scheduler
+
+pytestmark = pytest.mark.usefixtures("rollback")
+
+
+@pytest.fixture
+def config(database_url: str, fresh_redis: str) -> Config:
+    return servers.config_for(database_url, fresh_redis)
+
+
+@pytest.fixture
+def sender(config: Config) -> Iterator[RedisBroker]:
+    sender = make_sender(config.redis_url)
+    yield sender
+    sender.client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """The address of a Redis that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://127.0.0.1:{server.getsockname()[1]}/0?socket_timeout=30"
+
+
+def scheduler_on(app: Flask, config: Config, redis_url: str) -> Scheduler:
+    return Scheduler(app, config, make_sender(redis_url))
+
+
+def test_ready_work_is_announced_once_and_no_more_than_there_is(sender: RedisBroker) -> None:
+    assert announce_ready(sender, {EFFECT: 3}) == 3
+    assert announce_ready(sender, {EFFECT: 3}) == 0
+    assert announce_ready(sender, {EFFECT: 5}) == 2
+    assert announce_ready(sender, {EFFECT: 100_000}) == 195
+
+
+def test_a_redis_that_never_answers_holds_admission_up_for_a_second_only(
+    app: Flask, config: Config, black_hole: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    admissions: list[float] = []
+    monkeypatch.setattr(module, "admit_waiting", lambda _now: admissions.append(time.monotonic()))
+    monkeypatch.setattr(module, "ready_by_lane", lambda: {EFFECT: 1})
+    scheduler = scheduler_on(app, config, black_hole)
+    begun = time.monotonic()
+    scheduler.dispatch()
+    scheduler.dispatch()
+    assert len(admissions) >= 2
+    assert time.monotonic() - begun < 10
+    scheduler.broker.client.connection_pool.disconnect()
+
+
+def test_a_redis_that_is_away_is_said_and_not_raised(
+    app: Flask, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ready_by_lane", lambda: {EFFECT: 1})
+    warnings: list[str] = []
+    monkeypatch.setattr(module.log, "warning", lambda event, **_fields: warnings.append(event))
+    scheduler_on(app, config, "redis://127.0.0.1:1/0").dispatch()
+    assert warnings and "announced" in warnings[0]
+
+
+def test_announcing_on_a_slow_redis_stops_after_its_time(sender: RedisBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    enqueue = sender.enqueue
+
+    def slow(message: Any) -> Any:
+        time.sleep(0.05)
+        return enqueue(message)
+
+    monkeypatch.setattr(sender, "enqueue", slow)
+    assert 1 <= announce_ready(sender, {EFFECT: 200}, seconds=0.2) < 20
+
+
+def test_a_sender_gives_up_soon_and_reaches_a_redis_by_any_kind_of_address(black_hole: str, fresh_redis: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(redis.exceptions.RedisError):
+        make_sender(black_hole).client.llen("x")
+    assert time.monotonic() - begun < 5
+    sender = make_sender(fresh_redis)
+    assert sender.client.llen("carillon:pure") == 0
+    sender.client.connection_pool.disconnect()
+
+
+@pytest.fixture
+def watched(app: Flask, config: Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Scheduler, threading.Event]]:
+    """A scheduler under its watchdog, whose second takes 20 ms; the event is set when the process would end."""
+    ended = threading.Event()
+    scheduler = scheduler_on(app, config, config.redis_url)
+
+    def end(_code: int) -> None:
+        ended.set()
+        scheduler.stopping.set()
+
+    monkeypatch.setattr(module.os, "_exit", end)
+    monkeypatch.setattr(module, "SECOND", 0.02)
+    thread = threading.Thread(target=scheduler.watch)
+    thread.start()
+    yield scheduler, ended
+    scheduler.stopping.set()
+    thread.join(5)
+
+
+def test_the_process_ends_when_no_tick_comes(watched: Any) -> None:
+    _, ended = watched
+    assert ended.wait(5)
+
+
+def test_a_tick_that_waits_for_the_database_is_no_reason_to_end(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler, ended = watched
+
+    def slow() -> Any:
+        assert not ended.wait(0.3), "ended in the middle of a tick"
+        scheduler.stopping.set()
+        return clock.now(), None
+
+    monkeypatch.setattr(module, "next_wake", slow)
+    scheduler.tick()
+    assert not ended.is_set()
+
+
+def test_a_tick_that_never_returns_ends_the_process(watched: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler, ended = watched
+
+    def hung() -> Any:
+        assert ended.wait(10)
+        return clock.now(), None
+
+    monkeypatch.setattr(module, "next_wake", hung)
+    scheduler.tick()
+    assert ended.is_set()
+
+
+@pytest.fixture
+def reapings(app: Flask, config: Config, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Reaps once per second given, on a clock that the test moves; answers at which seconds it looked for lost runs."""
+    scheduler = scheduler_on(app, config, config.redis_url)
+    looked_at: list[float] = []
+    now = [0.0]
+    monkeypatch.setattr(clock, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "reap_lost", lambda _now: looked_at.append(now[0]) or 0)
+
+    def reap_at(seconds: Any) -> list[float]:
+        for second in seconds:
+            now[0] = second
+            scheduler.reap()
+        return looked_at
+
+    return reap_at
+
+
+def test_nothing_is_taken_from_anybody_within_a_lease_of_the_start(reapings: Any, config: Config) -> None:
+    assert config.lease_seconds == 10
+    assert reapings(range(13)) == [10, 11, 12]
+
+
+def test_a_database_that_stood_still_gives_everybody_a_lease_to_come_back(reapings: Any) -> None:
+    """Nobody could renew, and no statement failed: it only took long."""
+    assert reapings([*range(12), *range(40, 53)]) == [10, 11, 50, 51, 52]
