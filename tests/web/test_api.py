@@ -143,23 +143,23 @@ def test_a_body_is_json_and_says_so(alice: Caller, sync: Workflow, kind: str, db
 
 
 @pytest.mark.parametrize(
-    ("raw", "code"),
+    ("raw", "path", "code"),
     [
-        (b"{", "JSON_INVALID"),
-        (b"[]", "BODY_NOT_OBJECT"),
-        (b"null", "BODY_NOT_OBJECT"),
-        (b'{"name": "a", "name": "b"}', "JSON_DUPLICATE_KEY"),
-        (b'{"spreadSeconds": NaN}', "JSON_NUMBER"),
-        (b'{"spreadSeconds": 1e999}', "JSON_NUMBER"),
-        (b'{"name": "\\u0000"}', "JSON_TEXT"),
-        (b'{"name": "\xff"}', "JSON_TEXT"),
-        (b'{"payload": ' + b'{"a":' * 40 + b"1" + b"}" * 40 + b"}", "JSON_TOO_DEEP"),
+        (b"{", "", "JSON_INVALID"),
+        (b"[]", "", "BODY_NOT_OBJECT"),
+        (b"null", "", "BODY_NOT_OBJECT"),
+        (b'{"name": "a", "name": "b"}', "", "JSON_DUPLICATE_KEY"),
+        (b'{"spreadSeconds": NaN}', "spreadSeconds", "JSON_NUMBER"),
+        (b'{"spreadSeconds": 1e999}', "spreadSeconds", "JSON_NUMBER"),
+        (b'{"name": "\\u0000"}', "name", "JSON_TEXT"),
+        (b'{"name": "\xff"}', "", "JSON_TEXT"),
+        (b'{"payload": ' + b'{"a":' * 40 + b"1" + b"}" * 40 + b"}", "", "JSON_TOO_DEEP"),
     ],
 )
-def test_a_body_that_cannot_be_read_one_way_only_is_refused(alice: Caller, raw: bytes, code: str) -> None:
+def test_a_body_that_cannot_be_read_one_way_only_is_refused(alice: Caller, raw: bytes, path: str, code: str) -> None:
     headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": "application/json"}
     answer = alice.client.post("/api/schedules", data=raw, headers=headers)
-    assert answer.status_code == 422 and problems_of(answer) == {"": code}
+    assert answer.status_code == 422 and problems_of(answer) == {path: code}
 
 
 def test_a_body_that_is_too_large_is_not_read(alice: Caller, sync: Workflow) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection
 from typing import Any
 from uuid import UUID
@@ -36,7 +37,10 @@ def json_body(allowed: Collection[str], read_only: Collection[str] = ()) -> dict
         return {}
     if not request.mimetype:
         raise UnsupportedMediaType("Say what the body is: Content-Type: application/json.")
-    body = strict_json.loads(raw, max_bytes=BODY_MAX_BYTES)
+    try:
+        body = strict_json.loads(raw, max_bytes=BODY_MAX_BYTES)
+    except Refused as refused:
+        raise _located(raw, refused) from None
     if not isinstance(body, dict):
         raise Refused.at("", "The body is a JSON object, in curly braces.", "BODY_NOT_OBJECT")
     problems = [_unknown(name, allowed, read_only) for name in body if name not in allowed]
@@ -126,6 +130,19 @@ def collected(*readings: Callable[[], Any]) -> list[Any]:
     if problems:
         raise Refused(problems)
     return results
+
+
+def _located(raw: bytes, refused: Refused) -> Refused:
+    """The refusal at the member that holds a number or text which cannot be kept; as it is when there is no telling."""
+    if not {problem.code for problem in refused.problems} & {"JSON_NUMBER", "JSON_TEXT"}:
+        return refused
+    try:
+        strict_json.check_value(json.loads(raw), max_bytes=BODY_MAX_BYTES)
+    except Refused as precise:
+        return Refused(Problem(p.path.removeprefix("/"), p.message, p.code) for p in precise.problems)
+    except ValueError:
+        pass
+    return refused
 
 
 def _unknown(name: str, allowed: Collection[str], read_only: Collection[str]) -> Problem:
