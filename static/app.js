@@ -142,7 +142,8 @@
     const isTyping = part.contains(focus) && focus !== part && (focus.matches("input, textarea, select") || !(focus.id || known(focus)));
     const selected = getSelection();
     const isReading = selected && !selected.isCollapsed && part.contains(selected.anchorNode);
-    const isCovered = one("dialog:modal") && !part.closest("dialog");
+    // Only the clock waits for the dialog: a change that the dialog made is shown at once.
+    const isCovered = !event.detail.requestConfig?.triggeringEvent && one("dialog:modal") && !part.closest("dialog");
     if (doc.hidden || isCovered || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
   });
   // htmx keeps the focus of what has an id; a link is known by its address, a control by its name and value, the button
