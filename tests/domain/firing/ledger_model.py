@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 MINUTE = timedelta(minutes=1)
-# Nothing a test does lies further ahead than this.
-HORIZON = timedelta(hours=30)
+# No pattern is further from one instant to the next than this.
+HORIZON = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Pattern:
 
     def first(self, after: datetime, recorded: set[datetime]) -> datetime | None:
         """The first instant after `after` that is not recorded yet."""
-        return min(self.instants(after, after + HORIZON) - recorded, default=None)
+        return min(self.instants(after, max({after} | recorded) + HORIZON) - recorded, default=None)
 
 
 @dataclass
