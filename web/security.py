@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.exceptions import BadRequest
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
@@ -77,7 +78,19 @@ def check_forgery() -> None:
         return
     if not _is_same_origin():
         raise CSRFError("This came from another site.")
+    _check_text()
     csrf.protect()
+
+
+def _check_text() -> None:
+    """A form is UTF-8 text, because what is not would be replaced without a word; raises BadRequest. Files are not sent here."""
+    if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        return
+    said = request.get_data(cache=True)
+    try:
+        (unquote_to_bytes(said) if request.mimetype.startswith("application/") else said).decode()
+    except UnicodeDecodeError:
+        raise BadRequest("The form contains bytes that are no text in UTF-8. Remove them and send it again.") from None
 
 
 def _is_same_origin() -> bool:

@@ -13,9 +13,9 @@ from werkzeug.datastructures import ImmutableMultiDict
 from tests.factories import PASSWORD
 
 MARKUP = "\"'><img src=x onerror=alert(1)></script>{{7*7}}"
-UNSTORABLE = ["\x00", "a\x00b"]
+UNSTORABLE = ["a\x00b"]
 ODD = ["a\x00b", "%\\_", "-1", "9" * 30, "0" * 12 + "99999999999", "9999-12-31T23:59:59Z|x", MARKUP]
-RUBBISH = [*UNSTORABLE, *ODD[1:], "", "a\r\nX-Evil: 1", "\u202eevil", "x" * 5_000]
+RUBBISH = ["a\x00b", "", "9" * 30, "0" * 12 + "99999999999", "a\r\nX-Evil: 1", "\u202eevil", "x" * 5_000, MARKUP]
 
 
 class Recorder:

@@ -5,14 +5,20 @@ The parameters of an address are found by watching what its view asks for; a for
 
 from __future__ import annotations
 
+import json
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from domain.accounts.tenants import Tenant
-from tests.factories import a_published_workflow
+from domain.kernel.db import Base
+from domain.schedules.schedules import Schedule
+from domain.workflows.workflows import Workflow
+from tests.factories import a_published_workflow, a_schedule
 from tests.web.addresses import address, ask, rules
 from tests.web.cast import Browser
 from tests.web.hostile import ODD, RUBBISH, UNSTORABLE, good_forms, recorded
@@ -109,3 +115,45 @@ def test_no_form_breaks_on_rubbish_in_a_field(posted: Any) -> None:
                     assert answer.status_code in (409, 422), f"{what} is taken with {answer.status_code}"
                 if answer.status_code == 422:
                     assert "field-error" in answer.text or "alert" in answer.text, f"{what} gives no reason"
+
+
+@pytest.mark.parametrize("raw", [b"%FF%FE", b"a%C0%80b", b"%ED%A0%80", b"\xff"])
+def test_a_form_that_is_no_text_is_refused_and_not_mended(alice: Browser, acme: Tenant, db: Any, raw: bytes) -> None:
+    plain = alice.post("/workflows", b"name=" + raw, content_type="application/x-www-form-urlencoded")  # type: ignore[arg-type]
+    part = b'--cut\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + unquote_to_bytes(raw) + b"\r\n--cut--\r\n"
+    parted = alice.post("/workflows", part, content_type="multipart/form-data; boundary=cut")  # type: ignore[arg-type]
+    assert [plain.status_code, parted.status_code] == [400, 400]
+    assert db.scalar(select(func.count()).select_from(Workflow)) == 0
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=cut", "application/json", "text/plain", ""])
+def test_no_kind_of_body_gets_around_the_token(alice: Browser, acme: Tenant, db: Any, kind: str) -> None:
+    raw = b'--cut\r\nContent-Disposition: form-data; name="name"\r\n\r\nSync\r\n--cut--\r\n'
+    assert alice.client.post("/workflows", data=raw, content_type=kind).status_code == 400
+    assert db.scalar(select(func.count()).select_from(Workflow)) == 0
+
+
+def test_columns_that_no_form_has_are_never_written(posted: Any, app: Flask, db: Any) -> None:
+    """Every column of every table is sent along with every form; the number stands nowhere afterwards."""
+    number = "31337731"
+    columns = {column.name for table in Base.metadata.tables.values() for column in table.columns}
+
+    def look() -> None:
+        for table in Base.metadata.tables.values():
+            for row in db.execute(table.select()):
+                assert number not in {str(value) for value in row}, f"{endpoint} writes {table.name}"
+
+    for endpoint, form in posted.forms.items():
+        answer = posted(endpoint, dict.fromkeys(columns - form.keys() - UNSTORED, number) | form, look)
+        assert answer.status_code == posted(endpoint, form).status_code, endpoint
+
+
+def test_a_toast_says_a_name_as_it_is(alice: Browser, acme: Tenant, db: Any) -> None:
+    name = 'Nächtlich "},"evil":{"a":"<img src=x> \u200d😀'
+    schedule: Schedule = a_schedule(a_published_workflow(acme), name)
+    db.commit()
+    answer = alice.post(f"/schedules/{schedule.id}/pause", {"reason": name}, htmx=True)
+    header = answer.headers["HX-Trigger"]
+    assert header.isascii() and header.isprintable()
+    said = json.loads(header)
+    assert said["toast"]["message"] == f"{name} is paused." and "evil" not in said
