@@ -159,7 +159,7 @@ def _notice(answer: Answer) -> Response:
 
 def _page(answer: Answer) -> str:
     if answer.status in PAGES:
-        return render_template(f"errors/{answer.status}.html", request_id=request_id())
+        return render_template(f"errors/{answer.status}.html", answer=answer, request_id=request_id())
     return render_template(
         "errors/_oops.html",
         code=str(answer.status),

@@ -123,6 +123,7 @@ def test_a_form_that_is_no_text_is_refused_and_not_mended(alice: Browser, acme: 
     part = b'--cut\r\nContent-Disposition: form-data; name="name"\r\n\r\n' + unquote_to_bytes(raw) + b"\r\n--cut--\r\n"
     parted = alice.post("/workflows", part, content_type="multipart/form-data; boundary=cut")  # type: ignore[arg-type]
     assert [plain.status_code, parted.status_code] == [400, 400]
+    assert "UTF-8" in plain.text and "did not come from this site" not in plain.text
     assert db.scalar(select(func.count()).select_from(Workflow)) == 0
 
 
