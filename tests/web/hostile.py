@@ -15,7 +15,7 @@ from tests.factories import PASSWORD
 MARKUP = "\"'><img src=x onerror=alert(1)></script>{{7*7}}"
 UNSTORABLE = ["a\x00b"]
 ODD = ["a\x00b", "%\\_", "-1", "9" * 30, "0" * 12 + "99999999999", "9999-12-31T23:59:59Z|x", MARKUP]
-RUBBISH = ["a\x00b", "", "9" * 30, "0" * 12 + "99999999999", "a\r\nX-Evil: 1", "\u202eevil", "x" * 5_000, MARKUP]
+RUBBISH = ["a\x00b", "0" * 12 + "99999999999", "a\r\nX-Evil: 1", "\u202eevil", "x" * 5_000, MARKUP]
 
 
 class Recorder:

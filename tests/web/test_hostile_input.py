@@ -28,8 +28,8 @@ UNSTORED = {"request_key", "place", "revision", "payload_start", "preset", "chec
 UNSTORED |= {"enabled", "max_lateness_seconds", "password", "current", "new", "again"}
 IGNORED = {("schemas.replace", "ref")}
 LOOKS = {"schedules.preview", "schedules.when", "schedules.payload", "accounts.sign_in"}
-# These read the same fields as another form does.
-ALIKE = {"schedules.save", "schedules.preview", "schedules.when", "schedules.payload"}
+# These read the same fields as another form does, or take the time of hashing a password.
+FEWER = {"schedules.save", "schedules.preview", "schedules.when", "schedules.payload", "settings.set_password"}
 
 
 def check_sane(answer: TestResponse, what: str) -> None:
@@ -106,7 +106,7 @@ def test_a_form_takes_what_is_good(posted: Any) -> None:
 def test_no_form_breaks_on_rubbish_in_a_field(posted: Any) -> None:
     for endpoint, form in posted.forms.items():
         for name in form:
-            for text in ODD[::3] if endpoint in ALIKE else RUBBISH:
+            for text in ODD[::3] if endpoint in FEWER else RUBBISH:
                 what = f"{endpoint} {name}={text[:30]!r}"
                 answer = posted(endpoint, form | {name: text})
                 check_sane(answer, what)
