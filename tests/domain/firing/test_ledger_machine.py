@@ -41,6 +41,8 @@ from tests.factories import a_published_workflow, a_tenant
 EASY, STRICT = "payload.Easy.v1", "payload.Strict.v1"
 SCHEMAS = {EASY: {"type": "object"}, STRICT: {"type": "object", "required": ["region"]}}
 SPREAD_SECONDS = 200
+# Reasons that a change by a person gives to instants after it, and to none before.
+HELD = ("paused", "superseded", "workflow_paused", "payload_invalid")
 STEPS, EXAMPLES = 30, 24
 
 minutes = st.integers(1, 12)
@@ -68,6 +70,7 @@ class Ledger(RuleBasedStateMachine):
         self.expected: dict[UUID, Expected] = {}
         self.seen: set[UUID] = set()
         self.held_before: dict[UUID, bool] = {}
+        self.free_at: dict[UUID, datetime] = {}
         for overlap in ("queue", "skip"):
             self.add(Pattern(1), overlap, "all", SPREAD_SECONDS, enabled=True)
 
@@ -196,10 +199,15 @@ class Ledger(RuleBasedStateMachine):
         new = [row for row in rows if row.id not in self.seen]
         assert [row for row in new if row.outcome == "fired" and self.held_before.get(row.schedule_id)] == []
         assert [row for row in new if row.decided_at < (row.through or row.scheduled_for)] == []
+        held = [row for row in new if row.reason in HELD and row.schedule_id in self.free_at]
+        assert [row for row in held if self.looked_at(row) <= self.free_at[row.schedule_id]] == [], (
+            "due before the change"
+        )
         self.seen |= {row.id for row in new}
         paused = database.session.get_one(Workflow, self.workflow_id, populate_existing=True).paused_at is not None
         schedules = database.session.scalars(select(Schedule).execution_options(populate_existing=True))
         self.held_before = {row.id: paused or row.status != "active" for row in schedules}
+        self.free_at |= {one: self.now for one, is_held in self.held_before.items() if not is_held}
 
     @invariant()
     def a_schedule_that_skips_never_fires_beside_a_run_of_its_own(self) -> None:
@@ -208,6 +216,11 @@ class Ledger(RuleBasedStateMachine):
         assert [
             one for one, expected in self.expected.items() if expected.overlap == "skip" and counts.get(one, 0) > 1
         ] == []
+
+    def looked_at(self, row: Occurrence) -> datetime:
+        """When the first instant of a row is to be decided."""
+        spread = database.session.get_one(Schedule, row.schedule_id).spread_seconds
+        return row.scheduled_for + timedelta(seconds=row.schedule_id.int % (spread + 1))
 
     def pattern(self, shape: tuple[str, int]) -> Pattern:
         kind, number = shape
