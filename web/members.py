@@ -41,7 +41,7 @@ def add() -> ResponseReturnValue:
     try:
         with transaction():
             key = f"member.add {request_key()}"
-            if claim_request(actor().tenant_id, key, "member.add"):
+            if claim_request(actor().tenant_id, key, "member.added"):
                 return done(url_for("members.index"), "They are a member already.")
             member, first = add_member(
                 actor(), form.email.data or "", form.name.data or "", form.role.data or "", form.password.data or None

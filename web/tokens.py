@@ -53,7 +53,7 @@ def create() -> ResponseReturnValue:
     try:
         with transaction():
             key = f"token.create {request_key()}"
-            if claim_request(actor().tenant_id, key, "token.create"):
+            if claim_request(actor().tenant_id, key, "token.created"):
                 return done(url_for("tokens.index"), "This token was created already; its secret was shown then.")
             token, secret = create_token(
                 actor(),

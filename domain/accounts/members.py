@@ -44,7 +44,7 @@ def add_member(
     membership = Membership(tenant_id=actor.tenant_id, user_id=user.id, role=role)
     membership.user = user
     add_unless_taken(membership, "uq_memberships_tenant_id", exists)
-    record_change(actor, "member.add", user, after={"role": role})
+    record_change(actor, "member.added", user, after={"role": role})
     return membership, first
 
 
@@ -58,7 +58,7 @@ def change_role(actor: Actor, membership_id: UUID, role: str) -> Membership:
     if before == ADMIN:
         _check_other_admin(membership)
     membership.role = role
-    record_change(actor, "member.change_role", user, before={"role": before}, after={"role": role})
+    record_change(actor, "member.role_changed", user, before={"role": before}, after={"role": role})
     return membership
 
 
@@ -73,7 +73,7 @@ def remove_member(actor: Actor, membership_id: UUID, now: datetime) -> User:
         .values(revoked_at=now)
     )
     end_sessions(user.id, actor.tenant_id)
-    record_change(actor, "member.remove", user, before={"role": membership.role})
+    record_change(actor, "member.removed", user, before={"role": membership.role})
     db.session.delete(membership)
     db.session.flush()
     return user
@@ -91,7 +91,7 @@ def reset_password(actor: Actor, membership_id: UUID) -> tuple[User, str]:
     password = generate_password()
     user.password_hash = hash_password(password)
     end_sessions(user.id)
-    record_change(actor, "member.reset_password", user)
+    record_change(actor, "member.password_reset", user)
     return user, password
 
 

@@ -72,7 +72,7 @@ def sign_in(email: str, password: str, now: datetime, request_id: str | None = N
     if is_outdated(user.password_hash):
         user.password_hash = hash_password(password)
     session, token = start_session(user, membership.tenant_id, now)
-    record_change(Actor(membership.tenant_id, user.id, user.name, request_id), "session.sign_in", user)
+    record_change(Actor(membership.tenant_id, user.id, user.name, request_id), "session.signed_in", user)
     return session, token
 
 
@@ -93,7 +93,7 @@ def record_failed_sign_in(email: str, origin: str, request_id: str | None) -> No
     membership = _home(user) if user else None
     record_stranger(
         membership.tenant_id if membership else None,
-        "session.sign_in",
+        "session.signed_in",
         user if membership else None,
         f"Wrong e-mail address or password, from {origin}",
         request_id,
@@ -113,7 +113,7 @@ def change_password(actor: Actor, access: Access, current: str, new: str, now: d
     user.password_hash = hash_password(new)
     end_sessions(user.id)
     _, token = start_session(user, actor.tenant_id, now)
-    record_change(actor, "user.change_password", user)
+    record_change(actor, "user.password_changed", user)
     return token
 
 

@@ -78,7 +78,7 @@ def edit_tenant(actor: Actor, name: str, timezone: str) -> Tenant:
         tenant.name, tenant.timezone = after["name"], after["timezone"]
         record_change(
             actor,
-            "tenant.edit",
+            "tenant.edited",
             tenant,
             before={field: before[field] for field in changed},
             after={field: after[field] for field in changed},

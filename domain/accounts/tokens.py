@@ -91,7 +91,7 @@ def create_token(
     db.session.add(token)
     db.session.flush()
     expiry = expires_at.isoformat() if expires_at else None
-    record_change(actor, "token.create", token, after={"scopes": token.scopes, "expires_at": expiry})
+    record_change(actor, "token.created", token, after={"scopes": token.scopes, "expires_at": expiry})
     return token, secret
 
 
@@ -101,7 +101,7 @@ def revoke_token(actor: Actor, token_id: UUID, now: datetime) -> ApiToken:
     if token.revoked_at is not None:
         raise StaleTransition("This token is revoked already.")
     token.revoked_at = now
-    record_change(actor, "token.revoke", token)
+    record_change(actor, "token.revoked", token)
     return token
 
 

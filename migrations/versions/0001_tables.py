@@ -27,6 +27,7 @@ END $$
 """
 TRIGGERS = (
     "CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_entries FOR EACH ROW EXECUTE FUNCTION refuse_rewrite()",
+    "CREATE TRIGGER keep_all BEFORE TRUNCATE ON audit_entries EXECUTE FUNCTION refuse_rewrite()",
     "CREATE TRIGGER immutable BEFORE UPDATE ON workflow_versions FOR EACH ROW EXECUTE FUNCTION refuse_rewrite()",
     "CREATE TRIGGER immutable BEFORE UPDATE ON occurrences FOR EACH ROW EXECUTE FUNCTION refuse_rewrite()",
     "CREATE TRIGGER immutable BEFORE UPDATE ON payload_schemas FOR EACH ROW EXECUTE FUNCTION refuse_used_schema()",

@@ -112,7 +112,7 @@ def test_one_address_becomes_one_member(app: Flask, alice: Browser) -> None:
     # Hashing is limited, so some may be asked to wait.
     assert statuses[303] == 1 and set(statuses) <= {303, 422, 429}
     assert count(app, User, User.email == "dora@acme.test") == count(app, Membership, Membership.role == "viewer") == 1
-    assert count(app, AuditEntry, AuditEntry.action == "member.add") == 1
+    assert count(app, AuditEntry, AuditEntry.action == "member.added") == 1
 
 
 def test_keys_that_nobody_typed_are_never_taken(app: Flask, alice: Browser) -> None:

@@ -39,7 +39,7 @@ def test_an_admin_renames_the_tenant_and_sets_its_zone(alice: Browser, db: Any) 
     assert "Acme Works · Europe/Paris" in alice.get("/settings").text
     entry = db.scalars(select(AuditEntry)).one()
     assert (entry.action, entry.actor_label, entry.before["timezone"], entry.after["timezone"]) == (
-        "tenant.edit",
+        "tenant.edited",
         "Alice",
         "UTC",
         "Europe/Paris",
@@ -87,7 +87,7 @@ def test_a_new_member_gets_a_first_password_that_is_shown_once(alice: Browser, a
     token = csrf.get("/sign-in").text.split('name="csrf-token" content="')[1].split('"')[0]
     answer = csrf.post("/sign-in", data={"email": dora.email, "password": password[1], "csrf_token": token})
     assert answer.status_code == 303
-    assert actions(db) == ["member.add", "session.sign_in"]
+    assert actions(db) == ["member.added", "session.signed_in"]
 
 
 def test_sending_the_form_twice_adds_one_member(alice: Browser, db: Any) -> None:
@@ -136,7 +136,7 @@ def test_a_role_counts_from_the_next_request(alice: Browser, bob: Browser, db: A
     assert bob.get("/settings/members").status_code == 200
     entry = db.scalars(select(AuditEntry)).one()
     assert (entry.action, entry.subject_label, entry.before, entry.after) == (
-        "member.change_role",
+        "member.role_changed",
         "bob@acme.test",
         {"role": "viewer"},
         {"role": "admin"},
@@ -153,7 +153,7 @@ def test_a_removed_member_is_out_at_once_and_so_are_their_tokens(alice: Browser,
     assert bob.get("/settings").status_code == 303
     db.expire_all()
     assert token.revoked_at is not None
-    assert actions(db) == ["member.remove"]
+    assert actions(db) == ["member.removed"]
 
 
 @pytest.mark.parametrize("what", ["remove", "role"])
@@ -226,7 +226,7 @@ def test_a_token_is_revoked_once(alice: Browser, db: Any) -> None:
     again = alice.post(f"/settings/tokens/{token.id}/revoke", htmx=True)
     assert (again.status_code, "revoked already" in again.headers["HX-Trigger"]) == (409, True)
     assert "Revoked" in alice.get("/settings/tokens").text
-    assert actions(db) == ["token.revoke"]
+    assert actions(db) == ["token.revoked"]
 
 
 def test_a_viewer_sees_the_settings_but_no_controls(bob: Browser) -> None:

@@ -138,7 +138,7 @@ def test_failures_are_on_record_with_the_tenant_of_the_person(stranger: FlaskCli
     sign_in(stranger, password="wrong wrong wrong")
     sign_in(stranger, email="nobody@acme.test")
     known, unknown = db.scalars(select(AuditEntry).where(AuditEntry.result == "refused").order_by(AuditEntry.id))
-    assert (known.action, known.subject_label) == ("session.sign_in", "alice@acme.test")
+    assert (known.action, known.subject_label) == ("session.signed_in", "alice@acme.test")
     assert known.tenant_id is not None and "127.0.0.1" in known.reason
     assert (unknown.tenant_id, unknown.subject_id) == (None, None)
 
