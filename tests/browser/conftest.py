@@ -19,6 +19,8 @@ from tests.servers import Addresses
 WAIT_MILLISECONDS = 15_000
 # Chromium notes every refused answer there, wanted or not.
 NOTED_ANSWER = "Failed to load resource: the server responded with a status of 4"
+# htmx notes every request that a newer one replaces.
+NOTED_REPLACEMENTS = ("htmx:afterRequest", "htmx:sendAbort")
 TELL_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error("refused by the policy:", event.violatedDirective, event.blockedURI, event.sourceFile);
@@ -40,7 +42,7 @@ class Watch:
         page.on("pageerror", lambda error: self._note(page.url, str(error)))
 
     def _hear(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(NOTED_ANSWER):
+        if message.type in ("error", "warning") and not message.text.startswith((NOTED_ANSWER, *NOTED_REPLACEMENTS)):
             self._note(message.page.url if message.page else "?", message.text)
 
     def _note(self, url: str, text: str) -> None:
