@@ -1,7 +1,8 @@
 """script/server: the whole of Carillon on one machine, under one supervisor.
 
 Starts PostgreSQL and Valkey unless DATABASE_URL and REDIS_URL are set, migrates, seeds the demo tenant, then runs every
-process of the Procfile until Ctrl-C. What is to be kept lies in CARILLON_DATA_DIR, `var` by default.
+process of the Procfile until Ctrl-C; whichever of all these dies is started again. What is to be kept lies in
+CARILLON_DATA_DIR, `var` by default.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
 from workers.local_processes import procfile_commands, run_together
+from workers.local_server import LocalServer
 from workers.local_servers import PostgresServer, ServerFailed, ValkeyServer
+from workers.local_watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104
@@ -36,14 +39,15 @@ class CannotStart(RuntimeError):
 def main() -> int:
     """Run until asked to end. The exit code is 0 after Ctrl-C or SIGTERM, 1 when anything failed by itself."""
     signal.signal(signal.SIGTERM, _end)
+    faults: list[str] = []
     try:
         with ExitStack() as servers:
-            fault = _serve(servers)
+            fault = _serve(servers, faults)
     except KeyboardInterrupt:
         fault = None
     except (CannotStart, ServerFailed, OSError) as error:
         fault = str(error)
-    if fault:
+    if fault := next(iter(faults), fault):
         print(f"Carillon has stopped: {fault}", file=sys.stderr, flush=True)
         return 1
     print("Carillon has stopped.", flush=True)
@@ -94,17 +98,21 @@ def check_port(host: str, port: int) -> None:
             ) from error
 
 
-def _serve(servers: ExitStack) -> str | None:
+def _serve(servers: ExitStack, faults: list[str]) -> str | None:
+    """Run until asked to end. Answers why not, or adds to `faults` the sentence of a server that was given up."""
+
+    def give_up(fault: str) -> None:
+        faults.append(fault)
+        os.kill(os.getpid(), signal.SIGTERM)
+
     directory = Path(os.environ.get("CARILLON_DATA_DIR") or ROOT / "var").absolute()
     directory.mkdir(parents=True, exist_ok=True)
     env = local_environment(os.environ, directory)
     check_port(env["CARILLON_BIND"], int(env["PORT"]))
     if not env.get("DATABASE_URL"):
-        print("Starting PostgreSQL …", flush=True)
-        env["DATABASE_URL"] = servers.enter_context(PostgresServer(directory / "postgres")).url
+        env["DATABASE_URL"] = _start_server(PostgresServer(directory / "postgres"), servers, give_up)
     if not env.get("REDIS_URL"):
-        print("Starting Valkey …", flush=True)
-        env["REDIS_URL"] = servers.enter_context(ValkeyServer(directory / "valkey")).url
+        env["REDIS_URL"] = _start_server(ValkeyServer(directory / "valkey"), servers, give_up)
     commands = procfile_commands(ROOT / "Procfile")
     _run_once("Preparing the database", commands.pop("release"), env)
     credentials = directory / "credentials.json"
@@ -112,6 +120,18 @@ def _serve(servers: ExitStack) -> str | None:
         seed = 'python -m workers.demo --credentials "$0" --url "$1"'
         _run_once("Looking after the demo tenant", seed, env, str(credentials), _address(env))
     return run_together(commands, env, lambda: _announce(env, credentials))
+
+
+def _start_server(server: LocalServer, servers: ExitStack, give_up: Callable[[str], None]) -> str:
+    print(f"Starting {server.name} …", flush=True)
+    servers.enter_context(server)
+    servers.enter_context(Watch(server, _tell, give_up))
+    return server.url
+
+
+def _tell(sentence: str) -> None:
+    """Print a line in one piece: the processes' lines come from another thread."""
+    print(f"{sentence}\n", end="", flush=True)
 
 
 def _run_once(what: str, command: str, env: Mapping[str, str], *arguments: str) -> None:
@@ -140,7 +160,7 @@ def _announce(env: Mapping[str, str], credentials: Path) -> None:
     if credentials.exists():
         lines += [f"Sign in as {json.loads(credentials.read_text())['email']}", f"The password is in {credentials}"]
     rule = "─" * max(map(len, lines))
-    print("\n".join(["", rule, *lines, "Ctrl-C stops it; what it knows is kept.", rule, ""]), flush=True)
+    _tell("\n".join(["", rule, *lines, "Ctrl-C stops it; what it knows is kept.", rule, ""]))
 
 
 def _health(env: Mapping[str, str]) -> int | None:

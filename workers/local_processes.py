@@ -1,26 +1,25 @@
-"""The processes of the Procfile under one supervisor: started together, their lines side by side, ended together."""
+"""The processes of the Procfile under one supervisor: their lines side by side, each started again when it ends, and
+ended together."""
 
 from __future__ import annotations
 
-import os
-import shlex
 import signal
-import sys
 import threading
 from collections.abc import Callable, Mapping
-from multiprocessing import Queue
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import honcho.manager
 from honcho.environ import parse_procfile
-from honcho.process import Process
+from honcho.manager import SYSTEM_PRINTER_NAME
+from honcho.printer import Message
 
-from workers import leash
+from workers.local_process import KeptProcess
 
 KILL_SECONDS = 35
 """From the first process that ended to the end of patience with the others: above every process's own time to finish."""
-SIGNAL_CODES = {sign["rc"] for sign in honcho.manager.SIGNALS.values()}
+CUT_SECONDS = 5
 
 
 def procfile_commands(path: Path) -> dict[str, str]:
@@ -29,69 +28,63 @@ def procfile_commands(path: Path) -> dict[str, str]:
 
 
 def run_together(commands: Mapping[str, str], env: Mapping[str, str], on_start: Callable[[], None]) -> str | None:
-    """Run all `commands` until one ends or a signal arrives, then end all. `on_start` runs in a thread of its own.
+    """Run all `commands` until a signal arrives or one is given up, then end all. `on_start` runs in a thread of its own.
 
-    Answers None when asked to end by SIGINT or SIGTERM, else a sentence naming the process that ended by itself.
+    Answers None when asked to end by SIGINT or SIGTERM, else a sentence naming the process that ended too often.
     """
     honcho.manager.KILL_WAIT = KILL_SECONDS
-    manager = Group(on_start)
+    group = Group(on_start)
     for name, command in commands.items():
-        manager.add_process(name, _leashed(command), env=dict(env))
+        group.add_process(name, command, env=dict(env))
     try:
-        manager.loop()
+        group.loop()
     finally:
-        manager.cut()
-    return manager.first_ended
-
-
-def _leashed(command: str) -> str:
-    """Ends with the relaying process of honcho, whose id the shell knows as PPID."""
-    python, program = shlex.quote(sys.executable), shlex.quote(leash.__file__)
-    return f"exec {python} -I -S {program} {int(signal.SIGTERM)} $PPID - {command}"
-
-
-class Relay(Process):  # type: ignore[misc]
-    """honcho's relay of one process's lines, which does not outlive the supervisor: its process ends with it."""
-
-    supervisor_pid = 0
-
-    def run(self, events: Queue[Any] | None = None, ignore_signals: bool = False) -> None:
-        leash.tie_to_starter(signal.SIGKILL, self.supervisor_pid)
-        super().run(events, ignore_signals)
+        group.cut()
+    return next((process.fault for process in group.kept if process.fault), None)
 
 
 class Group(honcho.manager.Manager):  # type: ignore[misc]
-    """honcho's manager, which also knows who ended first and can be ended while it is still starting."""
+    """honcho's manager with a thread instead of a process per command, so that nothing but the supervisor itself has to
+    live for a command to be kept running."""
 
     def __init__(self, on_start: Callable[[], None]) -> None:
         super().__init__()
-        self.first_ended: str | None = None
+        # The one queue that may be written to by a signal's receiver while the same thread reads it.
+        self.events: SimpleQueue[Any] = SimpleQueue()
+        self._process_ctor = KeptProcess
         self._on_start = on_start
-        self._process_ctor = Relay
+        self._threads: list[threading.Thread] = []
 
-    def add_process(self, *args: Any, **kwargs: Any) -> Relay:
-        relay: Relay = super().add_process(*args, **kwargs)
-        relay.supervisor_pid = os.getpid()
-        return relay
-
-    def terminate(self) -> None:
-        """Called by honcho on a signal or when a process ended; processes without a known id yet are ended once it is."""
-        if not self._all_started():
-            threading.Timer(0.1, self.terminate).start()
-            return
-        if not self._terminating and self.returncode not in SIGNAL_CODES:
-            codes = {name: state["returncode"] for name, state in self._processes.items() if "returncode" in state}
-            for name, code in codes.items():
-                how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
-                self.first_ended = self.first_ended or f"{name} {how}"
-        super().terminate()
+    @property
+    def kept(self) -> list[KeptProcess]:
+        return [state["obj"] for state in self._processes.values()]
 
     def cut(self) -> None:
-        """Give up what is left: without its relay a process is ended by its leash."""
-        for state in self._processes.values():
-            if "process" in state:
-                state["process"].kill()
+        """End what is left when the loop itself failed; after an ordinary end nothing is."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            for process in self.kept:
+                process.end(number)
+            for thread in self._threads:
+                thread.join(CUT_SECONDS)
 
     def _start(self) -> None:
-        super()._start()
-        threading.Thread(target=self._on_start, daemon=True).start()
+        self._threads = [
+            threading.Thread(target=process.run, args=(self.events,), name=process.name, daemon=True)
+            for process in self.kept
+        ]
+        for thread in (*self._threads, threading.Thread(target=self._on_start, daemon=True)):
+            thread.start()
+
+    def _all_started(self) -> bool:
+        """Always: a process that is to end before it was started is never started."""
+        return True
+
+    def _killall(self, force: bool = False) -> None:
+        for name, state in self._processes.items():
+            if "returncode" not in state:
+                number = signal.SIGKILL if force else signal.SIGTERM
+                self._system_print(f"sending {number.name} to {name}\n")
+                state["obj"].end(number)
+
+    def _system_print(self, data: str) -> None:
+        self.events.put(Message("line", data, self._clock.now(), SYSTEM_PRINTER_NAME, None))

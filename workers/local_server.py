@@ -65,6 +65,11 @@ class LocalServer(ABC):
             raise ServerFailed(f"{self.name} is not running.")
         return self.process.pid
 
+    @property
+    def exit_code(self) -> int | None:
+        """How the server ended without being asked to, negative for a signal; None while it runs or is stopped."""
+        return None if self.process is None else self.process.poll()
+
     @cached_property
     def socket_directory(self) -> Path:
         return make_socket_directory(self.user)
@@ -98,13 +103,15 @@ class LocalServer(ABC):
 
     def start(self) -> Self:
         """Start the server and return when it answers. Raises AlreadyRunning, or ServerFailed with what its log says."""
-        if self.process is not None:
+        if self.process is not None and self.exit_code is None:
             raise ServerFailed(f"{self.name} is running already.")
         self._take_lock()
         try:
             self._check_owner()
             _end_leftover(self.pid_file, self.directory, self.stop_signals)
             self.prepare()
+            if self.log.exists():
+                self.log.replace(self.log.with_suffix(".log.old"))
             deadline = time.monotonic() + START_SECONDS
             while not self._is_started(deadline):
                 time.sleep(0.2)

@@ -9,7 +9,10 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,15 +23,33 @@ from workers.local_processes import procfile_commands
 
 SUPERVISOR = """
 import json, os, sys
+from workers import restarts
 from workers.local_processes import run_together
-print("ended:", run_together(json.loads(sys.argv[1]), os.environ, lambda: print("all started", flush=True)), flush=True)
+restarts.FIRST_DELAY_SECONDS = float(sys.argv[2])
+print("ended:", run_together(json.loads(sys.argv[1]), os.environ, lambda: None), flush=True)
 """
 FOREVER = f"{sys.executable} -c 'import os, time; print(\"pid\", os.getpid(), flush=True); time.sleep(600)'"
+WITH_CHILD = f"""{sys.executable} -c '
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("pid", child.pid, flush=True)
+print("master", os.getpid(), flush=True)
+time.sleep(600)'"""
+DEADLINE_SECONDS = 20
 
 
-def supervise(**commands: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", SUPERVISOR, json.dumps(commands)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@contextmanager
+def supervise(first_delay: float = 0.01, **commands: str) -> Iterator[subprocess.Popen[str]]:
+    """A supervisor in a process of its own, which is killed when a test takes too long."""
+    command = [sys.executable, "-c", SUPERVISOR, json.dumps(commands), str(first_delay)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as supervisor:
+        deadline = threading.Timer(DEADLINE_SECONDS, supervisor.kill)
+        deadline.start()
+        try:
+            yield supervisor
+        finally:
+            deadline.cancel()
+            supervisor.kill()
 
 
 def read_until(process: subprocess.Popen[str], *words: str) -> str:
@@ -43,21 +64,63 @@ def read_until(process: subprocess.Popen[str], *words: str) -> str:
 def is_gone(pid: int) -> bool:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
-        listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-        if listed.stdout.strip()[:1] in ("", "Z"):
+        if is_zombie_or_gone(pid):
             return True
         time.sleep(0.02)
     return False
 
 
-def pids_in(said: str) -> list[int]:
-    return [int(line.rpartition(" ")[2]) for line in said.splitlines() if "| pid " in line]
+def is_zombie_or_gone(pid: int) -> bool:
+    listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return listed.stdout.strip()[:1] in ("", "Z")
 
 
-def test_a_process_that_ends_by_itself_ends_the_others_and_is_named() -> None:
-    with supervise(web=FOREVER, worker="sh -c 'sleep 0.3; exit 3'") as supervisor:
+def pids_in(said: str, name: str = "") -> list[int]:
+    return [int(line.rpartition(" ")[2]) for line in said.splitlines() if f"{name} | pid " in line]
+
+
+def test_a_killed_process_is_started_again_and_the_others_go_on() -> None:
+    with supervise(web=FOREVER, worker=FOREVER) as supervisor:
+        said = read_until(supervisor, "web    | pid", "worker | pid")
+        (web,), (first,) = pids_in(said, "web   "), pids_in(said, "worker")
+        os.kill(first, signal.SIGKILL)
+        said = read_until(supervisor, "worker | pid")
+        (second,) = pids_in(said)
+        supervisor.send_signal(signal.SIGTERM)
+        rest = read_until(supervisor)
+    assert "worker was ended by signal 9; starting it again" in said
+    assert "web" not in said
+    assert "ended: None" in rest
+    assert first != second
+    assert all(map(is_gone, (web, first, second)))
+
+
+def test_children_of_a_killed_process_do_not_live_beside_its_successor() -> None:
+    with supervise(worker=WITH_CHILD) as supervisor:
+        said = read_until(supervisor, "master ")
+        os.kill(int(said.rpartition("master ")[2]), signal.SIGKILL)
+        again = read_until(supervisor, "master ")
+        assert all(map(is_gone, pids_in(said)))
+        assert not any(map(is_zombie_or_gone, pids_in(again)))
+
+
+def test_a_process_that_keeps_failing_ends_the_others_and_is_named() -> None:
+    with supervise(web=FOREVER, worker="sh -c 'sleep 0.1; exit 3'") as supervisor:
         said = read_until(supervisor)
-    assert "ended: worker ended with exit code 3" in said
+        assert supervisor.wait(DEADLINE_SECONDS) == 0
+    assert "ended: worker ended with exit code 3, 5 times within 30 s of running" in said
+    assert said.count("worker ended with exit code 3; starting it again") == 4
+    assert len(pids_in(said)) == 1
+    assert all(map(is_gone, pids_in(said)))
+
+
+def test_a_signal_while_a_process_waits_to_be_started_again_ends_all() -> None:
+    with supervise(first_delay=600, web=FOREVER, worker="sh -c 'exit 3'") as supervisor:
+        said = read_until(supervisor, "web    | pid", "starting it again in 600 s")
+        supervisor.send_signal(signal.SIGINT)
+        said += read_until(supervisor)
+        assert supervisor.wait(DEADLINE_SECONDS) == 0
+    assert "ended: None" in said
     assert all(map(is_gone, pids_in(said)))
 
 
@@ -71,13 +134,15 @@ def test_a_signal_ends_all_and_is_no_fault(number: int) -> None:
     assert all(map(is_gone, pids_in(said)))
 
 
-def test_processes_end_with_a_killed_supervisor() -> None:
+def test_processes_end_with_a_killed_supervisor_also_those_that_were_started_again() -> None:
     if sys.platform != "linux":
         pytest.skip("only Linux tells a process that its starter has ended")
     with supervise(web=FOREVER, worker=FOREVER) as supervisor:
         pids = pids_in(read_until(supervisor, "web    | pid", "worker | pid"))
+        os.kill(pids[0], signal.SIGKILL)
+        pids += pids_in(read_until(supervisor, "| pid"))
         supervisor.kill()
-    assert len(pids) == 2
+    assert len(pids) == 3
     assert all(map(is_gone, pids))
 
 
