@@ -25,7 +25,7 @@ from domain.engine.interpreter import interpret
 from domain.engine.step_log import StepLog
 from domain.engine.step_store import Record, Row, insert_steps, recorded_steps
 from domain.kernel import clock
-from domain.kernel.db import db, is_about_values, transacted, transaction
+from domain.kernel.db import is_about_values, transacted, transaction
 from domain.kernel.errors import LostClaim
 from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger

@@ -17,7 +17,7 @@ from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options, transaction
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.ids import new_id
-from domain.kernel.log import configure_logs, logger
+from domain.kernel.log import configure_logs, first_line, logger
 from domain.runs.heartbeats import beat, end_heartbeat
 
 log = logger(__name__)
@@ -80,7 +80,7 @@ class Life:
             with self.app.app_context(), transaction():
                 end_heartbeat(self.id)
         except Exception as error:
-            log.warning("The heartbeat could not be ended and will run out", error=str(error))
+            log.warning("The heartbeat could not be ended and will run out", error=first_line(error))
 
     def _run(self, after_beat: Callable[[], None]) -> None:
         while True:
@@ -88,6 +88,6 @@ class Life:
                 self.beat()
                 after_beat()
             except Exception as error:
-                log.warning("A heartbeat was missed", error=str(error))
+                log.warning("A heartbeat was missed", error=first_line(error))
             if self.ended.wait(self.lease_seconds / 3):
                 return

@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from types import FrameType
 
 import psycopg
@@ -20,11 +21,12 @@ from flask import Flask
 from redis.exceptions import RedisError
 
 from domain.firing.tick import fire_due, next_wake
+from domain.health import is_database_away
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
 from domain.kernel.failpoints import hit
-from domain.kernel.log import logger
+from domain.kernel.log import first_line, logger
 from domain.pruning import prune
 from domain.runs.admission import admit_waiting, ready_by_lane
 from domain.runs.heartbeats import SCHEDULER
@@ -153,7 +155,7 @@ class Scheduler:
                         for _ in connection.notifies(timeout=SECOND, stop_after=1):
                             self.work_is_ready.set()
             except psycopg.Error as error:
-                log.warning("Not listening for new work", error=str(error).strip())
+                log.warning("Not listening for new work", error=first_line(error))
                 self.stopping.wait(SECOND)
 
     def watch(self) -> None:
@@ -179,7 +181,8 @@ class Scheduler:
             (self.prune, 3600),
         ]
         for job, seconds in jobs:
-            metronome.add_job(job, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=start)
+            patient = partial(_patiently, job)
+            metronome.add_job(patient, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=start)
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.stopping.set()
@@ -194,6 +197,16 @@ class Scheduler:
         metronome.start()
         self.life.end()
         log.info("Scheduler stopped")
+
+
+def _patiently(job: Callable[[], None]) -> None:
+    """A database that is away is one line a second; whatever else goes wrong is APScheduler's to log in full."""
+    try:
+        job()
+    except Exception as error:
+        if not is_database_away(error):
+            raise
+        log.warning("The database cannot be reached", job=job.__name__, error=first_line(error))
 
 
 def main() -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import dramatiq
 from dramatiq.middleware import Middleware
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from domain.execution import Worker, give_back_strays
+from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
-from domain.kernel.log import logger
+from domain.kernel.log import first_line, logger
 from domain.runs.heartbeats import WORKER
 from workers.process import Life
 
@@ -45,8 +47,13 @@ class WorkerLife(Middleware):
     def work(self, lane: str) -> None:
         """Claim and execute until nothing is ready, the turn is over, or this process is to stop."""
         until = time.monotonic() + TURN_SECONDS
-        while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):
-            pass
+        try:
+            while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):
+                pass
+        except SQLAlchemyError as error:
+            if not is_database_away(error):
+                raise
+            log.warning("The database cannot be reached; what is claimed is given back", error=first_line(error))
 
     def _first_beat(self) -> None:
         """A claim without a lease would be taken away at once, so nothing is claimed before the first beat."""
@@ -55,7 +62,7 @@ class WorkerLife(Middleware):
                 self.life.beat()
                 return
             except Exception as error:
-                log.warning("The database cannot be reached yet", error=str(error))
+                log.warning("The database cannot be reached yet", error=first_line(error))
                 time.sleep(1)
 
     def _give_back_strays(self) -> None:

@@ -49,6 +49,11 @@ def logger(name: str) -> structlog.stdlib.BoundLogger:
     return bound
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says in one line: drivers and SQLAlchemy add the statement, its parameters and a link."""
+    return str(error).strip().partition("\n")[0]
+
+
 @contextmanager
 def log_context(**fields: object) -> Iterator[None]:
     """Bind ids (see FIELDS) to every line logged inside."""

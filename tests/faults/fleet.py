@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,7 +27,18 @@ DEADLINE_SECONDS = 90
 LEASE_SECONDS = 2
 
 SCHEDULER = [sys.executable, "-m", "workers.scheduler"]
-WORKER = ["env", "dramatiq_worker_timeout=100", sys.executable, "-m", "dramatiq", "workers.actors", "--processes", "1", "--threads", "4"]
+WORKER = [
+    "env",
+    "dramatiq_worker_timeout=100",
+    sys.executable,
+    "-m",
+    "dramatiq",
+    "workers.actors",
+    "--processes",
+    "1",
+    "--threads",
+    "4",
+]
 
 
 class Fleet:
@@ -81,6 +93,7 @@ class Fleet:
             self.kill(process)
         with self.app.app_context():
             db.engine.dispose()
+        shutil.rmtree(self.log.parent, ignore_errors=True)
 
 
 @contextmanager
