@@ -19,12 +19,11 @@ from domain.kernel.failpoints import hit
 from domain.kernel.log import logger
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.occurrences import TIMING
+from domain.workflows.built_in_schemas import CLOCK_ALIAS, CLOCK_REF
 
 log = logger(__name__)
 
 BATCH = 1000
-
-_CLOCK_REFS = ("trigger.clock.v1", "payload.WorkflowClockTrigger.v1")
 
 _WRITE = text("""
     WITH decided AS (
@@ -80,7 +79,6 @@ _ADVANCE = text("""
 """)
 
 _COMPLETE = text("UPDATE schedules SET status = 'completed' WHERE id = ANY(:ids) AND status = 'active'")
-
 
 _NEXT_WAKE = text("""
     SELECT clock_timestamp() AS now, (SELECT min(wake_at) FROM schedule_cursors WHERE wake_at IS NOT NULL) AS wake_at
@@ -154,7 +152,7 @@ def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
 def _write(steps: Sequence[Step], now: datetime) -> None:
     entries = [entry for step in steps for entry in step.entries]
     if entries:
-        db.session.execute(_WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": list(_CLOCK_REFS)})
+        db.session.execute(_WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]})
     db.session.execute(
         _ADVANCE,
         {
