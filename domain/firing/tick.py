@@ -152,7 +152,9 @@ def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
 def _write(steps: Sequence[Step], now: datetime) -> None:
     entries = [entry for step in steps for entry in step.entries]
     if entries:
-        db.session.execute(_WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]})
+        db.session.execute(
+            _WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]}
+        )
     db.session.execute(
         _ADVANCE,
         {
