@@ -223,6 +223,7 @@ def test_an_instant_on_record_is_not_fired_again_even_if_the_cursor_forgot_it(wo
     db.execute(text("UPDATE schedule_cursors SET next_fire_at = :at, wake_at = :at"), {"at": minute(1)})
     fire_due(minute(1.5))
     assert ledger(schedule) == [(1, "fired", None)] and len(runs(schedule)) == 1
+    assert (cursor(schedule).next_fire_at, cursor(schedule).last_error) == (minute(2), None)
 
 
 def test_a_spread_moves_when_it_is_looked_at_but_not_what_it_was_for(workflow: Any) -> None:
