@@ -1,7 +1,8 @@
 """Every table of Carillon, imported once: what migrations compare with, and what each process loads at start."""
 
-from domain.accounts import audit, request_keys, sessions, tenants, tokens, users
-from domain.runs import heartbeats, runs, steps, store_items
+from domain.accounts import audit, notifications, request_keys, secrets, sessions, tenants, tokens, users
+from domain.events import events
+from domain.runs import heartbeats, runs, steps, store_items, tasks, waits
 from domain.schedules import cursors, occurrences, schedules
 from domain.workflows import payload_schemas, versions, workflows
 
@@ -12,6 +13,8 @@ ALL = (
     tokens,
     audit,
     request_keys,
+    secrets,
+    notifications,
     payload_schemas,
     workflows,
     versions,
@@ -20,6 +23,9 @@ ALL = (
     occurrences,
     runs,
     steps,
+    waits,
+    tasks,
+    events,
     store_items,
     heartbeats,
 )

@@ -16,7 +16,19 @@ from domain.kernel.db import Base, db
 from domain.kernel.ids import new_id
 
 CHANGED, REFUSED = "changed", "refused"
-SUBJECTS = ("schedule", "workflow", "payload_schema", "run", "user", "api_token", "tenant")
+SUBJECTS = (
+    "schedule",
+    "workflow",
+    "payload_schema",
+    "run",
+    "event",
+    "event_type",
+    "task",
+    "secret",
+    "user",
+    "api_token",
+    "tenant",
+)
 PAGE_SIZE = 50
 
 

@@ -19,12 +19,16 @@ NAME_MAX_CHARACTERS = 128
 
 class Tenant(Identified, Base):
     __tablename__ = "tenants"
-    __table_args__ = (CheckConstraint("edition IN ('enterprise', 'community')", name="edition"),)
+    __table_args__ = (
+        CheckConstraint("edition IN ('enterprise', 'community')", name="edition"),
+        CheckConstraint("retention_days >= 1", name="retention_days"),
+    )
 
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     timezone: Mapped[str]
     edition: Mapped[str] = mapped_column(default="enterprise", server_default="enterprise")
+    retention_days: Mapped[int | None]
 
 
 class Owned:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from domain.expressions import ExpressionError
+
 VALIDATION, EXPRESSION, ACTION = "ValidationError", "ExpressionError", "ActionError"
 TRANSIENT, TIMEOUT = "TransientError", "TimeoutError"
 CATEGORIES = (VALIDATION, EXPRESSION, ACTION, TRANSIENT, TIMEOUT)
@@ -42,6 +44,11 @@ class StepFailed(Exception):
 
 class Canceled(Exception):
     """Somebody asked to cancel the run. What was done until then is on record; nothing more is begun."""
+
+
+def expression_failed(error: ExpressionError) -> StepFailed:
+    """The failure of a step whose expression cannot be computed."""
+    return StepFailed(error.message, "EXPRESSION_FAILED", EXPRESSION)
 
 
 def _printable(message: str) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from domain.engine.assign_paths import RESERVED, BadPath, parse_path
-from domain.engine.expressions import ExpressionError, parse, referenced_roots
-from domain.engine.mappings import EXPR, objects_in
 from domain.engine.nodes.control_for_each import LOCALS
 from domain.engine.problems import WARNING, Report, nearest
+from domain.expressions import ExpressionError, parse, referenced_roots
+from domain.expressions.mappings import EXPR, objects_in
 
 
 def report_unknown_references(steps: list[Any], report: Report) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.engine.assign_paths import AssignPath, assigned, check_assignable
-from domain.engine.mappings import Scopes
 from domain.engine.step_log import StepLog, Task
+from domain.expressions.mappings import Scopes
 from domain.runs.claims import Claim
 
 

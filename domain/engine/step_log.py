@@ -17,9 +17,10 @@ from typing import Any
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from domain.engine.actions.action import LOCAL, PURE
-from domain.engine.failures import ACTION, TIMEOUT, TRANSIENT, VALIDATION, Canceled, StepFailed
+from domain.engine.failures import ACTION, TIMEOUT, TRANSIENT, VALIDATION, Canceled, StepFailed, expression_failed
 from domain.engine.recorded_values import settled
 from domain.engine.step_store import DatabaseStore, Record, Row
+from domain.expressions import ExpressionError
 from domain.kernel.clock import monotonic
 from domain.kernel.failpoints import hit
 from domain.runs.claims import Claim
@@ -102,7 +103,7 @@ class StepLog:
         number = record.attempt + 1 if record else 1
         try:
             self._count_step()
-            given = self._settled(record.input if record else task.prepare() if task.prepare else None)
+            given = self._settled(record.input if record else _prepared(task))
             if task.check:
                 task.check(given)
             if task.effect == PURE:
@@ -247,6 +248,13 @@ class StepLog:
         return hashlib.sha256(f"{self._claim.run_id}\n{task.path}\n{task.iteration}".encode()).hexdigest()
 
 
+def _prepared(task: Task) -> Any:
+    try:
+        return task.prepare() if task.prepare else None
+    except ExpressionError as error:
+        raise expression_failed(error) from None
+
+
 def _outcome(task: Task, given: Any, attempt: Attempt) -> Any:
     """What the step's work gives. An unforeseen exception fails the step, not the worker; a database that is away
     fails neither: the run goes on elsewhere."""
@@ -254,6 +262,8 @@ def _outcome(task: Task, given: Any, attempt: Attempt) -> Any:
         return task.act(given, attempt)
     except (StepFailed, OperationalError, InterfaceError):
         raise
+    except ExpressionError as error:
+        raise expression_failed(error) from None
     except TimeoutError as error:
         raise StepFailed(f"It took too long: {error}", "TIMED_OUT", TIMEOUT) from error
     except OSError as error:

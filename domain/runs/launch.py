@@ -1,4 +1,4 @@
-"""The one way a person or a script starts a run of a workflow. Schedules start theirs in bulk (`domain.firing.tick`)."""
+"""The one launcher of runs. Only schedules start theirs in bulk (`domain.firing.tick`)."""
 
 from __future__ import annotations
 
@@ -28,22 +28,43 @@ def announce_work() -> None:
     db.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": READY_CHANNEL})
 
 
+def launch(
+    actor: Actor,
+    workflow: Workflow,
+    payload: Any,
+    started_by: str,
+    now: datetime,
+    metadata: dict[str, Any] | None = None,
+    parent_run_id: UUID | None = None,
+) -> Run:
+    """Start one run of the published version of a workflow, which the caller has loaded with lock="share".
+
+    The one way to start a run that is not an occurrence: by hand, over the API, for an event, for a parent run.
+    `metadata` goes beside triggerType and firedAt into `meta.trigger`. Raises Refused at `payload…` (JSON pointers) and
+    Held (paused, unpublished, edition).
+    """
+    version = launchable_version(workflow)
+    checked = checked_payload(version, payload)
+    told = {**_metadata(started_by, now), **(metadata or {})}
+    run = insert_run(actor, workflow, version, checked, started_by, told, parent_run_id=parent_run_id)
+    announce_work()
+    return run
+
+
 def launch_workflow(
     actor: Actor, workflow_id: UUID, payload_text: str, request_key: str, now: datetime, started_by: str = BY_HAND
 ) -> Run:
-    """Start one run of the published version by hand; repeating the request gives the run it started.
+    """Start one run of the published version by hand or over the API; repeating the request gives the run it started.
 
     Raises Refused (payload, with JSON pointers) and Held (paused, unpublished, edition).
     """
     if earlier := claim_request(actor.tenant_id, request_key, "runs.launch"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     workflow = load(actor.tenant_id, Workflow, workflow_id, lock="share")
-    version = launchable_version(workflow)
-    payload = checked_payload(version, payload_text)
-    run = insert_run(actor, workflow, version, payload, started_by, _metadata(started_by, now))
+    launchable_version(workflow)
+    run = launch(actor, workflow, strict_json.loads(payload_text, path="payload"), started_by, now)
     answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
     record_change(actor, "run.started", run, after={"workflow": workflow.name, "startedBy": started_by})
-    announce_work()
     return run
 
 
@@ -94,9 +115,8 @@ def launchable_version(workflow: Workflow) -> WorkflowVersion:
     return version_of(workflow.tenant_id, workflow.id, workflow.published_version)
 
 
-def checked_payload(version: WorkflowVersion, payload_text: str) -> Any:
-    """The payload as JSON, valid for the version's schema snapshot; raises Refused at `payload…`."""
-    payload = strict_json.loads(payload_text, path="payload")
+def checked_payload(version: WorkflowVersion, payload: Any) -> Any:
+    """The payload, valid for the version's schema snapshot; raises Refused at `payload…`."""
     problems = payload_problems(version.payload_schema or {"type": "object"}, payload)
     if problems:
         raise Refused([Problem(f"payload{p.path}", p.message, p.code) for p in problems])
@@ -115,6 +135,7 @@ def insert_run(
     started_by: str,
     metadata: dict[str, Any],
     schedule_id: UUID | None = None,
+    parent_run_id: UUID | None = None,
 ) -> Run:
     """Write a queued run. Always unready: admission decides when it starts, also without a limit."""
     run = Run(
@@ -122,6 +143,7 @@ def insert_run(
         workflow_id=workflow.id,
         workflow_version=version.version,
         schedule_id=schedule_id,
+        parent_run_id=parent_run_id,
         started_by=started_by,
         actor_id=actor.user_id,
         trigger_metadata=metadata,

@@ -37,6 +37,7 @@ LANES = (PURE, EFFECT)
 
 # What started a run.
 BY_HAND, BY_SCHEDULE, BY_RECURRING, BY_API, BY_RERUN = "manual", "schedule", "recurring", "api", "rerun"
+BY_EVENT, BY_PARENT = "event", "parent"
 
 
 class Run(Base):
@@ -48,6 +49,10 @@ class Run(Base):
         ),
         # runs_page; runs of a schedule; runs of a workflow: newest first
         Index("ix_runs_page", "tenant_id", "id"),
+        # runs_page by what is rare: by status, and by who started them
+        Index("ix_runs_failed", "tenant_id", "id", postgresql_where="status IN ('failed', 'canceled')"),
+        Index("ix_runs_going", "tenant_id", "id", postgresql_where="finished_at IS NULL"),
+        Index("ix_runs_started_by", "tenant_id", "started_by", "id", postgresql_where="started_by <> 'recurring'"),
         Index("ix_runs_schedule", "schedule_id", "id", postgresql_where="schedule_id IS NOT NULL"),
         Index("ix_runs_workflow", "workflow_id", "id"),
         # claim_runs and ready_by_lane
@@ -57,6 +62,10 @@ class Run(Base):
         Index("ix_runs_admitted", "workflow_id", postgresql_where="finished_at IS NULL AND ready_at IS NOT NULL"),
         # overlap: unfinished runs of a schedule
         Index("ix_runs_unfinished", "schedule_id", postgresql_where="finished_at IS NULL AND schedule_id IS NOT NULL"),
+        # child runs of a run; those to be ended with it
+        Index("ix_runs_parent", "parent_run_id", "id", postgresql_where="parent_run_id IS NOT NULL"),
+        # failing workflows, and what is kept of finished runs
+        Index("ix_runs_finished", "workflow_id", "finished_at", postgresql_where="finished_at IS NOT NULL"),
         # reap_lost
         Index("ix_runs_running", "claimed_by", postgresql_where="status = 'running'"),
         CheckConstraint("status IN ('queued', 'running', 'waiting', 'succeeded', 'failed', 'canceled')", name="status"),
@@ -85,6 +94,7 @@ class Run(Base):
     deadline_at: Mapped[datetime | None]
     losses: Mapped[int] = mapped_column(default=0, server_default="0")
     cancel_requested_at: Mapped[datetime | None]
+    cancel_reason: Mapped[str | None]
     state: Mapped[str | None]
     output: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     error: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))

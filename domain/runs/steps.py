@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base
 
-STARTED, SUCCEEDED, FAILED = "started", "succeeded", "failed"
+STARTED, WAITING, SUCCEEDED, FAILED = "started", "waiting", "succeeded", "failed"
 
 
 class RunStep(Base):
@@ -21,8 +21,8 @@ class RunStep(Base):
 
     __tablename__ = "run_steps"
     __table_args__ = (
-        CheckConstraint("status IN ('started', 'succeeded', 'failed')", name="status"),
-        CheckConstraint("(status = 'started') = (finished_at IS NULL)", name="finished"),
+        CheckConstraint("status IN ('started', 'waiting', 'succeeded', 'failed')", name="status"),
+        CheckConstraint("(status IN ('started', 'waiting')) = (finished_at IS NULL)", name="finished"),
         CheckConstraint("attempt >= 1", name="attempt"),
     )
 

@@ -16,12 +16,17 @@ from domain.kernel.errors import NotFound
 
 
 class Workflow(Identified, Owned, Base):
-    """`concurrency_limit`: admitted, unfinished runs at most; None is unlimited. `revision`: the optimistic lock."""
+    """`concurrency_limit`: admitted, unfinished runs at most; None is unlimited. `revision`: the optimistic lock.
+
+    `event_name`: of the published version's trigger. `failure_rate_threshold`: a fraction. `failures_counted_from`: runs that ended before do not count for auto-pause.
+    """
 
     __tablename__ = "workflows"
     __table_args__ = (
         UniqueConstraint("tenant_id", "id"),
         Index("uq_workflows_key", "tenant_id", "key", unique=True, postgresql_where="deleted_at IS NULL"),
+        # what an event starts
+        Index("ix_workflows_event", "tenant_id", "event_name", postgresql_where="deleted_at IS NULL"),
         CheckConstraint("concurrency_limit IS NULL OR concurrency_limit >= 1", name="concurrency_limit"),
         CheckConstraint("draft_schema_mode IN ('pinned', 'inferred')", name="draft_schema_mode"),
         CheckConstraint("paused_at IS NOT NULL OR (paused_by IS NULL AND pause_reason IS NULL)", name="paused"),
@@ -39,6 +44,7 @@ class Workflow(Identified, Owned, Base):
     draft_schema_ref: Mapped[str | None]
     revision: Mapped[int] = mapped_column(default=1, server_default="1")
     published_version: Mapped[int | None]
+    event_name: Mapped[str | None]
     paused_at: Mapped[datetime | None]
     paused_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     pause_reason: Mapped[str | None]
@@ -46,6 +52,7 @@ class Workflow(Identified, Owned, Base):
     auto_pause_on_failure: Mapped[bool] = mapped_column(default=False, server_default="false")
     failure_rate_threshold: Mapped[float | None]
     failure_rate_min_runs: Mapped[int | None]
+    failures_counted_from: Mapped[datetime | None]
     retention_policy_override: Mapped[Any | None] = mapped_column(JSONB(none_as_null=True))
     content_changed_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]

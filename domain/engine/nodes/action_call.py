@@ -7,12 +7,12 @@ from typing import Any
 from domain.engine.actions.action import PURE, ActionContext
 from domain.engine.actions.registry import ACTIONS, find_action
 from domain.engine.assign_paths import BadPath, parse_path
-from domain.engine.mappings import compile_value
 from domain.engine.nodes.action_checks import check_action
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.step_log import Attempt, Task
+from domain.expressions.mappings import compile_value
 from domain.runs.claims import Claim
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from domain.engine.actions.action import Action
 from domain.engine.actions.registry import ACTIONS, versions_of
-from domain.engine.mappings import is_literal
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.problems import Report, nearest
+from domain.expressions.mappings import is_literal
 from domain.workflows.schema_rules import payload_problems
 
 

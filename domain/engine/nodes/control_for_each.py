@@ -6,12 +6,12 @@ from typing import Any
 
 from domain.engine.assign_paths import RESERVED, BadPath, check_name
 from domain.engine.failures import VALIDATION, StepFailed
-from domain.engine.mappings import compile_value, is_literal
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.step_log import Task
+from domain.expressions.mappings import compile_value, is_literal
 
 MAX_ITEMS = 10_000
 LOCALS = ("item", "index", "length", "isFirst", "isLast")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.engine.mappings import compile_value
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution, Returned
 from domain.engine.step_log import Task
+from domain.expressions.mappings import compile_value
 
 
 def _check(step: Json, report: Report) -> None:

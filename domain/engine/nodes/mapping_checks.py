@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.engine.expressions import ExpressionError, parse
-from domain.engine.mappings import EXPR, SECRET, objects_in
 from domain.engine.problems import Report
+from domain.expressions import ExpressionError, parse
+from domain.expressions.mappings import EXPR, SECRET, objects_in
 
 
 def check_mapping(value: Any, report: Report, where: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from domain.engine.failures import VALIDATION, StepFailed
-from domain.engine.mappings import compile_value, is_literal
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.step_log import Task
+from domain.expressions.mappings import compile_value, is_literal
 
 MAX_CHARACTERS = 200
 

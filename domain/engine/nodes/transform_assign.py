@@ -10,13 +10,13 @@ import re
 from typing import Any
 
 from domain.engine.assign_paths import ASSIGNABLE, BadPath, parse_path
-from domain.engine.mappings import EXPR, compile_value, objects_in
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.recorded_values import settled
 from domain.engine.running import Execution
 from domain.engine.step_log import Task
+from domain.expressions.mappings import EXPR, compile_value, objects_in
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _WAY = re.compile(r"\w+(?:\.\w+)*")

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from jsonata.functions import Functions
 from jsonata.utils import Utils
 
-from domain.engine.expressions.limits import (
+from domain.expressions.limits import (
     MATCH_COST,
     MAX_MATCHES,
     MAX_TEXT_CHARACTERS,

@@ -12,9 +12,9 @@ from typing import Any
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
-from domain.engine.expressions.functions import FUNCTIONS, members_named
-from domain.engine.expressions.limits import MAX_RANGE, MEMBER_COST, NULL, Budget, ExpressionError
-from domain.engine.expressions.texts import text_of
+from domain.expressions.functions import FUNCTIONS, members_named
+from domain.expressions.limits import MAX_RANGE, MEMBER_COST, NULL, Budget, ExpressionError
+from domain.expressions.texts import text_of
 
 _GLOBALS = Jsonata.Frame(None)
 _GLOBALS.bindings = dict(FUNCTIONS)

@@ -9,8 +9,8 @@ import re2
 from jsonata.jexception import JException
 from jsonata.parser import Parser
 
-from domain.engine.expressions.functions import CARILLON, FUNCTIONS, TAKES_PATTERN
-from domain.engine.expressions.limits import MAX_CHARACTERS, ExpressionError
+from domain.expressions.functions import CARILLON, FUNCTIONS, TAKES_PATTERN
+from domain.expressions.limits import MAX_CHARACTERS, ExpressionError
 
 MAX_NESTING = 100  # brackets inside brackets, in the text
 MAX_TREE_DEPTH = 250

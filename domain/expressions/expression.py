@@ -8,10 +8,10 @@ from typing import Any
 
 from jsonata.jexception import JException
 
-from domain.engine.expressions.grammar import read, roots, spoken
-from domain.engine.expressions.limits import ExpressionError, exported
-from domain.engine.expressions.machine import Machine
-from domain.engine.expressions.shortcuts import NeedsEvaluator, shortcut
+from domain.expressions.grammar import read, roots, spoken
+from domain.expressions.limits import ExpressionError, exported
+from domain.expressions.machine import Machine
+from domain.expressions.shortcuts import NeedsEvaluator, shortcut
 
 # A parsed expression takes up to 250 bytes per character, so fewer of the long ones are kept.
 SHORT_CHARACTERS = 200

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from domain.engine.expressions.limits import NULL
-from domain.engine.expressions.machine import Machine
+from domain.expressions.limits import NULL
+from domain.expressions.machine import Machine
 
 Shortcut = Callable[[Machine, dict[str, Any]], Any]
 

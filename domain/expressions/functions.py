@@ -16,9 +16,9 @@ from jsonata.jsonata import Jsonata
 from jsonata.signature import Signature
 from jsonata.utils import Utils
 
-from domain.engine.expressions import texts
-from domain.engine.expressions.limits import MAX_TEXT_CHARACTERS, MEMBER_COST, NULL, Budget, measured
-from domain.engine.expressions.texts import refuse, text_of
+from domain.expressions import texts
+from domain.expressions.limits import MAX_TEXT_CHARACTERS, MEMBER_COST, NULL, Budget, measured
+from domain.expressions.texts import refuse, text_of
 from domain.kernel.strict_json import dumps
 
 TAKES_PATTERN = frozenset({"contains", "match", "replace", "split"})

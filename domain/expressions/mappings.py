@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from domain.engine.expressions import Expression, ExpressionError, parse
-from domain.engine.failures import EXPRESSION, StepFailed
+from domain.expressions.expression import Expression, parse
+from domain.expressions.limits import ExpressionError
 
 EXPR, SECRET = "$expr", "$secret"
 
@@ -37,7 +37,7 @@ def objects_in(value: Any, where: tuple[str | int, ...] = ()) -> Iterator[tuple[
 
 
 def compile_value(value: Any) -> Evaluate:
-    """A function from scopes to the JSON value; constants are computed once. Raises ExpressionError."""
+    """A function from scopes to the JSON value; constants are computed once. Both raise ExpressionError."""
     if is_expression(value):
         return _evaluation(parse(value[EXPR]))
     if is_literal(value):
@@ -57,6 +57,6 @@ def _evaluation(expression: Expression) -> Evaluate:
             return evaluate(scopes)
         except ExpressionError as error:
             place = "" if error.position is None else f" (at character {error.position} of {expression.text!r})"
-            raise StepFailed(f"{error.message}{place}", "EXPRESSION_FAILED", EXPRESSION) from None
+            raise ExpressionError(f"{error.message}{place}") from None
 
     return evaluated

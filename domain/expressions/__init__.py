@@ -3,9 +3,9 @@
 `parse(text)` reads and checks one; `Expression.evaluate(scopes)` computes it; `referenced_roots` names what it reads.
 """
 
-from domain.engine.expressions.expression import Expression, parse, referenced_roots
-from domain.engine.expressions.functions import FUNCTIONS
-from domain.engine.expressions.limits import EVALUATION_SECONDS, MAX_CHARACTERS, MAX_OUTPUT_CHARACTERS, ExpressionError
+from domain.expressions.expression import Expression, parse, referenced_roots
+from domain.expressions.functions import FUNCTIONS
+from domain.expressions.limits import EVALUATION_SECONDS, MAX_CHARACTERS, MAX_OUTPUT_CHARACTERS, ExpressionError
 
 __all__ = [
     "EVALUATION_SECONDS",

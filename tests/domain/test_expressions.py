@@ -13,11 +13,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonata.jsonata import Jsonata
 
-from domain.engine import expressions
-from domain.engine.expressions import ExpressionError, limits, parse, referenced_roots
-from domain.engine.expressions.limits import exported
-from domain.engine.expressions.machine import Machine
-from domain.engine.expressions.shortcuts import shortcut
+from domain import expressions
+from domain.expressions import ExpressionError, limits, parse, referenced_roots
+from domain.expressions.limits import exported
+from domain.expressions.machine import Machine
+from domain.expressions.shortcuts import shortcut
 from domain.kernel.errors import DomainError
 
 SCOPES: dict[str, Any] = {
