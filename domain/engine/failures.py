@@ -7,8 +7,10 @@ from typing import Any
 from domain.expressions import ExpressionError
 
 VALIDATION, EXPRESSION, ACTION = "ValidationError", "ExpressionError", "ActionError"
-TRANSIENT, TIMEOUT = "TransientError", "TimeoutError"
-CATEGORIES = (VALIDATION, EXPRESSION, ACTION, TRANSIENT, TIMEOUT)
+TRANSIENT, TIMEOUT, CHILD = "TransientError", "TimeoutError", "ChildWorkflowError"
+# The worker was lost after the effect may have begun, and the action cannot be repeated safely.
+UNKNOWN = "OutcomeUnknownError"
+CATEGORIES = (VALIDATION, EXPRESSION, ACTION, TRANSIENT, TIMEOUT, CHILD, UNKNOWN)
 
 MESSAGE_MAX_CHARACTERS = 2_000
 
@@ -40,6 +42,10 @@ class StepFailed(Exception):
     def from_error(cls, error: dict[str, Any]) -> StepFailed:
         """The failure that `error` recorded."""
         return cls(error["message"], error["code"], error["category"], error["nodePath"])
+
+
+class Suspended(Exception):
+    """The run waits: what it waits for is on record, and it has left the hands of this process."""
 
 
 class Canceled(Exception):

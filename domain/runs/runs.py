@@ -62,8 +62,11 @@ class Run(Base):
         Index("ix_runs_admitted", "workflow_id", postgresql_where="finished_at IS NULL AND ready_at IS NOT NULL"),
         # overlap: unfinished runs of a schedule
         Index("ix_runs_unfinished", "schedule_id", postgresql_where="finished_at IS NULL AND schedule_id IS NOT NULL"),
-        # child runs of a run; those to be ended with it
+        # child runs of a run; end_orphans
         Index("ix_runs_parent", "parent_run_id", "id", postgresql_where="parent_run_id IS NOT NULL"),
+        Index(
+            "ix_runs_children", "parent_run_id", postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL"
+        ),
         # failing workflows, and what is kept of finished runs
         Index("ix_runs_finished", "workflow_id", "finished_at", postgresql_where="finished_at IS NOT NULL"),
         # reap_lost

@@ -207,6 +207,13 @@ def upgrade() -> None:
     op.create_index("ix_tasks_run", "tasks", ["run_id"], unique=False)
     op.add_column("runs", sa.Column("cancel_reason", sa.String(), nullable=True))
     op.create_index(
+        "ix_runs_children",
+        "runs",
+        ["parent_run_id"],
+        unique=False,
+        postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL",
+    )
+    op.create_index(
         "ix_runs_failed", "runs", ["tenant_id", "id"], unique=False, postgresql_where="status IN ('failed', 'canceled')"
     )
     op.create_index(
@@ -261,6 +268,9 @@ def downgrade() -> None:
     op.drop_column("workflows", "failures_counted_from")
     op.drop_column("tenants", "retention_days")
     op.drop_index("ix_runs_started_by", table_name="runs", postgresql_where="started_by <> 'recurring'")
+    op.drop_index(
+        "ix_runs_children", table_name="runs", postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL"
+    )
     op.drop_index("ix_runs_parent", table_name="runs", postgresql_where="parent_run_id IS NOT NULL")
     op.drop_index("ix_runs_going", table_name="runs", postgresql_where="finished_at IS NULL")
     op.drop_index("ix_runs_finished", table_name="runs", postgresql_where="finished_at IS NOT NULL")

@@ -12,6 +12,7 @@ from uuid import UUID
 import jsonschema_rs
 
 from domain.engine.failures import ACTION, VALIDATION, StepFailed
+from domain.engine.retries import Retry
 from domain.workflows import schema_rules
 
 # What an action touches: nothing; rows of our own database, in the transaction that records its step, hence exactly
@@ -22,7 +23,10 @@ EFFECTS = (PURE, LOCAL, OUTSIDE)
 
 @dataclass(frozen=True)
 class ActionContext:
-    """For whom and as what an action runs. `now` follows the database's clock; pure actions get no context."""
+    """For whom and as what an action runs. `now` follows the database's clock; pure actions get no context.
+
+    `depth`: how many events led to this run.
+    """
 
     run_id: UUID
     tenant_id: UUID
@@ -32,6 +36,7 @@ class ActionContext:
     attempt: int
     idempotency_key: str | None
     now: datetime
+    depth: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,9 @@ class Example:
 class Action:
     """`run(inputs)` of a pure action, `run(inputs, context)` of any other; both take and return a JSON object.
 
-    `run` raises StepFailed to say what went wrong; its category says whether trying again could help.
+    `run` raises StepFailed to say what went wrong; its category says whether trying again could help. `is_idempotent`:
+    a second call with the same key does nothing more; an outside action without it is not called again after its worker
+    was lost. `retry_hint`: how a step that says nothing about retries is tried again.
     """
 
     id: str
@@ -59,6 +66,8 @@ class Action:
     effect: str
     example: Example
     run: Callable[..., dict[str, Any]]
+    is_idempotent: bool = True
+    retry_hint: Retry | None = None
 
     @cached_property
     def _inputs(self) -> jsonschema_rs.Draft202012Validator:
