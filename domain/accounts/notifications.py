@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.accounts.permissions import ROLES
 from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified
+from domain.accounts.users import Membership
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.ids import new_id
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 SEVERITIES = (INFO, WARNING, ERROR)
+TITLE_MAX_CHARACTERS = 200
+BODY_MAX_CHARACTERS = 2_000
+LINK_MAX_CHARACTERS = 500
+DEDUPE_KEY_MAX_CHARACTERS = 200
+# A path on this site that no browser can read as another site: no second slash or backslash, nothing to strip.
+LINK_PATTERN = r"^/(?:[!-.0-\[\]-~][!-\[\]-~]*)?$"
+
+_LINK = re.compile(LINK_PATTERN.removesuffix("$"))
 
 
 class Notification(Identified, Owned, Base):
@@ -35,3 +49,65 @@ class Notification(Identified, Owned, Base):
     link: Mapped[str | None]
     dedupe_key: Mapped[str | None]
     read_at: Mapped[datetime | None]
+
+
+def notify(
+    tenant_id: UUID,
+    user_ids: Iterable[UUID],
+    title: str,
+    body: str,
+    severity: str,
+    now: datetime,
+    link: str | None = None,
+    dedupe_key: str | None = None,
+) -> list[UUID]:
+    """Tell these people, as far as they are members of the tenant; the ids of what was written, none for repetitions.
+
+    `severity` is one of SEVERITIES; `link` is a path on this site, raises ValueError for anything else. A title or body
+    that is too long is cut.
+    """
+    if link is not None and not is_local_link(link):
+        raise ValueError(f"a notification links to a path of this site, not to {link!r}")
+    told = sorted(members_among(tenant_id, user_ids))
+    if not told:
+        return []
+    said = {
+        "tenant_id": tenant_id,
+        "title": _cut(title, TITLE_MAX_CHARACTERS),
+        "body": _cut(body, BODY_MAX_CHARACTERS),
+        "severity": severity,
+        "link": link,
+        "dedupe_key": dedupe_key,
+        "created_at": now,
+    }
+    rows = [{"id": new_id(), "user_id": user_id, **said} for user_id in told]
+    written = insert(Notification).values(rows).on_conflict_do_nothing().returning(Notification.id)
+    return list(db.session.scalars(written))
+
+
+def members_with(tenant_id: UUID, permission: str) -> list[UUID]:
+    """The ids of the tenant's members whose role has the permission."""
+    roles = [role for role, permissions in ROLES.items() if permission in permissions]
+    return members_in(tenant_id, roles)
+
+
+def members_in(tenant_id: UUID, roles: Iterable[str]) -> list[UUID]:
+    """The ids of the tenant's members with one of these roles."""
+    members = select(Membership.user_id).where(Membership.tenant_id == tenant_id, Membership.role.in_(list(roles)))
+    return list(db.session.scalars(members.order_by(Membership.user_id)))
+
+
+def members_among(tenant_id: UUID, user_ids: Iterable[UUID]) -> list[UUID]:
+    """Those of the people who are members of the tenant."""
+    members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
+    return list(db.session.scalars(members.where(Membership.user_id.in_(list(user_ids)))))
+
+
+def is_local_link(link: str) -> bool:
+    """Whether `link` is a path on this site that no reading of it can turn into another site."""
+    return len(link) <= LINK_MAX_CHARACTERS and _LINK.fullmatch(link) is not None
+
+
+def _cut(text: str, most: int) -> str:
+    text = text.replace("\x00", "")
+    return text if len(text) <= most else f"{text[: most - 1]}…"
