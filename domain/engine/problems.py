@@ -5,6 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from domain.engine.known import Known
 
 ERROR, WARNING = "error", "warning"
 MAX_OF_EACH = 100  # errors, and warnings; whoever has that many mends those first
@@ -24,15 +28,16 @@ class StepProblem:
 
 @dataclass
 class Report:
-    """Collects problems; `at` names the step that they belong to."""
+    """Collects problems; `at` names the step that they belong to. `known`: the tenant's names, None to leave them unjudged."""
 
     problems: list[StepProblem] = field(default_factory=list)
     step_path: str = ""
     step_id: str | None = None
+    known: Known | None = None
 
     def at(self, step_path: str, step_id: str | None) -> Report:
         """The same report, for another step."""
-        return Report(self.problems, step_path, step_id)
+        return Report(self.problems, step_path, step_id, self.known)
 
     def error(self, code: str, message: str, suggestion: str | None = None) -> None:
         self._add(StepProblem(ERROR, self.step_path, self.step_id, code, message, suggestion))

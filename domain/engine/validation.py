@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from domain.engine.known import Known
 from domain.engine.nodes.node import NodeType
 from domain.engine.nodes.registry import LATER_TYPES, NODE_TYPES
 from domain.engine.problems import ERROR, Report, StepProblem, nearest
@@ -25,9 +26,12 @@ _STEP_KEYS = frozenset({"id", "type", "name"})
 _ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 
 
-def definition_problems(definition: Any) -> list[StepProblem]:
-    """Errors and warnings, in the order of the steps; an empty list or warnings alone mean that it can be published."""
-    report = Report()
+def definition_problems(definition: Any, known: Known | None = None) -> list[StepProblem]:
+    """Errors and warnings, in the order of the steps; an empty list or warnings alone mean that it can be published.
+
+    Names of workflows, events, schemas and secrets are judged by `known`, and not at all without it.
+    """
+    report = Report(known=known)
     if not isinstance(definition, dict):
         report.error("INVALID_WORKFLOW_DEFINITION", "A definition is a JSON object with the key steps.")
         return report.problems
