@@ -39,6 +39,8 @@ LANES = (PURE, EFFECT)
 BY_HAND, BY_SCHEDULE, BY_RECURRING, BY_API, BY_RERUN = "manual", "schedule", "recurring", "api", "rerun"
 BY_EVENT, BY_PARENT = "event", "parent"
 
+_FAILED = "status IN ('failed', 'canceled')"
+
 
 class Run(Base):
     __tablename__ = "runs"
@@ -50,8 +52,10 @@ class Run(Base):
         # runs_page; runs of a schedule; runs of a workflow: newest first
         Index("ix_runs_page", "tenant_id", "id"),
         # runs_page by what is rare: by status, and by who started them
-        Index("ix_runs_failed", "tenant_id", "id", postgresql_where="status IN ('failed', 'canceled')"),
-        Index("ix_runs_going", "tenant_id", "id", postgresql_where="finished_at IS NULL"),
+        Index("ix_runs_failed", "tenant_id", "status", "id", postgresql_where=_FAILED),
+        Index("ix_runs_failed_of_workflow", "workflow_id", "status", "id", postgresql_where=_FAILED),
+        Index("ix_runs_failed_of_schedule", "schedule_id", "status", "id", postgresql_where=_FAILED),
+        Index("ix_runs_going", "tenant_id", "status", "id", postgresql_where="finished_at IS NULL"),
         Index("ix_runs_started_by", "tenant_id", "started_by", "id", postgresql_where="started_by <> 'recurring'"),
         Index("ix_runs_schedule", "schedule_id", "id", postgresql_where="schedule_id IS NOT NULL"),
         Index("ix_runs_workflow", "workflow_id", "id"),

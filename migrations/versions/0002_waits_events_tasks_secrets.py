@@ -213,9 +213,14 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL",
     )
-    op.create_index(
-        "ix_runs_failed", "runs", ["tenant_id", "id"], unique=False, postgresql_where="status IN ('failed', 'canceled')"
-    )
+    for name, owner in (
+        ("ix_runs_failed", "tenant_id"),
+        ("ix_runs_failed_of_schedule", "schedule_id"),
+        ("ix_runs_failed_of_workflow", "workflow_id"),
+    ):
+        op.create_index(
+            name, "runs", [owner, "status", "id"], unique=False, postgresql_where="status IN ('failed', 'canceled')"
+        )
     op.create_index(
         "ix_runs_finished",
         "runs",
@@ -223,7 +228,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="finished_at IS NOT NULL",
     )
-    op.create_index("ix_runs_going", "runs", ["tenant_id", "id"], unique=False, postgresql_where="finished_at IS NULL")
+    op.create_index(
+        "ix_runs_going", "runs", ["tenant_id", "status", "id"], unique=False, postgresql_where="finished_at IS NULL"
+    )
     op.create_index(
         "ix_runs_parent", "runs", ["parent_run_id", "id"], unique=False, postgresql_where="parent_run_id IS NOT NULL"
     )
@@ -274,7 +281,8 @@ def downgrade() -> None:
     op.drop_index("ix_runs_parent", table_name="runs", postgresql_where="parent_run_id IS NOT NULL")
     op.drop_index("ix_runs_going", table_name="runs", postgresql_where="finished_at IS NULL")
     op.drop_index("ix_runs_finished", table_name="runs", postgresql_where="finished_at IS NOT NULL")
-    op.drop_index("ix_runs_failed", table_name="runs", postgresql_where="status IN ('failed', 'canceled')")
+    for name in ("ix_runs_failed", "ix_runs_failed_of_schedule", "ix_runs_failed_of_workflow"):
+        op.drop_index(name, table_name="runs", postgresql_where="status IN ('failed', 'canceled')")
     op.drop_column("runs", "cancel_reason")
     op.drop_index("ix_tasks_run", table_name="tasks")
     op.drop_index("ix_tasks_page", table_name="tasks")
