@@ -42,20 +42,6 @@ def test_an_action_refuses_inputs_it_does_not_know(action):
     assert "surprise" in failed.value.message
 
 
-def test_the_first_actions_are_there():
-    transforms = "concat_text join_text split_text replace_text lowercase_text uppercase_text trim_text truncate_text"
-    transforms += (
-        " coalesce_value build_object pick_fields rename_fields build_array append_array parse_json stringify_json"
-    )
-    names = {f"transform.{name}" for name in transforms.split()} | {
-        "store.set",
-        "store.get",
-        "store.increment",
-        "log.write",
-    }
-    assert {action_id for action_id, version in ACTIONS if version == 1} == names
-
-
 def test_an_output_that_is_not_as_declared_fails_the_step(monkeypatch):
     action = find_action("transform.trim_text", 1)
     monkeypatch.setitem(action.__dict__, "run", lambda inputs: {"text": 5})
