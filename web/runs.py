@@ -12,11 +12,9 @@ from domain.kernel.db import transaction
 from domain.kernel.ids import new_id
 from domain.runs.details import RunDetail, StepKey, run_detail, step_attempts, steps_named
 from domain.runs.launch import cancel_run, rerun
+from domain.runs.listing import STARTERS, STATUSES, RunFilters
 from domain.runs.pages import (
     PAGE_SIZE,
-    STARTERS,
-    STATUSES,
-    RunFilters,
     RunRow,
     runs_page,
     schedule_name,

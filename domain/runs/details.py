@@ -13,7 +13,7 @@ from sqlalchemy import and_, func, select, tuple_
 from domain.accounts.users import User
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound
-from domain.runs.pages import created_at
+from domain.runs.listing import created_at
 from domain.runs.runs import FAILED, FINISHED, Run
 from domain.runs.steps import FAILED as STEP_FAILED
 from domain.runs.steps import RunStep

@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import DateTime, Select, and_, cast, or_, select
+from sqlalchemy import DateTime, and_, cast, select
+from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import owned
 from domain.accounts.users import User
 from domain.kernel.db import db
 from domain.kernel.ids import parse_id
-from domain.runs.runs import BY_API, BY_HAND, BY_RECURRING, BY_RERUN, BY_SCHEDULE, FINISHED, UNFINISHED, Run
+from domain.runs.listing import RunFilters, created_at, page_ids
+from domain.runs.runs import FINISHED, Run
 from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
 
 PAGE_SIZE = 50
-ANY_UNFINISHED = "unfinished"
-STATUSES = (ANY_UNFINISHED, *UNFINISHED, *FINISHED)
-STARTERS = (BY_RECURRING, BY_SCHEDULE, BY_HAND, BY_API, BY_RERUN)
 CHOICES_LISTED = 500
 
 
 @dataclass(frozen=True)
-class RunFilters:
-    """`q`: part of a workflow's or schedule's name, or a run's id. `status`: one of STATUSES. `started_by`: of STARTERS."""
-
-    q: str = ""
-    workflow_id: UUID | None = None
-    schedule_id: UUID | None = None
-    status: str = ""
-    started_by: str = ""
-
-
-@dataclass(frozen=True)
 class RunRow:
-    """One line of the list. `scheduled_for` and `decided_at` only for what has an occurrence of its own."""
+    """One line of the list. `scheduled_for` and `decided_at` only for what has an occurrence of its own.
+
+    `parent_name`: the workflow of the parent run, None when that run is no longer kept.
+    """
 
     id: UUID
     status: str
@@ -50,6 +40,11 @@ class RunRow:
     timezone: str | None
     started_by: str
     actor_name: str | None
+    event_id_text: str | None
+    event_name: str | None
+    parent_run_id: UUID | None
+    parent_name: str | None
+    rerun_of_text: str | None
     scheduled_for: datetime | None
     decided_at: datetime | None
     started_at: datetime | None
@@ -66,6 +61,16 @@ class RunRow:
         return created_at(self.id)
 
     @property
+    def event_id(self) -> UUID | None:
+        """The event that started it."""
+        return parse_id(self.event_id_text or "")
+
+    @property
+    def rerun_of(self) -> UUID | None:
+        """The run that it repeats."""
+        return parse_id(self.rerun_of_text or "")
+
+    @property
     def lateness(self) -> timedelta | None:
         """How long after its instant it was fired."""
         if self.scheduled_for is None or self.decided_at is None:
@@ -73,48 +78,50 @@ class RunRow:
         return max(self.decided_at - self.scheduled_for, timedelta(0))
 
 
-def created_at(run_id: UUID) -> datetime:
-    """When a run was asked for, to the millisecond: its id says so (UUIDv7, RFC 9562 §5.7)."""
-    return datetime.fromtimestamp((run_id.int >> 80) / 1000, UTC)
-
-
 def runs_page(
     tenant_id: UUID, filters: RunFilters | None = None, before: UUID | None = None, limit: int = PAGE_SIZE
 ) -> list[RunRow]:
     """The tenant's runs, newest first, at most `limit`, older than the run `before`. One statement, whatever its size."""
-    page = _filtered(select(Run).where(Run.tenant_id == tenant_id), tenant_id, filters or RunFilters())
-    if before is not None:
-        page = page.where(Run.id < before)
-    run = page.order_by(Run.id.desc()).limit(limit).subquery()
+    page = page_ids(tenant_id, filters or RunFilters(), before, limit)
+    parent, caller = aliased(Run), aliased(Workflow)
+    told = Run.trigger_metadata
     # The key of the ledger begins with schedule and instant, so this is one look-up per line.
     is_its_own = and_(
-        Occurrence.schedule_id == run.c.schedule_id,
-        Occurrence.scheduled_for == cast(run.c.trigger_metadata["scheduledFor"].astext, DateTime(timezone=True)),
-        Occurrence.id == run.c.id,
+        Occurrence.schedule_id == Run.schedule_id,
+        Occurrence.scheduled_for == cast(told["scheduledFor"].astext, DateTime(timezone=True)),
+        Occurrence.id == Run.id,
     )
     query = (
         select(
-            run.c.id,
-            run.c.status,
-            run.c.workflow_id,
+            Run.id,
+            Run.status,
+            Run.workflow_id,
             Workflow.name,
-            run.c.workflow_version,
-            run.c.schedule_id,
-            run.c.trigger_metadata["scheduleName"].astext,
-            run.c.trigger_metadata["timezone"].astext,
-            run.c.started_by,
+            Run.workflow_version,
+            Run.schedule_id,
+            told["scheduleName"].astext,
+            told["timezone"].astext,
+            Run.started_by,
             User.name,
+            told["eventId"].astext,
+            told["eventName"].astext,
+            Run.parent_run_id,
+            caller.name,
+            told["rerunOf"].astext,
             Occurrence.scheduled_for,
             Occurrence.decided_at,
-            run.c.started_at,
-            run.c.finished_at,
-            run.c.state,
-            run.c.error["message"].astext,
+            Run.started_at,
+            Run.finished_at,
+            Run.state,
+            Run.error["message"].astext,
         )
-        .join(Workflow, Workflow.id == run.c.workflow_id)
+        .join(page, page.c.id == Run.id)
+        .join(Workflow, Workflow.id == Run.workflow_id)
         .outerjoin(Occurrence, is_its_own)
-        .outerjoin(User, User.id == run.c.actor_id)
-        .order_by(run.c.id.desc())
+        .outerjoin(User, User.id == Run.actor_id)
+        .outerjoin(parent, parent.id == Run.parent_run_id)
+        .outerjoin(caller, caller.id == parent.workflow_id)
+        .order_by(Run.id.desc())
     )
     return [RunRow(*row) for row in db.session.execute(query)]
 
@@ -125,30 +132,15 @@ def workflow_choices(tenant_id: UUID) -> list[tuple[UUID, str]]:
     return [(row.id, row.name) for row in db.session.execute(query.order_by(Workflow.name).limit(CHOICES_LISTED))]
 
 
+def schedule_choices(tenant_id: UUID, workflow_id: UUID | None = None) -> list[tuple[UUID, str]]:
+    """Id and name of the schedules that the list can be narrowed to, by name: all, or those of one workflow."""
+    query = owned(tenant_id, Schedule).with_only_columns(Schedule.id, Schedule.name)
+    if workflow_id is not None:
+        query = query.where(Schedule.workflow_id == workflow_id)
+    return [(row.id, row.name) for row in db.session.execute(query.order_by(Schedule.name).limit(CHOICES_LISTED))]
+
+
 def schedule_name(tenant_id: UUID, schedule_id: UUID) -> str | None:
     """The name of a schedule, deleted ones included; None when the tenant has no such schedule."""
     query = select(Schedule.name).where(Schedule.tenant_id == tenant_id, Schedule.id == schedule_id)
     return db.session.scalars(query).one_or_none()
-
-
-def _filtered(query: Select[Any], tenant_id: UUID, filters: RunFilters) -> Select[Any]:
-    if filters.workflow_id is not None:
-        query = query.where(Run.workflow_id == filters.workflow_id)
-    if filters.schedule_id is not None:
-        query = query.where(Run.schedule_id == filters.schedule_id)
-    if filters.status == ANY_UNFINISHED:
-        query = query.where(Run.finished_at.is_(None))
-    elif filters.status:
-        query = query.where(Run.status == filters.status)
-    if filters.started_by:
-        query = query.where(Run.started_by == filters.started_by)
-    return query.where(_named(tenant_id, filters.q)) if filters.q else query
-
-
-def _named(tenant_id: UUID, q: str) -> Any:
-    run_id = parse_id(q)
-    if run_id is not None:
-        return Run.id == run_id
-    workflows = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
-    schedules = owned(tenant_id, Schedule).where(Schedule.name.icontains(q, autoescape=True))
-    return or_(Run.workflow_id.in_(workflows), Run.schedule_id.in_(schedules.with_only_columns(Schedule.id)))

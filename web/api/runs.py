@@ -7,7 +7,8 @@ from uuid import UUID
 from flask import Response
 
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
-from domain.runs.pages import STARTERS, STATUSES, RunFilters, runs_page
+from domain.runs.listing import STARTERS, STATUSES, RunFilters
+from domain.runs.pages import runs_page
 from web.access import member_access, requires
 from web.api import blueprint
 from web.api.answering import document, page
