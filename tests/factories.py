@@ -15,10 +15,13 @@ from domain.accounts.sessions import hash_of
 from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.tokens import ApiToken
 from domain.accounts.users import Membership, User
+from domain.events.events import Event, EventDelivery, EventType
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, EFFECT, FINISHED, QUEUED, Run
 from domain.runs.steps import RunStep
+from domain.runs.tasks import HumanTask
+from domain.runs.waits import Wait
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.workflows.built_in_schemas import BUILT_IN, EMPTY_REF
@@ -162,3 +165,71 @@ def a_step(run: Run, path: str = "root.steps[0]", iteration: str = "", position:
     db.session.add(step)
     db.session.flush()
     return step
+
+
+def a_task(run: Run, title: str = "Approve the invoice", **values: Any) -> HumanTask:
+    """A question of a waiting run: its step, its wait and its task, open since `NOW` unless `status` says otherwise."""
+    position = values.pop("position", 0)
+    status, closed_at = values.setdefault("status", "open"), None
+    if status != "open":
+        closed_at = values.setdefault("closed_at", NOW + timedelta(minutes=5))
+    if status == "answered":
+        values.setdefault("answer", {"approved": True})
+    path = f"root.steps[{position}]"
+    a_step(run, path, position=position, node_type="human.task", status="waiting", finished_at=None)
+    wait_status = {"open": "open", "answered": "resolved", "expired": "timed_out"}.get(status, status)
+    wait = Wait(
+        tenant_id=run.tenant_id, run_id=run.id, step_path=path, iteration="", attempt=1, kind="task", opened_at=NOW
+    )
+    wait.status, wait.closed_at, wait.due_at = wait_status, closed_at, values.get("due_at")
+    db.session.add(wait)
+    db.session.flush()
+    schema = {
+        "type": "object",
+        "properties": {"approved": {"type": "boolean"}, "comment": {"type": "string"}},
+        "required": ["approved"],
+        "additionalProperties": False,
+    }
+    values = {"task_type": "task.Approval.v1", "form_schema": schema} | values
+    task = HumanTask(tenant_id=run.tenant_id, run_id=run.id, wait_id=wait.id, title=title, **values)
+    db.session.add(task)
+    db.session.flush()
+    return task
+
+
+def an_event_type(tenant: Tenant, name: str = "invoice.paid", ref: str = EMPTY_REF, description: str = "") -> EventType:
+    """An entry of the catalogue of events."""
+    entry = EventType(tenant_id=tenant.id, name=name, description=description, payload_schema_ref=ref)
+    db.session.add(entry)
+    db.session.flush()
+    return entry
+
+
+def a_triggered_workflow(tenant: Tenant, name: str, event_name: str, schema: Any = None, **trigger: Any) -> Workflow:
+    """A published workflow that the event starts; `trigger` holds payloadMapping and sourcePayloadSchemaRef."""
+    workflow = a_workflow(tenant, name)
+    workflow.draft_trigger = {"type": "event", "eventName": event_name, **trigger}
+    a_version(workflow, schema=schema, trigger=workflow.draft_trigger)
+    workflow.event_name = event_name
+    db.session.flush()
+    return workflow
+
+
+def an_event(tenant: Tenant, name: str = "invoice.paid", **values: Any) -> Event:
+    """An event that came over the API at `NOW` and did nothing."""
+    values = {"payload": {}, "source": "api", "actor_label": "Alice", "received_at": NOW} | values
+    event = Event(tenant_id=tenant.id, name=name, **values)
+    db.session.add(event)
+    db.session.flush()
+    return event
+
+
+def a_delivery(event: Event, workflow: Workflow, run: Run | None = None, reason: str | None = None) -> EventDelivery:
+    """What the event did in a workflow: it started the run, or it was refused for the reason."""
+    outcome = "started" if run else "refused"
+    delivery = EventDelivery(
+        event_id=event.id, workflow_id=workflow.id, outcome=outcome, reason=reason, run_id=run.id if run else None
+    )
+    db.session.add(delivery)
+    db.session.flush()
+    return delivery
