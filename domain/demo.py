@@ -24,7 +24,7 @@ from domain.kernel.errors import NotFound
 from domain.publishing import publish_workflow
 from domain.schedules.drafts import ScheduleDraft
 from domain.timing.zones import zone
-from domain.workflows.drafts import create_workflow, save_draft
+from domain.workflows.drafts import create_workflow, fields_of, save_draft
 from domain.workflows.payload_schemas import register_schema
 from domain.workflows.workflows import Workflow
 
@@ -123,19 +123,14 @@ def _publish(actor: Actor, what: demo.DemoWorkflow, now: datetime) -> Workflow:
 
 
 def _save_and_publish(actor: Actor, workflow: Workflow, what: demo.DemoWorkflow, now: datetime) -> None:
-    saved = save_draft(
-        actor,
-        workflow.id,
-        workflow.revision,
-        what.name,
-        what.description,
-        workflow.key,
-        strict_json.dumps({"steps": what.steps}),
-        what.schema_ref,
-        "pinned",
-        workflow.concurrency_limit,
-        now,
+    fields = replace(
+        fields_of(workflow),
+        name=what.name,
+        description=what.description,
+        definition_text=strict_json.dumps({"steps": what.steps}),
+        schema_ref=what.schema_ref,
     )
+    saved = save_draft(actor, workflow.id, workflow.revision, fields, now)
     publish_workflow(actor, saved.id, saved.revision, now)
 
 

@@ -79,8 +79,8 @@ def check_draft(definition: Any, path: str = "definition") -> None:
     if isinstance(trigger, dict) and trigger.get("type") in TIME_TRIGGERS:
         message = "A definition does not say when it runs. Remove the trigger and create a schedule for this workflow."
         raise Refused.at(f"{path}/trigger", message, "TIME_TRIGGER_IN_DEFINITION")
-    message = "Event triggers are not available yet. Remove the trigger; schedules and Run now start this workflow."
-    raise Refused.at(f"{path}/trigger", message, "TRIGGER_UNSUPPORTED")
+    message = "The trigger is not part of the definition. Remove it here and set it in the settings beside it."
+    raise Refused.at(f"{path}/trigger", message, "TRIGGER_IN_SETTINGS")
 
 
 def readable(value: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,36 +15,40 @@ from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load, owned
 from domain.kernel import strict_json
 from domain.kernel.db import db
-from domain.kernel.errors import Conflict, Problem, Refused
+from domain.kernel.errors import Conflict, Refused
 from domain.kernel.names import parse_name
-from domain.workflows.definitions import parse_definition, starter_definition
-from domain.workflows.payload_schemas import EMPTY_REF, check_registered
+from domain.workflows.definitions import starter_definition
+from domain.workflows.draft_fields import (
+    INFERRED,
+    PINNED,
+    DraftFields,
+    Refusals,
+    checked_fields,
+    fields_of,
+    parse_description,
+    parse_key,
+)
+from domain.workflows.payload_schemas import EMPTY_REF
 from domain.workflows.workflows import Workflow
 
-KEY_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
-KEY_MAX_CHARACTERS = 128
-DESCRIPTION_MAX_CHARACTERS = 2_000
-LIMIT_MAX = 1_000
-PINNED, INFERRED = "pinned", "inferred"
-_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+__all__ = [
+    "INFERRED",
+    "PINNED",
+    "DraftFields",
+    "change_draft",
+    "check_revision",
+    "create_workflow",
+    "fields_of",
+    "key_from",
+    "parse_key",
+    "save_draft",
+]
+
 # What a published version is a snapshot of, and what a bundle carries.
-_CONTENT = {"draft_definition", "draft_schema_ref", "draft_schema_mode", "name", "description", "key"}
+_CONTENT = {"draft_definition", "draft_trigger", "draft_schema_ref", "draft_schema_mode", "name", "description", "key"}
 
 # What a new workflow begins with: its runs never overlap until someone says they may.
 NEW_CONCURRENCY_LIMIT = 1
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """The editable fields of a workflow, checked."""
-
-    name: str
-    description: str
-    key: str
-    draft_definition: dict[str, Any]
-    draft_schema_ref: str | None
-    draft_schema_mode: str
-    concurrency_limit: int | None
 
 
 def create_workflow(actor: Actor, name: str, now: datetime, key: str = "", description: str = "") -> Workflow:
@@ -53,9 +56,9 @@ def create_workflow(actor: Actor, name: str, now: datetime, key: str = "", descr
 
     Raises Refused at `name`, `key` or `description`.
     """
-    refusals = _Refusals()
+    refusals = Refusals()
     name = refusals.take(lambda: parse_name(name, "name"), "")
-    description = refusals.take(lambda: _parse_description(description), "")
+    description = refusals.take(lambda: parse_description(description), "")
     typed = refusals.take(lambda: parse_key(key), "") if key.strip() else ""
     refusals.raise_if_any()
     workflow = Workflow(
@@ -75,53 +78,34 @@ def create_workflow(actor: Actor, name: str, now: datetime, key: str = "", descr
     return workflow
 
 
-def save_draft(
-    actor: Actor,
-    workflow_id: UUID,
-    revision: int,
-    name: str,
-    description: str,
-    key: str,
-    definition_text: str,
-    schema_ref: str | None,
-    schema_mode: str,
-    concurrency_limit: int | None,
-    now: datetime,
-) -> Workflow:
+def save_draft(actor: Actor, workflow_id: UUID, revision: int, fields: DraftFields, now: datetime) -> Workflow:
     """Write the draft that someone edited at `revision`. Nothing that runs changes until it is published.
 
-    Raises Refused at `name`, `description`, `key`, `definition`, `schema_ref`, `schema_mode` or `concurrency_limit`,
-    and Conflict when somebody saved or published since `revision`.
+    Raises Refused with every problem (see `checked_fields`), and Conflict when somebody saved or published since
+    `revision`.
     """
     workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
     check_revision(workflow, revision)
-    refusals = _Refusals()
-    draft = _Draft(
-        name=refusals.take(lambda: parse_name(name, "name"), ""),
-        description=refusals.take(lambda: _parse_description(description), ""),
-        key=refusals.take(lambda: parse_key(key), ""),
-        draft_definition=refusals.take(lambda: parse_definition(definition_text), {}),
-        draft_schema_ref=refusals.take(lambda: _parse_schema_ref(actor.tenant_id, schema_ref), None),
-        draft_schema_mode=refusals.take(lambda: _parse_mode(schema_mode), PINNED),
-        concurrency_limit=refusals.take(lambda: _parse_limit(concurrency_limit), None),
-    )
-    refusals.raise_if_any()
-    return _change(actor, workflow, draft, now)
+    return change_draft(actor, workflow, checked_fields(actor.tenant_id, fields), now, "workflow.saved")
 
 
-def _change(actor: Actor, workflow: Workflow, draft: _Draft, now: datetime) -> Workflow:
-    before = {field: getattr(workflow, field) for field in vars(draft)}
-    changed = {field: value for field, value in vars(draft).items() if not _is_same(value, before[field])}
+def change_draft(actor: Actor, workflow: Workflow, columns: dict[str, Any], now: datetime, action: str) -> Workflow:
+    """Write those of the checked `columns` that differ and record them as `action`; no difference changes nothing.
+
+    The caller holds the workflow.
+    """
+    before = {name: getattr(workflow, name) for name in columns}
+    changed = {name: value for name, value in columns.items() if not _is_same(value, before[name])}
     if not changed:
         return workflow
-    for field, value in changed.items():
-        setattr(workflow, field, value)
+    for name, value in changed.items():
+        setattr(workflow, name, value)
     if _CONTENT & set(changed):
         workflow.content_changed_at = now
     workflow.revision += 1
     workflow.updated_at = now
     _write(workflow)
-    record_change(actor, "workflow.saved", workflow, before={field: before[field] for field in changed}, after=changed)
+    record_change(actor, action, workflow, before={name: before[name] for name in changed}, after=changed)
     return workflow
 
 
@@ -132,17 +116,6 @@ def check_revision(workflow: Workflow, revision: int) -> None:
             "Someone else saved or published this workflow since you opened it. What you typed is still here: compare it"
             " with what is stored now, then save again."
         )
-
-
-def parse_key(text: str, path: str = "key") -> str:
-    """A key that bundles and other workflows may refer to; raises Refused at `path`."""
-    key = text.strip()
-    if not KEY_PATTERN.fullmatch(key):
-        message = "A key begins with a small letter or digit and goes on with small letters, digits, dots, - and _."
-        raise Refused.at(path, message, "KEY_INVALID")
-    if len(key) > KEY_MAX_CHARACTERS:
-        raise Refused.at(path, f"A key has at most {KEY_MAX_CHARACTERS} characters.", "KEY_INVALID")
-    return key
 
 
 def key_from(name: str) -> str:
@@ -186,57 +159,6 @@ def _write(workflow: Workflow, is_new: bool = False) -> None:
         raise
 
 
-def _parse_description(text: str) -> str:
-    description = unicodedata.normalize("NFC", text.replace("\r\n", "\n")).strip()
-    if len(description) > DESCRIPTION_MAX_CHARACTERS:
-        message = (
-            f"A description has at most {DESCRIPTION_MAX_CHARACTERS:,} characters; this one has {len(description):,}."
-        )
-        raise Refused.at("description", message, "DESCRIPTION_TOO_LONG")
-    if _UNREADABLE.search(description):
-        message = "A description cannot contain control characters. Remove them."
-        raise Refused.at("description", message, "DESCRIPTION_CHARACTERS")
-    return description
-
-
-def _parse_schema_ref(tenant_id: UUID, ref: str | None) -> str | None:
-    if not ref:
-        return None
-    check_registered(tenant_id, ref)
-    return ref
-
-
-def _parse_mode(mode: str) -> str:
-    if mode not in (PINNED, INFERRED):
-        raise Refused.at("schema_mode", "Choose pinned or inferred.", "SCHEMA_MODE_INVALID")
-    return mode
-
-
-def _parse_limit(limit: int | None) -> int | None:
-    if limit is not None and not 1 <= limit <= LIMIT_MAX:
-        message = f"The limit is a whole number from 1 to {LIMIT_MAX:,}, or empty for no limit."
-        raise Refused.at("concurrency_limit", message, "LIMIT_INVALID")
-    return limit
-
-
 def _is_same(one: Any, other: Any) -> bool:
     # 1 == True and 1 == 1.0 in Python; in a definition they differ.
     return type(one) is type(other) and (strict_json.dumps(one) == strict_json.dumps(other))
-
-
-class _Refusals:
-    """Collects what is wrong with each field, so that all of it is told at once."""
-
-    def __init__(self) -> None:
-        self.problems: list[Problem] = []
-
-    def take(self, parse: Any, otherwise: Any) -> Any:
-        try:
-            return parse()
-        except Refused as refusal:
-            self.problems += refusal.problems
-            return otherwise
-
-    def raise_if_any(self) -> None:
-        if self.problems:
-            raise Refused(self.problems)

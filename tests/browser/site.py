@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -20,7 +20,7 @@ from domain.kernel import clock, strict_json
 from domain.kernel.db import transaction
 from domain.publishing import publish_workflow
 from domain.schedules.drafts import ScheduleDraft
-from domain.workflows.drafts import create_workflow, save_draft
+from domain.workflows.drafts import create_workflow, fields_of, save_draft
 from domain.workflows.payload_schemas import register_schema
 from tests.factories import a_tenant, a_user
 from tests.faults.fleet import Fleet, execute, rows, scalar
@@ -123,19 +123,7 @@ def soon(seconds: int) -> str:
 def _publish(actor: Actor, what: DemoWorkflow, now: datetime) -> UUID:
     workflow = create_workflow(actor, what.name, now)
     definition = strict_json.dumps({"steps": what.steps})
-    limit = workflow.concurrency_limit
-    saved = save_draft(
-        actor,
-        workflow.id,
-        workflow.revision,
-        what.name,
-        "",
-        workflow.key,
-        definition,
-        what.schema_ref,
-        "pinned",
-        limit,
-        now,
-    )
+    fields = replace(fields_of(workflow), definition_text=definition, schema_ref=what.schema_ref)
+    saved = save_draft(actor, workflow.id, workflow.revision, fields, now)
     publish_workflow(actor, saved.id, saved.revision, now)
     return workflow.id

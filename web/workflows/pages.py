@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, Refused
 from domain.publishing import STATUSES, workflow_count, workflows_page
 from domain.workflows.definitions import outline, readable
-from domain.workflows.drafts import create_workflow, save_draft
+from domain.workflows.drafts import create_workflow, fields_of, save_draft
 from domain.workflows.payload_schemas import schema_refs
 from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow, living_workflow, workflow_of
@@ -84,19 +85,18 @@ def save(workflow_id: UUID) -> ResponseReturnValue:
         return _draft_again(workflow_id, form, 422)
     try:
         with transaction():
-            save_draft(
-                actor(),
-                workflow_id,
-                form.seen_revision,
-                form.name.data or "",
-                form.description.data or "",
-                form.key.data or "",
-                form.definition.data or "",
-                form.schema_ref.data,
-                form.schema_mode.data or "pinned",
-                limit,
-                request_now(),
+            stored = fields_of(living_workflow(tenant_id(), workflow_id))
+            fields = replace(
+                stored,
+                name=form.name.data or "",
+                description=form.description.data or "",
+                key=form.key.data or "",
+                definition_text=form.definition.data or "",
+                schema_ref=form.schema_ref.data,
+                schema_mode=form.schema_mode.data or "pinned",
+                concurrency_limit=limit,
             )
+            save_draft(actor(), workflow_id, form.seen_revision, fields, request_now())
     except Refused as refusal:
         form.attach(refusal.problems)
         return _draft_again(workflow_id, form, 422)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,9 +12,12 @@ from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import AuditEntry
 from domain.kernel.errors import Conflict, NotFound, Refused
-from domain.workflows.drafts import create_workflow, key_from, save_draft
+from domain.workflows.drafts import create_workflow, fields_of, key_from, save_draft
 from domain.workflows.workflows import Workflow, workflow_of
 from tests.factories import NOW, a_tenant, a_user, a_workflow, an_actor
+
+ON_PAID = {"type": "event", "eventName": "invoice.paid"}
+BAD_TRIGGER = {"type": "event", "eventName": " ", "payloadMapping": [], "sourcePayloadSchemaRef": "payload.Absent.v1"}
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -29,19 +32,9 @@ def alice(acme: Any) -> Any:
     return an_actor(acme, a_user(acme, "alice@acme.test", "admin"))
 
 
-def save(actor: Any, workflow: Workflow, **changes: Any) -> Workflow:
-    values = {
-        "revision": workflow.revision,
-        "name": workflow.name,
-        "description": workflow.description,
-        "key": workflow.key,
-        "definition_text": json.dumps(workflow.draft_definition),
-        "schema_ref": workflow.draft_schema_ref,
-        "schema_mode": workflow.draft_schema_mode,
-        "concurrency_limit": workflow.concurrency_limit,
-        "now": NOW + timedelta(minutes=1),
-    } | changes
-    return save_draft(actor, workflow.id, **values)
+def save(actor: Any, workflow: Workflow, revision: int | None = None, **changes: Any) -> Workflow:
+    fields = replace(fields_of(workflow), **changes)
+    return save_draft(actor, workflow.id, revision or workflow.revision, fields, NOW + timedelta(minutes=1))
 
 
 def paths(refusal: Refused) -> list[str]:
@@ -100,16 +93,21 @@ def test_every_wrong_field_is_named_at_once(alice: Any, acme: Any) -> None:
             alice,
             workflow,
             name="",
-            key="Not A Key",
             description="a\x00b",
-            definition_text="{",
-            schema_ref="payload.Absent.v1",
+            key="Not A Key",
+            trigger=BAD_TRIGGER,
             schema_mode="odd",
+            schema_ref="payload.Absent.v1",
             concurrency_limit=0,
+            failure_rate_threshold=1.5,
+            failure_rate_min_runs=0,
+            retention_policy_override={"days": 0},
+            definition_text="{",
         )
 
     assert paths(refused.value) == [
-        "name", "description", "key", "definition", "schema_ref", "schema_mode", "concurrency_limit",
+        "name", "description", "key", "event_name", "mapping", "source_schema_ref", "schema_mode", "schema_ref",
+        "concurrency_limit", "failure_rate_threshold", "failure_rate_min_runs", "retention_days", "definition",
     ]  # fmt: skip
     assert workflow_of(acme.id, workflow.id).revision == 1
 
@@ -129,7 +127,7 @@ def test_every_wrong_field_is_named_at_once(alice: Any, acme: Any) -> None:
             '{"steps": [], "trigger": {"type": "schedule", "runAt": "2030-01-01T00:00:00Z"}}',
             "TIME_TRIGGER_IN_DEFINITION",
         ),
-        ('{"steps": [], "trigger": {"type": "event", "eventName": "x"}}', "TRIGGER_UNSUPPORTED"),
+        ('{"steps": [], "trigger": {"type": "event", "eventName": "x"}}', "TRIGGER_IN_SETTINGS"),
     ],
 )
 def test_a_definition_is_a_strict_json_object_without_a_trigger(alice: Any, acme: Any, text: str, code: str) -> None:
@@ -137,6 +135,104 @@ def test_a_definition_is_a_strict_json_object_without_a_trigger(alice: Any, acme
         save(alice, a_workflow(acme), definition_text=text)
 
     assert [(p.path.partition("/")[0], p.code) for p in refused.value.problems] == [("definition", code)]
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        ON_PAID,
+        ON_PAID | {"sourcePayloadSchemaRef": "payload.Empty.v1", "payloadMapping": {"a.b": {"$expr": ""}}},
+        None,
+    ],
+)
+def test_a_trigger_is_kept_as_it_is_set_even_if_its_mapping_is_not_done(alice: Any, acme: Any, trigger: Any) -> None:
+    workflow = a_workflow(acme, draft_trigger=ON_PAID | {"eventName": "something.else"})
+
+    saved = save(alice, workflow, trigger=trigger)
+
+    assert (saved.draft_trigger, saved.revision) == (trigger, 2)
+    assert saved.event_name is None
+    assert saved.content_changed_at == NOW + timedelta(minutes=1)
+
+
+def test_what_a_trigger_leaves_empty_is_not_kept(alice: Any, acme: Any) -> None:
+    typed = {"type": "event", "eventName": " invoice.paid ", "sourcePayloadSchemaRef": "", "payloadMapping": {}}
+
+    assert save(alice, a_workflow(acme), trigger=typed).draft_trigger == ON_PAID
+
+
+@pytest.mark.parametrize(
+    ("trigger", "path", "code"),
+    [
+        ({"type": "recurring", "cron": "0 9 * * *"}, "trigger_type", "TIME_TRIGGER_IN_DEFINITION"),
+        ({"type": "schedule", "runAt": "2030-01-01T00:00:00Z"}, "trigger_type", "TIME_TRIGGER_IN_DEFINITION"),
+        ({"type": "webhook"}, "trigger_type", "TRIGGER_INVALID"),
+        ("event", "trigger_type", "TRIGGER_INVALID"),
+        (ON_PAID | {"cron": "0 9 * * *"}, "trigger_type", "TRIGGER_INVALID"),
+        ({"type": "event"}, "event_name", "EVENT_NAME_REQUIRED"),
+        (ON_PAID | {"eventName": "x" * 129}, "event_name", "EVENT_NAME_INVALID"),
+        (ON_PAID | {"eventName": "a\x00b"}, "event_name", "EVENT_NAME_INVALID"),
+        (ON_PAID | {"sourcePayloadSchemaRef": 7}, "source_schema_ref", "UNKNOWN_PAYLOAD_SCHEMA_REF"),
+        (ON_PAID | {"sourcePayloadSchemaRef": "payload.No.v1"}, "source_schema_ref", "UNKNOWN_PAYLOAD_SCHEMA_REF"),
+        (ON_PAID | {"payloadMapping": "x"}, "mapping", "TRIGGER_MAPPING_INVALID"),
+        (ON_PAID | {"payloadMapping": {"a": "\x00"}}, "mapping/a", "JSON_TEXT"),
+        (ON_PAID | {"payloadMapping": {"a": "x" * 70_000}}, "mapping", "JSON_TOO_LARGE"),
+    ],
+)
+def test_a_trigger_that_is_none_or_tells_time_is_refused_at_its_field(
+    alice: Any, acme: Any, trigger: Any, path: str, code: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        save(alice, a_workflow(acme), trigger=trigger)
+
+    assert [(problem.path, problem.code) for problem in refused.value.problems] == [(path, code)]
+
+
+def test_a_time_trigger_is_answered_with_schedules(alice: Any, acme: Any) -> None:
+    workflow = a_workflow(acme)
+
+    with pytest.raises(Refused, match="create a schedule"):
+        save(alice, workflow, trigger={"type": "recurring"})
+    with pytest.raises(Refused, match="create a schedule"):
+        save(alice, workflow, definition_text='{"steps": [], "trigger": {"type": "recurring"}}')
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("failure_rate_threshold", 0.0),
+        ("failure_rate_threshold", -0.5),
+        ("failure_rate_threshold", float("nan")),
+        ("failure_rate_threshold", True),
+        ("failure_rate_min_runs", 1_001),
+        ("failure_rate_min_runs", True),
+        ("concurrency_limit", 1_001),
+        ("retention_policy_override", {"days": "7"}),
+        ("retention_policy_override", {"days": 7, "weeks": 1}),
+        ("retention_policy_override", {}),
+        ("retention_policy_override", 7),
+        ("retention_policy_override", {"days": 3_651}),
+    ],
+)
+def test_a_setting_out_of_bounds_is_refused_at_its_field(alice: Any, acme: Any, field: str, value: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        save(alice, a_workflow(acme), **{field: value})
+
+    assert paths(refused.value) == [field.replace("retention_policy_override", "retention_days")]
+
+
+def test_settings_of_operation_are_kept_and_are_no_content(alice: Any, acme: Any) -> None:
+    changes = {
+        "auto_pause_on_failure": True,
+        "failure_rate_threshold": 1,
+        "failure_rate_min_runs": 20,
+        "retention_policy_override": {"days": 30},
+    }
+
+    saved = save(alice, a_workflow(acme), **changes)
+
+    assert {name: getattr(saved, name) for name in changes} == changes
+    assert (saved.revision, saved.content_changed_at) == (2, NOW)
 
 
 def test_a_draft_need_not_be_fit_to_publish(alice: Any, acme: Any) -> None:
