@@ -31,7 +31,7 @@ from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger
 from domain.runs.admission import admit_waiting, workflows_with_waiting
 from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
-from domain.runs.runs import CANCELED, EFFECT, FAILED, PURE
+from domain.runs.runs import CANCELED, EFFECT, FAILED, PURE, WAITING
 
 log = logger(__name__)
 
@@ -106,12 +106,14 @@ def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
 def _run(
     claim: Claim, version: CompiledDefinition, records: Iterable[Record], now: datetime
 ) -> tuple[Ending, list[Row]] | None:
-    """How the run ended and the steps not yet recorded; None when another process has taken it over."""
+    """How the run ended and the steps not yet recorded; None when it waits, or another process has taken it over."""
     step_log = StepLog(claim, records, now, is_pure=version.is_pure)
     try:
         if claim.cancel_requested:
             raise Canceled
         result = interpret(version, claim, step_log)
+        if result.status == WAITING:
+            return None
         ending = Ending(claim.run_id, claim.epoch, result.status, result.output, result.state, result.error)
     except Canceled:
         ending = Ending(claim.run_id, claim.epoch, CANCELED, error=_error("Canceled", "CANCELED", "Canceled as asked."))

@@ -29,9 +29,11 @@ from domain.kernel.failpoints import hit
 from domain.kernel.log import first_line, logger
 from domain.pruning import prune
 from domain.runs.admission import admit_waiting, ready_by_lane
+from domain.runs.announcing import READY_CHANNEL
+from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
-from domain.runs.launch import READY_CHANNEL
 from domain.runs.reaping import reap_lost
+from domain.runs.waking import next_due, wake_due, wake_parents
 from workers.broker import make_sender
 from workers.dispatcher import announce_ready
 from workers.process import Life, configured, process_app
@@ -89,6 +91,28 @@ class Scheduler:
                 left = min(left, max((next_wake_at - now).total_seconds(), CONTENDED_SECONDS))
             self.stopping.wait(left)
 
+    def wake(self) -> None:
+        """Let runs go on whose wait is over, each at its moment; and end those that no run waits for any more."""
+        until = clock.monotonic() + TICK_SECONDS
+        while not self.stopping.is_set():
+            with self.app.app_context():
+                with transaction():
+                    now, next_due_at = next_due()
+                    woken = wake_due(now)
+                with transaction():
+                    woken += wake_parents()
+                with transaction():
+                    end_orphans(now)
+            if woken:
+                self.work_is_ready.set()
+                continue
+            left = until - clock.monotonic()
+            if next_due_at is not None:
+                left = min(left, max((next_due_at - now).total_seconds(), CONTENDED_SECONDS))
+            if clock.monotonic() + left >= until:
+                return
+            self.stopping.wait(left)
+
     def _fire(self, now: datetime) -> int:
         with transaction():
             fired = fire_due(now)
@@ -141,8 +165,11 @@ class Scheduler:
         return at - self.reached_database_at
 
     def prune(self) -> None:
-        with self.app.app_context(), transaction():
-            prune(clock.database_now())
+        """Forget what is past its time, a batch after the other."""
+        is_more = True
+        while is_more and not self.stopping.is_set():
+            with self.app.app_context(), transaction():
+                is_more = prune(clock.database_now()) > 0
 
     def listen(self) -> None:
         """Wake the dispatcher when a transaction announces work. A lost connection costs a second per run, no more."""
@@ -177,6 +204,7 @@ class Scheduler:
             (self.tick, SECOND),
             (self.dispatch, SECOND),
             (self.reap, SECOND),
+            (self.wake, SECOND),
             (self.life.beat, self.config.lease_seconds / 3),
             (self.prune, 3600),
         ]

@@ -13,6 +13,7 @@ from sqlalchemy import select
 from domain.engine.failures import VALIDATION, StepFailed
 from domain.engine.nodes.node import Compiler
 from domain.engine.nodes.registry import NODE_TYPES
+from domain.engine.retries import parse_retry
 from domain.engine.running import Block, Step
 from domain.kernel.db import db
 from domain.workflows.versions import WorkflowVersion
@@ -67,4 +68,5 @@ def _block(steps: list[Any], path: str) -> Block:
 
 def _step(step: dict[str, Any], path: str) -> Step:
     run = NODE_TYPES[step["type"]].compile(step, Compiler(path, step["id"], _block))
-    return Step(path, step["id"], step["type"], run)
+    on_error = step.get("onError") or (step.get("config") or {}).get("onError")
+    return Step(path, step["id"], step["type"], run, parse_retry(step.get("retry")), goes_on=on_error == "continue")

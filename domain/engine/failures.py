@@ -57,6 +57,19 @@ def expression_failed(error: ExpressionError) -> StepFailed:
     return StepFailed(error.message, "EXPRESSION_FAILED", EXPRESSION)
 
 
+def failure_of(error: Exception) -> StepFailed:
+    """What an exception out of a step's work means: it took too long, could not be reached, or broke."""
+    if isinstance(error, StepFailed):
+        return error
+    if isinstance(error, ExpressionError):
+        return expression_failed(error)
+    if isinstance(error, TimeoutError):
+        return StepFailed(f"It took too long: {error}", "TIMED_OUT", TIMEOUT)
+    if isinstance(error, OSError):
+        return StepFailed(f"The other side could not be reached: {error}", "UNREACHABLE", TRANSIENT)
+    return StepFailed(f"The step broke: {type(error).__name__}: {error}", "UNEXPECTED", ACTION)
+
+
 def _printable(message: str) -> str:
     """A message that a jsonb column takes, whatever an action put into it."""
     text = message.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.engine.compiled import CompiledDefinition
-from domain.engine.failures import Canceled, StepFailed
+from domain.engine.failures import Canceled, StepFailed, Suspended
 from domain.engine.running import Execution, Returned
 from domain.engine.step_log import StepLog
 from domain.runs.claims import Claim
-from domain.runs.runs import CANCELED, FAILED, SUCCEEDED
+from domain.runs.runs import CANCELED, FAILED, SUCCEEDED, WAITING
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a run ended: `status` as in `runs`, the value of its `control.return`, its last state label, its error."""
+    """How a run ended: `status` as in `runs`, the value of its `control.return`, its last state label, its error.
+
+    One that is `waiting` has not ended: what it waits for is committed, and it is nobody's any more.
+    """
 
     status: str
     output: Any
@@ -42,6 +45,8 @@ def interpret(definition: CompiledDefinition, claim: Claim, log: StepLog) -> Res
         output = end.value
     except StepFailed as failure:
         return Result(FAILED, None, execution.state, failure.error)
+    except Suspended:
+        return Result(WAITING, None, execution.state, None)
     except Canceled:
         error = {"category": "Canceled", "code": "CANCELED", "message": "Canceled while it ran.", "nodePath": None}
         return Result(CANCELED, None, execution.state, error)

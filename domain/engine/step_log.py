@@ -8,23 +8,29 @@ No transaction and no connection is held while something outside is asked.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-
-from sqlalchemy.exc import InterfaceError, OperationalError
+from random import random
+from typing import Any, NoReturn
 
 from domain.engine.actions.action import LOCAL, PURE
-from domain.engine.failures import ACTION, TIMEOUT, TRANSIENT, VALIDATION, Canceled, StepFailed, expression_failed
+from domain.engine.failures import (
+    TRANSIENT,
+    UNKNOWN,
+    VALIDATION,
+    Canceled,
+    StepFailed,
+    Suspended,
+)
 from domain.engine.recorded_values import settled
 from domain.engine.step_store import DatabaseStore, Record, Row
-from domain.expressions import ExpressionError
+from domain.engine.steps import At, Attempt, Opening, Task
 from domain.kernel.clock import monotonic
 from domain.kernel.failpoints import hit
 from domain.runs.claims import Claim
-from domain.runs.steps import FAILED, STARTED, SUCCEEDED
+from domain.runs.steps import FAILED, STARTED, SUCCEEDED, WAITING
+from domain.runs.waits import RETRY
 
 MAX_STEPS = 50_000
 MAX_RUN_CHARACTERS = 64_000_000
@@ -33,35 +39,11 @@ COMMIT_AFTER_CHARACTERS = 4_000_000
 COMMIT_AFTER_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The attempt at a step that is being made: what an effect needs to know of it."""
-
-    number: int
-    idempotency_key: str | None
-    now: datetime
-
-
-@dataclass(slots=True)
-class Task:
-    """One step in one iteration, and how it is done unless it is on record.
-
-    `prepare()` gives the input, `check(input)` refuses one that does not fit, `act(input, attempt)` gives the output.
-    Input and output are JSON; all three may raise StepFailed.
-    """
-
-    path: str
-    iteration: str
-    step_id: str
-    node_type: str
-    act: Callable[[Any, Attempt], Any]
-    prepare: Callable[[], Any] | None = None
-    check: Callable[[Any], None] | None = None
-    effect: str = PURE
-
-
 class StepLog:
-    """What one claimed run has done. Rows that are not committed yet are `pending_rows`, for whoever ends the run."""
+    """What one claimed run has done. Rows that are not committed yet are `pending_rows`, for whoever ends the run.
+
+    `at`: the step worked on last, with its recorded start. `state`: the run's label, recorded when it waits.
+    """
 
     def __init__(
         self,
@@ -85,6 +67,8 @@ class StepLog:
         self._pending_characters = 0
         self._characters = 0
         self._steps = 0
+        self.at: At | None = None
+        self.state: str | None = None
 
     def pending_rows(self) -> list[Row]:
         """The rows to be inserted (`insert_steps`) in the transaction that proves the claim and ends the run."""
@@ -93,70 +77,107 @@ class StepLog:
     def result_of(self, task: Task) -> Any:
         """The recorded output of the step, done now unless it is on record.
 
-        Raises StepFailed (recorded), Canceled, or LostClaim.
+        Raises StepFailed (recorded), Suspended (what it waits for is recorded), Canceled, or LostClaim.
         """
         record = self._records.get((task.path, task.iteration))
-        if record is not None and record.status != STARTED:
-            return self._recorded_result(record)
+        if record is None:
+            return self._attempted(task, None)
+        self.at = At(record.started_at, task.path, task.iteration)
+        if record.status == SUCCEEDED:
+            self._count_step()
+            return self._settled(record.output)
+        if record.status == WAITING:
+            # Whoever closes a wait completes its step first: nobody has, so the run goes back to waiting.
+            self._suspend([], None)
+        if record.status == STARTED and not task.is_idempotent:
+            record = self._given_up(task, record)
+        if record.status == FAILED and record.error:
+            self._check_tried_again(task, record)
+        return self._attempted(task, record)
+
+    def _check_tried_again(self, task: Task, failed: Record) -> None:
+        """Raises the recorded failure, unless the step is tried again; Suspended while its time has not come."""
+        failure = StepFailed.from_error(failed.error or {})
+        opening = self._retry_of(task, failed.attempt, failure)
+        if opening is None:
+            self._count_step()
+            raise failure
+        if not failed.has_waited:
+            self._suspend([], opening, task, failed.attempt)
+
+    def _attempted(self, task: Task, record: Record | None) -> Any:
         started_at = self._time()
+        self.at = At(started_at, task.path, task.iteration)
         given = None
         number = record.attempt + 1 if record else 1
         try:
             self._count_step()
-            given = self._settled(record.input if record else _prepared(task))
+            given = self._settled(record.input if record and record.input is not None else task.prepared())
             if task.check:
                 task.check(given)
             if task.effect == PURE:
-                output = self._settled(_outcome(task, given, Attempt(number, None, started_at)))
+                output = self._settled(task.outcome(given, Attempt(number, None, started_at)))
             else:
+                lost = record if record and record.status == STARTED else None
                 do = self._do_locally if task.effect == LOCAL else self._do_outside
-                return do(task, given, record, Attempt(number, self._key(task), started_at))
+                return do(task, given, lost, Attempt(number, task.key(self._claim.run_id), started_at))
         except StepFailed as failure:
             if failure.node_path is None:
                 failure.node_path = task.path
-                self._note(self._row(task, number, started_at, given, failure=failure))
+                row = self._row(task, number, started_at, given, failure=failure)
+                if opening := self._retry_of(task, number, failure):
+                    self._suspend([row], opening, task, number)
+                self._note(row)
             raise
         self._note(self._row(task, number, started_at, given, output))
         return output
 
-    def _recorded_result(self, record: Record) -> Any:
-        self._count_step()
-        if record.status == FAILED and record.error:
-            raise StepFailed.from_error(record.error)
-        return self._settled(record.output)
-
     def _do_locally(self, task: Task, given: Any, _lost: Record | None, attempt: Attempt) -> Any:
-        output = None
-        with self._store.writing() as is_canceled:
+        output = opening = None
+        with self._store.writing(task.lock and (lambda: task.lock(given))) as is_canceled:  # type: ignore[misc]
             rows = self._pending
             if not is_canceled:
                 hit("engine.mid_step")
-                output = self._settled(_outcome(task, given, attempt))
-                rows = [*rows, self._row(task, attempt.number, attempt.now, given, output, attempt.idempotency_key)]
+                output = task.outcome(given, attempt)
+                if isinstance(output, Opening):
+                    opening, output = output, output.output
+                output = self._settled(output)
+                row = self._row(task, attempt.number, attempt.now, given, output, attempt.idempotency_key)
+                is_waiting = opening is not None and not opening.is_met
+                rows = [*rows, row | {"status": WAITING, "finished_at": None} if is_waiting else row]
             self._store.insert(rows)
+            if opening:
+                self._store.open_wait(opening, row, self.state)
             hit("engine.before_step_commit")
         self._committed(len(rows))
         if is_canceled:
             raise Canceled
+        if opening and not opening.is_met:
+            raise Suspended
         return output
 
     def _do_outside(self, task: Task, given: Any, lost: Record | None, attempt: Attempt) -> Any:
         row = self._row(task, attempt.number, attempt.now, given, None, attempt.idempotency_key)
         self._begin_attempt(row, lost)
         hit("engine.mid_step")
-        failure = output = None
+        failure = output = opening = None
         try:
-            output = self._settled(_outcome(task, given, attempt))
+            output = self._settled(task.outcome(given, attempt))
         except StepFailed as failed:
             failure = failed
             failure.node_path = task.path
+            opening = self._retry_of(task, attempt.number, failure)
         hit("engine.after_effect")
         with self._store.writing() as is_canceled:
             self._store.end_attempt(self._ended(row, output, failure))
+            if opening and not is_canceled:
+                self._store.open_wait(opening, row, self.state)
             hit("engine.before_step_commit")
         self._committed(0)
         if is_canceled:
             raise Canceled
+        if opening:
+            raise Suspended
         if failure:
             raise failure
         return output
@@ -164,13 +185,46 @@ class StepLog:
     def _begin_attempt(self, row: Row, lost: Record | None) -> None:
         with self._store.writing() as is_canceled:
             if lost:
-                self._store.end_attempt(self._ended(row | {"attempt": lost.attempt}, None, _outcome_unknown(row)))
+                self._store.end_attempt(self._ended(row | {"attempt": lost.attempt}, None, _tried_again(row)))
             rows = self._pending if is_canceled else [*self._pending, row | {"status": STARTED, "finished_at": None}]
             self._store.insert(rows)
             hit("engine.before_step_commit")
         self._committed(len(rows))
         if is_canceled:
             raise Canceled
+
+    def _given_up(self, task: Task, lost: Record) -> Record:
+        """The attempt whose worker was lost is a failure of unknown outcome: nobody knows whether it had its effect."""
+        message = "The worker was lost before the outcome was on record, and this action cannot be repeated safely."
+        failure = StepFailed(message, "OUTCOME_UNKNOWN", UNKNOWN, task.path)
+        row = self._row(task, lost.attempt, lost.started_at, lost.input, failure=failure)
+        with self._store.writing() as is_canceled:
+            self._store.end_attempt(row)
+            self._store.insert(self._pending)
+        self._committed(len(self._pending))
+        if is_canceled:
+            raise Canceled
+        return replace(lost, status=FAILED, error=failure.error)
+
+    def _retry_of(self, task: Task, attempt: int, failure: StepFailed) -> Opening | None:
+        """What the step waits for before it is tried again; None when it is not."""
+        if task.retry is None or not task.retry.is_due_after(attempt, failure.category):
+            return None
+        return Opening(RETRY, due_at=self._time() + task.retry.delay_after(attempt, random()))
+
+    def _suspend(
+        self, rows: list[Row], opening: Opening | None, task: Task | None = None, attempt: int = 1
+    ) -> NoReturn:
+        """Record what is pending and `rows`, and let the run wait: for `opening`, or for what it waits for already."""
+        rows = [*self._pending, *rows]
+        with self._store.writing() as is_canceled:
+            self._store.insert(rows)
+            if not is_canceled:
+                place = {"step_path": task.path, "iteration": task.iteration, "attempt": attempt} if task else {}
+                self._store.open_wait(opening, place, self.state)
+            hit("engine.before_step_commit")
+        self._committed(len(rows))
+        raise Canceled if is_canceled else Suspended
 
     def _note(self, row: Row) -> None:
         self._pending.append(row)
@@ -244,34 +298,7 @@ class StepLog:
     def _time(self) -> datetime:
         return self._now + timedelta(seconds=monotonic() - self._read_at)
 
-    def _key(self, task: Task) -> str:
-        return hashlib.sha256(f"{self._claim.run_id}\n{task.path}\n{task.iteration}".encode()).hexdigest()
 
-
-def _prepared(task: Task) -> Any:
-    try:
-        return task.prepare() if task.prepare else None
-    except ExpressionError as error:
-        raise expression_failed(error) from None
-
-
-def _outcome(task: Task, given: Any, attempt: Attempt) -> Any:
-    """What the step's work gives. An unforeseen exception fails the step, not the worker; a database that is away
-    fails neither: the run goes on elsewhere."""
-    try:
-        return task.act(given, attempt)
-    except (StepFailed, OperationalError, InterfaceError):
-        raise
-    except ExpressionError as error:
-        raise expression_failed(error) from None
-    except TimeoutError as error:
-        raise StepFailed(f"It took too long: {error}", "TIMED_OUT", TIMEOUT) from error
-    except OSError as error:
-        raise StepFailed(f"The other side could not be reached: {error}", "UNREACHABLE", TRANSIENT) from error
-    except Exception as error:
-        raise StepFailed(f"The step broke: {type(error).__name__}: {error}", "UNEXPECTED", ACTION) from error
-
-
-def _outcome_unknown(row: Row) -> StepFailed:
+def _tried_again(row: Row) -> StepFailed:
     message = "The worker was lost before the outcome was on record. Tried again with the same idempotency key."
     return StepFailed(message, "OUTCOME_UNKNOWN", TRANSIENT, row["step_path"])

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, text
 
+from domain.engine.steps import Opening, Question
+from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import StaleTransition
 from domain.runs.claims import Claim, note_progress, prove_claim
 from domain.runs.steps import STARTED, SUCCEEDED, RunStep
+from domain.runs.tasks import HumanTask
+from domain.runs.waits import OPEN, RESOLVED, RETRY, Wait
 
 Row = dict[str, Any]  # the columns of a RunStep by name
 
@@ -36,10 +41,17 @@ _END_ATTEMPT = text("""
       AND status = 'started'
 """)
 
+# The time it may run is counted anew when it goes on.
+_LET_WAIT = text("""
+    UPDATE runs SET status = 'waiting', claimed_by = NULL, deadline_at = NULL, losses = 0, state = coalesce(:state, state)
+    WHERE id = :id
+""")
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A recorded attempt of a step, as the engine reads it back."""
+    """A recorded attempt of a step, as the engine reads it back. `has_waited`: it failed, and the time to wait before it
+    is tried again is over."""
 
     step_path: str
     iteration: str
@@ -49,12 +61,14 @@ class Record:
     input: Any
     output: Any
     error: dict[str, Any] | None
+    started_at: datetime
+    has_waited: bool = False
 
 
 def recorded_steps(run_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
     """Everything on record for these runs, in the order of recording; runs without a record are absent."""
     step = RunStep
-    columns = (
+    columns: tuple[Any, ...] = (
         step.step_path,
         step.iteration,
         step.attempt,
@@ -63,14 +77,24 @@ def recorded_steps(run_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
         step.input,
         step.output,
         step.error,
+        step.started_at,
     )
     rows = db.session.execute(
         select(step.run_id, *columns).where(step.run_id.in_(run_ids)).order_by(step.run_id, step.position)
     )
+    waited = _waited(run_ids)
     found: dict[UUID, list[Record]] = {}
     for run_id, *values in rows:
-        found.setdefault(run_id, []).append(Record(*values))
+        has_waited = (run_id, *values[:3]) in waited
+        found.setdefault(run_id, []).append(Record(*values, has_waited=has_waited))  # type: ignore[misc]
     return found
+
+
+def _waited(run_ids: Sequence[UUID]) -> set[tuple[UUID, str, str, int]]:
+    """(run, path, iteration, attempt) of the failed attempts whose next one is due."""
+    place = (Wait.run_id, Wait.step_path, Wait.iteration, Wait.attempt)
+    retries = select(*place).where(Wait.run_id.in_(run_ids), Wait.kind == RETRY, Wait.status == RESOLVED)
+    return {tuple(row) for row in db.session.execute(retries)}  # type: ignore[misc]
 
 
 def insert_steps(rows: Sequence[Row]) -> None:
@@ -87,10 +111,15 @@ class DatabaseStore:
         self._was_lost = claim.epoch > 1
 
     @contextmanager
-    def writing(self) -> Iterator[bool]:
-        """A transaction that holds the run; yields whether somebody asked to cancel it. Raises LostClaim."""
+    def writing(self, lock: Callable[[], None] | None = None) -> Iterator[bool]:
+        """A transaction that holds the run; yields whether somebody asked to cancel it. Raises LostClaim.
+
+        `lock` takes what is to be locked before the run.
+        """
         claim = self._claim
         with transaction():
+            if lock:
+                lock()
             yield prove_claim(claim.run_id, claim.worker_id, claim.epoch)
 
     def insert(self, rows: Sequence[Row]) -> None:
@@ -108,3 +137,55 @@ class DatabaseStore:
             raise StaleTransition(f"The attempt at {row['step_path']} is not {STARTED} any more.")
         if self._was_lost and row["status"] == SUCCEEDED:
             note_progress(self._claim.run_id)
+
+    def open_wait(self, opening: Opening | None, place: Row, state: str | None) -> None:
+        """Write what the step at `place` (step_path, iteration, attempt) waits for, and let the run wait.
+
+        None: it waits already. One that is met is only written down.
+        """
+        now = database_now()
+        if opening:
+            wait = self._wait(opening, place, now)
+            if opening.question:
+                db.session.add(_question(wait, opening.question))
+            db.session.flush()
+        if opening is None or not opening.is_met:
+            db.session.execute(_LET_WAIT, {"id": self._claim.run_id, "state": state})
+
+    def _wait(self, opening: Opening, place: Row, now: datetime) -> Wait:
+        wait = Wait(
+            tenant_id=self._claim.tenant_id,
+            run_id=self._claim.run_id,
+            step_path=place["step_path"],
+            iteration=place["iteration"],
+            attempt=place["attempt"],
+            kind=opening.kind,
+            status=RESOLVED if opening.is_met else OPEN,
+            due_at=opening.due_at,
+            event_name=opening.event_name,
+            correlation_key=opening.correlation_key,
+            filters=opening.filters,
+            event_id=opening.event_id,
+            child_run_id=opening.child_run_id,
+            opened_at=now,
+            closed_at=now if opening.is_met else None,
+        )
+        db.session.add(wait)
+        db.session.flush()
+        return wait
+
+
+def _question(wait: Wait, question: Question) -> HumanTask:
+    return HumanTask(
+        tenant_id=wait.tenant_id,
+        run_id=wait.run_id,
+        wait_id=wait.id,
+        task_type=question.task_type,
+        title=question.title,
+        description=question.description,
+        context=question.context,
+        form_schema=question.form_schema,
+        due_at=wait.due_at,
+        created_at=wait.opened_at,
+        updated_at=wait.opened_at,
+    )

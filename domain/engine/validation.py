@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.engine.known import Known
 from domain.engine.nodes.node import NodeType
-from domain.engine.nodes.registry import LATER_TYPES, NODE_TYPES
+from domain.engine.nodes.registry import NODE_TYPES
 from domain.engine.problems import ERROR, Report, StepProblem, nearest
 from domain.engine.references import report_unknown_references
 from domain.kernel import strict_json
@@ -22,7 +22,7 @@ MAX_JSON_DEPTH = 64
 MAX_NAME_CHARACTERS = 128
 
 _KEYS = ("id", "version", "name", "description", "payloadSchemaRef", "trigger", "steps")
-_STEP_KEYS = frozenset({"id", "type", "name"})
+_STEP_KEYS = frozenset({"id", "type", "name", "retry", "onError"})
 _ID = re.compile(r"[^\s\x00-\x1f\x7f]{1,128}")
 
 
@@ -113,9 +113,7 @@ def _check_step(step: dict[str, Any], depth: int, report: Report) -> None:
 def _node_type(name: Any, report: Report) -> NodeType | None:
     if isinstance(name, str) and name in NODE_TYPES:
         return NODE_TYPES[name]
-    if isinstance(name, str) and name in LATER_TYPES:
-        report.error("NOT_AVAILABLE_YET", f"Steps of type {name} are not available yet.", "Remove the step.")
-    elif isinstance(name, str):
+    if isinstance(name, str):
         message = f"There is no step type {name}."
         report.error("UNKNOWN_NODE_TYPE", message, _did_you_mean(name, NODE_TYPES))
     else:
@@ -124,27 +122,23 @@ def _node_type(name: Any, report: Report) -> NodeType | None:
 
 
 def _check_keys(step: dict[str, Any], node: NodeType, report: Report) -> bool:
-    """Report keys that are unknown, missing or of a later release; returns whether all required ones are there."""
+    """Report keys that are unknown or missing; returns whether all required ones are there."""
     allowed = dict.fromkeys(_STEP_KEYS, False) | dict(node.keys)
     if node.config_keys is not None:
         allowed["config"] = True
-    is_complete = _check_names(step, allowed, node.later, "", report)
+    is_complete = _check_names(step, allowed, "", report)
     if node.config_keys is None or not is_complete:
         return is_complete
     config = step["config"]
     if not isinstance(config, dict):
         report.error("INVALID_CONFIG", "config must be an object.")
         return False
-    return _check_names(config, dict(node.config_keys), node.config_later, "config.", report)
+    return _check_names(config, dict(node.config_keys), "config.", report)
 
 
-def _check_names(
-    found: dict[str, Any], allowed: dict[str, bool], later: frozenset[str], prefix: str, report: Report
-) -> bool:
+def _check_names(found: dict[str, Any], allowed: dict[str, bool], prefix: str, report: Report) -> bool:
     for name in found:
-        if name in later:
-            report.error("NOT_AVAILABLE_YET", f"{prefix}{name} is not available yet.", f"Remove {name}.")
-        elif name not in allowed:
+        if name not in allowed:
             message = f"A step of this type has no key {prefix}{name}."
             report.error("UNKNOWN_KEY", message, _did_you_mean(name, allowed))
     missing = [name for name, is_required in allowed.items() if is_required and found.get(name) is None]

@@ -13,7 +13,8 @@ from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held
-from domain.runs.launch import announce_work, earlier_run_id, insert_run, launchable_version
+from domain.runs.announcing import announce_work
+from domain.runs.launch import earlier_run_id, insert_run, launchable_version
 from domain.runs.runs import BY_HAND, Run
 from domain.schedules.cursors import locked_cursor
 from domain.schedules.occurrences import Occurrence, run_now_origin

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import LostClaim
-from domain.runs.runs import CANCELED, FAILED, QUEUED, RUNNING, SUCCEEDED, WAITING
+from domain.runs.runs import FAILED, SUCCEEDED
 
 
 @dataclass(frozen=True)
@@ -198,23 +198,6 @@ def _note_on_cursors(ended: Sequence[Any], now: datetime) -> None:
             "messages": [row.message if row.status == FAILED else None for row in rows],
         },
     )
-
-
-def request_cancel(run_id: UUID, now: datetime) -> str:
-    """Ask for the end of a run the caller has loaded for its tenant: `canceled` at once when nobody works on it, else
-    `requested`: its holder ends it at its next step, so a slot is never freed under live work."""
-    lock_cursors_of([run_id])
-    # Locked in whatever state it is in: a run that is given back while this waits is queued again, not gone.
-    status = db.session.scalar(text("SELECT status FROM runs WHERE id = :id FOR NO KEY UPDATE"), {"id": run_id})
-    if status in (QUEUED, WAITING):
-        error = {"category": "Canceled", "code": "CANCELED", "message": "Canceled before it started."}
-        end_runs([Ending(run_id, 0, CANCELED, error=error)], now)
-        return "canceled"
-    if status != RUNNING:
-        return "finished"
-    asked = text("UPDATE runs SET cancel_requested_at = coalesce(cancel_requested_at, :now) WHERE id = :id")
-    db.session.execute(asked, {"id": run_id, "now": now})
-    return "requested"
 
 
 def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:

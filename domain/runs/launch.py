@@ -6,26 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import RequestKey, answer_request, claim_request
 from domain.accounts.tenants import Tenant, load
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import Held, Problem, Refused
-from domain.runs.claims import request_cancel
+from domain.runs.announcing import announce_work
+from domain.runs.canceling import request_cancel
 from domain.runs.runs import BY_HAND, BY_RERUN, EFFECT, FINISHED, PURE, Run
 from domain.workflows.schema_rules import payload_problems
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
-
-READY_CHANNEL = "carillon_ready"
-
-
-def announce_work() -> None:
-    """Tell the schedulers, when this transaction commits, that a run waits. Losing it costs a second, never a run."""
-    db.session.execute(text("SELECT pg_notify(:channel, '')"), {"channel": READY_CHANNEL})
 
 
 def launch(
@@ -36,14 +28,16 @@ def launch(
     now: datetime,
     metadata: dict[str, Any] | None = None,
     parent_run_id: UUID | None = None,
+    version: WorkflowVersion | None = None,
 ) -> Run:
-    """Start one run of the published version of a workflow, which the caller has loaded with lock="share".
+    """Start one run of the published version of a workflow, or of `version`, which the caller has loaded with lock="share".
 
     The one way to start a run that is not an occurrence: by hand, over the API, for an event, for a parent run.
     `metadata` goes beside triggerType and firedAt into `meta.trigger`. Raises Refused at `payload…` (JSON pointers) and
     Held (paused, unpublished, edition).
     """
-    version = launchable_version(workflow)
+    published = launchable_version(workflow)
+    version = version or published
     checked = checked_payload(version, payload)
     told = {**_metadata(started_by, now), **(metadata or {})}
     run = insert_run(actor, workflow, version, checked, started_by, told, parent_run_id=parent_run_id)
@@ -94,7 +88,7 @@ def earlier_run_id(earlier: RequestKey) -> UUID:
 def cancel_run(actor: Actor, run_id: UUID, now: datetime, reason: str = "") -> str:
     """End a run: `canceled` at once, `requested` while a worker holds it; raises Held when it has ended already."""
     run = load(actor.tenant_id, Run, run_id)
-    result = request_cancel(run.id, now)
+    result = request_cancel(run.id, now, reason)
     if result == "finished":
         raise Held("This run has already ended. There is nothing left to cancel.")
     record_change(actor, "run.canceled", run, reason=reason or None)

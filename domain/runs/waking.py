@@ -17,8 +17,8 @@ from sqlalchemy import func, select, text
 from domain.kernel import strict_json
 from domain.kernel.clock import database_now
 from domain.kernel.db import db
+from domain.runs.announcing import announce_work
 from domain.runs.filters import matches
-from domain.runs.launch import announce_work
 from domain.runs.runs import SUCCEEDED, Run
 from domain.runs.steps import FAILED as STEP_FAILED
 from domain.runs.steps import SUCCEEDED as STEP_SUCCEEDED

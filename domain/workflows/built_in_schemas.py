@@ -7,6 +7,7 @@ from typing import Any
 EMPTY_REF = "payload.Empty.v1"
 CLOCK_REF = "trigger.clock.v1"
 CLOCK_ALIAS = "payload.WorkflowClockTrigger.v1"
+APPROVAL_REF = "task.Approval.v1"
 
 _INSTANT = {"type": "string", "format": "date-time"}
 
@@ -47,7 +48,24 @@ CLOCK_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-BUILT_IN: dict[str, dict[str, Any]] = {EMPTY_REF: EMPTY_SCHEMA, CLOCK_REF: CLOCK_SCHEMA, CLOCK_ALIAS: CLOCK_SCHEMA}
+APPROVAL_SCHEMA: dict[str, Any] = {
+    "title": "Approval",
+    "description": "A decision with an optional comment.",
+    "type": "object",
+    "properties": {
+        "approved": {"type": "boolean", "title": "Approved"},
+        "comment": {"type": "string", "title": "Comment", "maxLength": 2_000},
+    },
+    "required": ["approved"],
+    "additionalProperties": False,
+}
+
+BUILT_IN: dict[str, dict[str, Any]] = {
+    EMPTY_REF: EMPTY_SCHEMA,
+    CLOCK_REF: CLOCK_SCHEMA,
+    CLOCK_ALIAS: CLOCK_SCHEMA,
+    APPROVAL_REF: APPROVAL_SCHEMA,
+}
 
 
 def is_clock_ref(ref: str | None) -> bool:

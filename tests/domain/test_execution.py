@@ -13,7 +13,8 @@ from domain.firing.tick import fire_due
 from domain.kernel import clock
 from domain.kernel.ids import new_id
 from domain.runs.admission import admit_waiting, ready_by_lane
-from domain.runs.claims import claim_runs, claims_of, request_cancel
+from domain.runs.canceling import request_cancel
+from domain.runs.claims import claim_runs, claims_of
 from domain.runs.runs import EFFECT, PURE, Run
 from domain.runs.steps import RunStep
 from domain.schedules.schedules import ACTIVE, Schedule

@@ -19,7 +19,8 @@ from domain.kernel.ids import new_id
 from domain.publishing import pause_workflow, publish_workflow, resume_workflow
 from domain.runs import runs as run_statuses
 from domain.runs.admission import admit_waiting
-from domain.runs.claims import Ending, claim_runs, finish_runs, release_claims, request_cancel
+from domain.runs.canceling import request_cancel
+from domain.runs.claims import Ending, claim_runs, finish_runs, release_claims
 from domain.runs.reaping import reap_lost
 from domain.runs.runs import FINISHED, UNFINISHED, Run
 from domain.schedules import schedules as schedule_statuses

@@ -10,7 +10,8 @@ from typing import Any
 from domain.kernel import clock
 from domain.kernel.db import transaction
 from domain.kernel.ids import new_id
-from domain.runs.claims import claim_runs, request_cancel
+from domain.runs.canceling import request_cancel
+from domain.runs.claims import claim_runs
 from domain.runs.reaping import reap_lost
 from domain.runs.runs import PURE
 from tests.faults.fleet import Fleet, execute, scalar, wait_until

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.engine.actions.action import PURE, ActionContext
+from domain.engine.actions.action import OUTSIDE, PURE, Action, ActionContext
 from domain.engine.actions.registry import ACTIONS, find_action
-from domain.engine.assign_paths import BadPath, parse_path
+from domain.engine.assign_paths import parse_path
+from domain.engine.failures import StepFailed, failure_of
 from domain.engine.nodes.action_checks import check_action
+from domain.engine.nodes.assignments import check_place
+from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
-from domain.engine.step_log import Attempt, Task
-from domain.expressions.mappings import compile_value
+from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved
+from domain.engine.steps import Attempt, Task
+from domain.expressions.mappings import Evaluate, compile_value
+from domain.kernel.db import transaction
+from domain.runs.children import depth_of
 from domain.runs.claims import Claim
 
 
@@ -20,10 +26,9 @@ def _check(step: Json, report: Report) -> None:
     config = step["config"]
     check_action(config, report)
     if "saveAs" in config:
-        try:
-            parse_path(config["saveAs"])
-        except BadPath as fault:
-            report.error("INVALID_ASSIGN_PATH", f"saveAs: {fault}")
+        check_place(config["saveAs"], report, "saveAs")
+    if config.get("idempotencyKey") is not None:
+        check_mapping(config["idempotencyKey"], report, "idempotencyKey")
 
 
 def _is_pure(step: Json) -> bool:
@@ -42,13 +47,37 @@ def _context(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionC
         attempt=attempt.number,
         idempotency_key=attempt.idempotency_key,
         now=attempt.now,
+        depth=depth_of(run.trigger_metadata),
     )
+
+
+def _called(action: Action, inputs: Json, context: ActionContext) -> Json:
+    """Secrets are opened for what reaches outside, and for nothing else; no answer and no error lets one out."""
+    if action.effect != OUTSIDE:
+        return action.call(inputs, context)
+    hidden: tuple[str, ...] = ()
+    if has_secrets(inputs):
+        with transaction():
+            inputs, hidden = resolved(context.tenant_id, inputs)
+        action.check_inputs(inputs)
+    try:
+        answer: Json = defused(redacted(action.call(inputs, context), hidden))
+        return answer
+    except Exception as error:
+        failure = failure_of(error)
+        raise StepFailed(redacted_text(failure.message, hidden), failure.code, failure.category) from None
+
+
+def _inputs_of(config: Json) -> Evaluate:
+    mapping = {**(config.get("inputMapping") or {}), **({"outputs": config["outputs"]} if "outputs" in config else {})}
+    return compile_value(mapping)
 
 
 def _compile(step: Json, compiler: Compiler) -> Run:
     path, step_id, config = compiler.path, compiler.step_id, step["config"]
     action_id, version = config["actionId"], config["version"]
-    inputs_of = compile_value(config.get("inputMapping") or {})
+    inputs_of = _inputs_of(config)
+    key_of = compile_value(config["idempotencyKey"]) if config.get("idempotencyKey") is not None else None
     target = parse_path(config["saveAs"]) if "saveAs" in config else None
 
     def run(execution: Execution, iteration: str) -> None:
@@ -60,12 +89,20 @@ def _compile(step: Json, compiler: Compiler) -> Run:
                 execution.check_assignable(target)
             return inputs_of(execution.scopes())
 
-        def act(inputs: Json, attempt: Attempt) -> Json:
-            return action.call(inputs, _context(execution.claim, path, iteration, attempt))
+        def check(inputs: Any) -> None:
+            if action.effect != OUTSIDE or not has_secrets(inputs):
+                action.check_inputs(inputs)
 
-        output = execution.result_of(
-            Task(path, iteration, step_id, NODE.type, act, prepare, action.check_inputs, action.effect)
-        )
+        def act(inputs: Json, attempt: Attempt) -> Json:
+            return _called(action, inputs, _context(execution.claim, path, iteration, attempt))
+
+        def own_key() -> Any:
+            return [str(execution.claim.tenant_id), action_id, key_of(execution.scopes()) if key_of else None]
+
+        task = Task(path, iteration, step_id, NODE.type, act, prepare, check, effect=action.effect)
+        task.own_key = own_key if key_of else None
+        task.is_idempotent, task.retry = action.is_idempotent, action.retry_hint
+        output = execution.result_of(task)
         if target:
             execution.assign(target, output)
 
@@ -82,13 +119,14 @@ NODE = NodeType(
         "version": REQUIRED,
         "inputMapping": OPTIONAL,
         "saveAs": OPTIONAL,
+        "outputs": OPTIONAL,
+        "idempotencyKey": OPTIONAL,
+        "onError": OPTIONAL,
         # How a visual editor groups its steps; without meaning here.
         "designerGroupKey": OPTIONAL,
         "designerTileKind": OPTIONAL,
         "designerAppKey": OPTIONAL,
     },
-    later=frozenset({"retry", "onError"}),
-    config_later=frozenset({"idempotencyKey", "onError", "outputs"}),
     check=_check,
     is_pure=_is_pure,
 )

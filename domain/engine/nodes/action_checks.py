@@ -19,7 +19,7 @@ def check_action(config: dict[str, Any], report: Report) -> None:
     if not isinstance(mapping, dict) or "$expr" in mapping:
         report.error("INVALID_ACTION_CONFIG", "inputMapping is an object of the action's input names and values.")
         return
-    is_readable = check_mapping(mapping, report, "inputMapping")
+    is_readable = check_mapping(mapping, report, "inputMapping", may_hold_secrets=True)
     if action and is_readable:
         _check_inputs(action, mapping, report)
 

@@ -1,4 +1,7 @@
-"""control.forEach: does its body once for each item of a list, one after the other."""
+"""control.forEach: does its body once for each item of a list, one after the other.
+
+With `onItemError: continue` an item that fails is left where it failed, and the next one begins.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
-from domain.engine.step_log import Task
+from domain.engine.steps import Task
 from domain.expressions.mappings import compile_value, is_literal
 
 MAX_ITEMS = 10_000
+FAIL, CONTINUE = "fail", "continue"
 LOCALS = ("item", "index", "length", "isFirst", "isLast")
 
 
@@ -27,8 +31,10 @@ def _check(step: Json, report: Report) -> None:
             raise BadPath(f"{name} already means something else.")
     except BadPath as fault:
         report.error("INVALID_CONFIG", f"itemVar: {fault}")
+    if step.get("onItemError", FAIL) not in (FAIL, CONTINUE):
+        report.error("INVALID_CONFIG", "onItemError is fail or continue.")
     if step.get("concurrency", 1) != 1:
-        report.error("NOT_AVAILABLE_YET", "Items run one after the other; concurrency above 1 is not available yet.")
+        report.error("INVALID_CONFIG", "Items run one after the other: concurrency can only be 1.", "Remove it.")
 
 
 def _list_of(found: Any) -> list[Any]:
@@ -43,6 +49,7 @@ def _list_of(found: Any) -> list[Any]:
 
 def _compile(step: Json, compiler: Compiler) -> Run:
     path, step_id, item_var = compiler.path, compiler.step_id, step["itemVar"]
+    goes_on = step.get("onItemError") == CONTINUE
     evaluate, body = compile_value(step["items"]), compiler.block("body", step["body"])
 
     def run(execution: Execution, iteration: str) -> None:
@@ -55,7 +62,12 @@ def _compile(step: Json, compiler: Compiler) -> Run:
             # An empty body takes no steps, so no limit would end loops of loops.
             for index, item in enumerate(items if body else ()):
                 enter(dict(zip(LOCALS, (item, index, last + 1, index == 0, index == last), strict=True)))
-                execution.run_steps(body, f"{iteration}.{index}" if iteration else str(index))
+                try:
+                    execution.run_steps(body, f"{iteration}.{index}" if iteration else str(index))
+                except StepFailed as failure:
+                    if not goes_on:
+                        raise
+                    execution.note_error(failure.error)
 
     return run
 
@@ -65,8 +77,13 @@ NODE = NodeType(
     label="For each",
     description="Does its body once for each item of a list.",
     compile=_compile,
-    keys={"items": REQUIRED, "itemVar": REQUIRED, "body": REQUIRED, "concurrency": OPTIONAL},
-    later=frozenset({"onItemError"}),
+    keys={
+        "items": REQUIRED,
+        "itemVar": REQUIRED,
+        "body": REQUIRED,
+        "onItemError": OPTIONAL,
+        "concurrency": OPTIONAL,
+    },
     branches=("body",),
     check=_check,
 )

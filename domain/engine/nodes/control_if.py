@@ -9,7 +9,7 @@ from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
-from domain.engine.step_log import Task
+from domain.engine.steps import Task
 from domain.expressions.mappings import compile_value, is_literal
 
 

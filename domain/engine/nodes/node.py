@@ -36,13 +36,17 @@ def _always(_step: Json) -> bool:
     return True
 
 
+def never(_step: Json) -> bool:
+    """For steps that write to the database or stop the run."""
+    return False
+
+
 @dataclass(frozen=True)
 class NodeType:
     """`keys` and `config_keys`: allowed names → whether required; `config_keys` is None for a node without `config`.
 
-    `later` and `config_later`: names known from the bundle format whose meaning is not available yet. `branches`: the
-    keys that hold child steps. `check` reports what keys alone do not show; it may rely on required keys being there.
-    `is_pure`: whether the step by itself, without its children, touches nothing.
+    `branches`: the keys that hold child steps. `check` reports what keys alone do not show; it may rely on required keys
+    being there. `is_pure`: whether the step by itself, without its children, touches nothing.
     """
 
     type: str
@@ -51,8 +55,6 @@ class NodeType:
     compile: Callable[[Json, Compiler], Run]
     keys: Mapping[str, bool] = field(default_factory=dict)
     config_keys: Mapping[str, bool] | None = None
-    later: frozenset[str] = frozenset()
-    config_later: frozenset[str] = frozenset()
     branches: tuple[str, ...] = ()
     check: Callable[[Json, Report], None] = _never_wrong
     is_pure: Callable[[Json], bool] = _always

@@ -17,9 +17,3 @@ def _node_types() -> dict[str, NodeType]:
 
 
 NODE_TYPES: dict[str, NodeType] = _node_types()
-
-# Types of the bundle format that this release cannot run.
-LATER_TYPES = frozenset(
-    {"control.tryCatch", "control.callWorkflow", "event.wait", "time.wait", "human.task"}
-    | {"email.parseBody", "email.renderCommentBlocks"}
-)

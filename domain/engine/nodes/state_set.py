@@ -9,7 +9,7 @@ from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
-from domain.engine.step_log import Task
+from domain.engine.steps import Task
 from domain.expressions.mappings import compile_value, is_literal
 
 MAX_CHARACTERS = 200
@@ -49,6 +49,5 @@ NODE = NodeType(
     description="Labels the run with how far it has come.",
     compile=_compile,
     config_keys={"state": REQUIRED},
-    later=frozenset({"retry", "onError"}),
     check=_check,
 )

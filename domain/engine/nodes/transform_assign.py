@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from domain.engine.assign_paths import ASSIGNABLE, BadPath, parse_path
+from domain.engine.assign_paths import ASSIGNABLE
+from domain.engine.nodes.assignments import check_place, compile_assignments
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.recorded_values import settled
 from domain.engine.running import Execution
-from domain.engine.step_log import Task
-from domain.expressions.mappings import EXPR, compile_value, objects_in
+from domain.engine.steps import Task
+from domain.expressions.mappings import EXPR, objects_in
 
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _WAY = re.compile(r"\w+(?:\.\w+)*")
@@ -30,11 +31,7 @@ def _check(step: Json, report: Report) -> None:
     writers: dict[tuple[str, str], str] = {}
     for place, value in entries.items():
         check_mapping(value, report, f"assign.{place}")
-        try:
-            path = parse_path(place)
-        except BadPath as fault:
-            report.error("INVALID_ASSIGN_PATH", f"assign.{place}: {fault}")
-        else:
+        if path := check_place(place, report, f"assign.{place}"):
             writers[path.root, path.names[0]] = place
     for reader, value in entries.items():
         for name in sorted(_names_read(value) & writers.keys()):
@@ -57,9 +54,7 @@ def _names_read(value: Any) -> set[tuple[str, str]]:
 
 def _compile(step: Json, compiler: Compiler) -> Run:
     path, step_id = compiler.path, compiler.step_id
-    entries = [
-        (place, parse_path(place), compile_value(value)) for place, value in sorted(step["config"]["assign"].items())
-    ]
+    entries = compile_assignments(step["config"]["assign"])
 
     def run(execution: Execution, iteration: str) -> None:
         def values(_given: Any, _attempt: Any) -> Json:
@@ -83,6 +78,5 @@ NODE = NodeType(
     description="Puts values into variables or the payload.",
     compile=_compile,
     config_keys={"assign": REQUIRED},
-    later=frozenset({"retry", "onError"}),
     check=_check,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -18,10 +18,13 @@ from domain.engine.failures import StepFailed
 from domain.engine.interpreter import Result, interpret
 from domain.engine.step_log import StepLog
 from domain.engine.step_store import Record, Row
+from domain.engine.steps import Opening
 from domain.engine.validation import definition_problems, has_errors, is_pure
 from domain.runs.claims import Claim
+from domain.runs.waits import RETRY
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+MOST_CLAIMS = 500
 
 
 class Crash(BaseException):
@@ -33,6 +36,9 @@ class MemoryStore:
 
     def __init__(self, crash_at: tuple[int, ...] = (), cancel_after: int | None = None) -> None:
         self.rows: list[Row] = []
+        self.waits: list[tuple[Opening, Row]] = []
+        self.waited: set[tuple[str, str, int]] = set()
+        self.is_waiting = False
         self.count = 0
         self.local: list[tuple[str, str]] = []
         self.outside: list[tuple[str, str, Any]] = []
@@ -47,13 +53,15 @@ class MemoryStore:
             raise Crash
 
     @contextmanager
-    def writing(self) -> Iterator[bool]:
-        before = copy.deepcopy((self.rows, self.count, self.local))
+    def writing(self, lock: Callable[[], None] | None = None) -> Iterator[bool]:
+        before = copy.deepcopy((self.rows, self.count, self.local, self.waits, self.is_waiting))
+        if lock:
+            lock()
         try:
             yield self.cancel_after is not None and self.commits >= self.cancel_after
             self.boundary()
         except BaseException:
-            self.rows, self.count, self.local = before
+            self.rows, self.count, self.local, self.waits, self.is_waiting = before
             raise
         self.commits += 1
         self.boundary()
@@ -69,9 +77,35 @@ class MemoryStore:
         assert found["status"] == "started"
         found.update({name: _stored(row)[name] for name in ("status", "output", "error", "finished_at")})
 
+    def open_wait(self, opening: Opening | None, place: Row, state: str | None) -> None:
+        if opening:
+            self.waits.append((opening, dict(place)))
+        self.is_waiting = opening is None or not opening.is_met
+
+    def wake(self, output: Any = None, error: dict[str, Any] | None = None) -> Opening:
+        """What was waited for is there: the step gets its outcome, as the database's waking does it."""
+        assert self.is_waiting
+        opening, place = self.waits[-1]
+        if opening.kind == RETRY:
+            self.waited.add(_key(place))
+        else:
+            [row] = [kept for kept in self.rows if _key(kept) == _key(place)]
+            assert row["status"] == "waiting"
+            status = "failed" if error else "succeeded"
+            row.update(status=status, output=output, error=error, finished_at=NOW.isoformat())
+        self.is_waiting = False
+        return opening
+
     def records(self) -> list[Record]:
-        names = Record.__dataclass_fields__
-        return [Record(**{name: row[name] for name in names}) for row in self.rows]
+        names = [name for name in Record.__dataclass_fields__ if name not in ("started_at", "has_waited")]
+        return [
+            Record(
+                **{name: row[name] for name in names},
+                started_at=datetime.fromisoformat(row["started_at"]),
+                has_waited=_key(row) in self.waited,
+            )
+            for row in sorted(self.rows, key=lambda row: row["position"])
+        ]
 
     def places(self) -> list[tuple[str, str]]:
         """Where steps were recorded, in order; one entry per step, however often it was attempted."""
@@ -137,21 +171,29 @@ def run_once(definition: Any, store: MemoryStore, claim: Claim) -> Result:
     is_without_effect = is_pure(definition)
     log = StepLog(claim, store.records(), NOW, store=store, is_pure=is_without_effect)  # type: ignore[arg-type]
     result = interpret(compile_definition(definition, is_pure=is_without_effect), claim, log)
+    if result.status == "waiting":
+        assert log.pending_rows() == []
+        return result
     with store.writing():
         store.insert(log.pending_rows())
     return result
 
 
 def run_to_end(definition: Any, payload: dict[str, Any], store: MemoryStore) -> Result:
-    """Run, and after every crash go on with what is on record."""
+    """Run, and after every crash and every wait go on with what is on record."""
     run_id = uuid4()
     WORLDS[run_id] = store
-    for epoch in range(1, len(store.crash_at) + 2):
+    for epoch in range(1, MOST_CLAIMS):
         try:
-            return run_once(definition, store, a_claim(payload, epoch, run_id))
+            result = run_once(definition, store, a_claim(payload, epoch, run_id))
         except Crash:
-            continue
-    raise AssertionError("more crashes than were asked for")
+            if not store.is_waiting:
+                continue
+        else:
+            if result.status != "waiting":
+                return result
+        store.wake()
+    raise AssertionError("it never ends")
 
 
 def run_steps(*steps: dict[str, Any], **payload: Any) -> Result:
@@ -164,7 +206,7 @@ def run_steps(*steps: dict[str, Any], **payload: Any) -> Result:
 
 def with_ids(step: dict[str, Any], name: str) -> dict[str, Any]:
     named = {"id": name, **step}
-    for branch in ("then", "else", "body"):
+    for branch in ("then", "else", "body", "try", "catch"):
         if isinstance(named.get(branch), list):
             named[branch] = [with_ids(child, f"{name}.{branch}{i}") for i, child in enumerate(named[branch])]
     return named

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.runs.admission import admit_waiting, ready_by_lane, workflows_with_waiting
-from domain.runs.claims import request_cancel
+from domain.runs.canceling import request_cancel
 from tests.domain.firing.ledger import a_live_schedule, a_target
 from tests.domain.runs.queue import NOW, admitted, end, fresh, waiting_runs
 from tests.factories import a_tenant

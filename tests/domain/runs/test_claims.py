@@ -10,14 +10,8 @@ from sqlalchemy import text
 
 from domain.kernel.errors import LostClaim
 from domain.kernel.ids import new_id
-from domain.runs.claims import (
-    Ending,
-    claims_of,
-    finish_runs,
-    prove_claim,
-    release_claims,
-    request_cancel,
-)
+from domain.runs.canceling import request_cancel
+from domain.runs.claims import Ending, claims_of, finish_runs, prove_claim, release_claims
 from tests.domain.firing.ledger import a_live_schedule, a_target, cursor
 from tests.domain.runs.queue import DEADLINE_SECONDS, NOW, a_worker, claimed, end, fresh, ready_runs, waiting_runs
 from tests.factories import a_run, a_tenant

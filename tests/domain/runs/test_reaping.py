@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.runs.claims import note_progress, prove_claim, request_cancel
+from domain.runs.canceling import request_cancel
+from domain.runs.claims import note_progress, prove_claim
 from domain.runs.heartbeats import beat, dead_kinds, end_heartbeat, prune_heartbeats
 from domain.runs.reaping import LOSSES_LIMIT, reap_lost
 from tests.domain.firing.ledger import a_live_schedule, a_target, cursor
