@@ -241,6 +241,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="started_by <> 'recurring'",
     )
+    op.create_index(
+        "ix_store_items_expires_at",
+        "store_items",
+        ["expires_at"],
+        unique=False,
+        postgresql_where=sa.text("expires_at IS NOT NULL"),
+    )
     op.add_column("tenants", sa.Column("retention_days", sa.Integer(), nullable=True))
     op.add_column("workflows", sa.Column("failures_counted_from", sa.DateTime(timezone=True), nullable=True))
     op.add_column("workflows", sa.Column("event_name", sa.String(), nullable=True))
@@ -270,6 +277,9 @@ def downgrade() -> None:
         op.f("ck_run_steps_finished"), "run_steps", "(status = 'started') = (finished_at IS NULL)"
     )
     op.drop_constraint(op.f("ck_tenants_retention_days"), "tenants")
+    op.drop_index(
+        "ix_store_items_expires_at", table_name="store_items", postgresql_where=sa.text("expires_at IS NOT NULL")
+    )
     op.drop_index("ix_workflows_event", table_name="workflows", postgresql_where="deleted_at IS NULL")
     op.drop_column("workflows", "event_name")
     op.drop_column("workflows", "failures_counted_from")

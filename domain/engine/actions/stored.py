@@ -14,6 +14,7 @@ NAMESPACE: dict[str, Any] = {
     "description": f"A group of keys; {DEFAULT_NAMESPACE} unless given.",
 }
 KEY: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+VALUE_TYPE: dict[str, Any] = {"enum": ["object", "array", "string", "number", "boolean", "null"]}
 MOMENT: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
 
 

@@ -10,7 +10,9 @@ import pytest
 from domain.engine.actions.action import ActionContext
 from domain.engine.actions.registry import find_action
 from domain.engine.failures import StepFailed
+from domain.kernel.clock import database_now
 from domain.kernel.db import transaction
+from domain.runs import store_items
 from tests.domain.engine.claimed_runs import a_running_run
 
 
@@ -28,7 +30,7 @@ def store(db):
     return call_store
 
 
-@pytest.mark.parametrize("name", ["get", "set", "increment"])
+@pytest.mark.parametrize("name", ["get", "set", "increment", "delete", "list", "list_namespaces"])
 def test_an_action_of_the_store_gives_the_output_of_its_example(store, name):
     example = find_action(f"store.{name}", 1).example
     assert store(name, **example.inputs) == example.output
@@ -83,6 +85,101 @@ def test_a_value_is_kept_only_over_the_revision_that_was_named(store):
 def test_counting_starts_from_the_initial_value_and_takes_any_step(store):
     assert store("increment", key="a", initial=100, by=-2.5) == {"value": 97.5, "revision": 1}
     assert store("increment", key="a", initial=100, by=2.5) == {"value": 100.0, "revision": 2}
+
+
+def test_what_is_removed_is_gone_and_begins_anew(store):
+    store("set", key="a", value=1)
+    store("set", namespace="other", key="a", value=1)
+    assert store("delete", key="a") == {"deleted": True}
+    assert store("delete", key="a") == {"deleted": False}
+    assert store("get", key="a")["found"] is False
+    assert store("get", namespace="other", key="a")["found"] is True
+    assert store("set", key="a", value=1, if_revision=0) == {"revision": 1, "created": True}
+
+
+def test_removing_what_had_expired_removes_nothing(store):
+    store("set", key="a", value=1, ttl_seconds=60)
+    assert store("delete", key="a", after=60) == {"deleted": False}
+
+
+def test_keys_are_listed_page_by_page_without_expired_ones(store):
+    for number in range(7):
+        store("set", key=f"n{number}", value={"number": number}, **({"ttl_seconds": 60} if number == 3 else {}))
+    store("set", key="other", value=None)
+    store("set", namespace="elsewhere", key="n9", value=1)
+
+    first = store("list", prefix="n", limit=4, after=60)
+    rest = store("list", prefix="n", limit=4, cursor=first["next_cursor"], after=60)
+
+    assert [item["key"] for item in first["items"]] == ["n0", "n1", "n2", "n4"]
+    assert [item["key"] for item in rest["items"]] == ["n5", "n6"]
+    assert rest["next_cursor"] is None
+    assert first["items"][1] | {"updated_at": None} == {
+        "key": "n1",
+        "value": {"number": 1},
+        "value_type": "object",
+        "revision": 1,
+        "expires_at": None,
+        "updated_at": None,
+    }
+    assert [item["key"] for item in store("list", after=60)["items"]][-1] == "other"
+
+
+@pytest.mark.parametrize("size", [60_000, 200_000])
+def test_a_page_of_large_values_ends_early_and_none_is_left_out(store, size):
+    for number in range(5):
+        store("set", key=f"n{number}", value="x" * size)
+    seen, cursor = [], None
+    while True:
+        page = store("list", cursor=cursor)
+        assert sum(len(item["value"]) for item in page["items"]) <= max(size, 128_000)
+        seen += [item["key"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert seen == [f"n{number}" for number in range(5)]
+
+
+def test_a_prefix_is_taken_as_it_is(store):
+    store("set", key="a_b", value=1)
+    store("set", key="axb", value=1)
+    assert [item["key"] for item in store("list", prefix="a_")["items"]] == ["a_b"]
+    assert store("list", prefix="%")["items"] == []
+
+
+@pytest.mark.parametrize("limit", [0, 201])
+def test_a_page_has_between_one_and_two_hundred_items(store, limit):
+    with pytest.raises(StepFailed):
+        store("list", limit=limit)
+
+
+def test_namespaces_are_listed_with_their_keys_while_they_hold_something(store):
+    for place, key in (("b", "1"), ("a", "1"), ("b", "2")):
+        store("set", namespace=place, key=key, value=1)
+    store("set", namespace="c", key="1", value=1, ttl_seconds=60)
+    counted = [("a", 1), ("b", 2), ("c", 1)]
+    for after, expected in ((59, counted), (60, counted[:2])):
+        found = store("list_namespaces", after=after)["namespaces"]
+        assert [(one["namespace"], one["key_count"]) for one in found] == expected
+
+
+def test_another_tenant_sees_nothing_of_it(store, db):
+    other = a_running_run(db)
+    store("set", key="a", value=1)
+    context = ActionContext(other.run_id, other.tenant_id, other.workflow_id, "p", "", 1, "k", other.started_at)
+    assert find_action("store.list", 1).call({}, context)["items"] == []
+    assert find_action("store.list_namespaces", 1).call({}, context)["namespaces"] == []
+    assert find_action("store.delete", 1).call({"key": "a"}, context) == {"deleted": False}
+    assert store("get", key="a")["found"] is True
+
+
+def test_expired_values_are_pruned_a_bounded_number_at_a_time(store, db, monkeypatch):
+    monkeypatch.setattr(store_items, "PRUNED_AT_ONCE", 2)
+    for number in range(5):
+        store("set", key=f"n{number}", value=1, **({"ttl_seconds": 60} if number < 3 else {}))
+    now = database_now() + timedelta(seconds=120)
+    assert [store_items.prune_store(now) for _ in range(3)] == [2, 1, 0]
+    assert db.query(store_items.StoreItem).count() == 2
 
 
 @pytest.mark.parametrize("inputs", [{"key": ""}, {"key": "a\n"}, {"key": "a" * 257}, {"key": "a", "namespace": "a b"}])

@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 
 from domain.engine.actions.action import LOCAL, Action, ActionContext, Example
 from domain.engine.actions.schemas import ANY, BOOLEAN, object_schema
-from domain.engine.actions.stored import KEY, MOMENT, NAMESPACE, moment, namespace_of
+from domain.engine.actions.stored import KEY, MOMENT, NAMESPACE, VALUE_TYPE, moment, namespace_of
 from domain.engine.actions.texts import json_type
 from domain.kernel.db import db
 from domain.runs.store_items import StoreItem
@@ -44,7 +44,7 @@ ACTION = Action(
     output_schema=object_schema(
         found=BOOLEAN,
         value=ANY,
-        value_type={"enum": ["object", "array", "string", "number", "boolean", "null"]},
+        value_type=VALUE_TYPE,
         revision={"type": ["integer", "null"]},
         expires_at=MOMENT,
     ),
