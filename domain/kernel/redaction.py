@@ -1,0 +1,154 @@
+"""Hidden texts taken out of whatever else holds them, in every spelling in which a remote side may echo them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+MASK = "***"
+# A shorter text would be found by chance in what has nothing to do with it.
+MIN_HIDDEN_CHARACTERS = 4
+# Whoever cuts texts to a size cuts at more than this, or marks the cut with an ellipsis.
+LEAST_CUT_CHARACTERS = 100
+_PERCENT = re.compile("%[0-9A-F]{2}")
+
+
+def texts_to_hide(value: Any) -> tuple[str, ...]:
+    """The texts and numbers inside a secret JSON value that are long enough to be recognized elsewhere, longest first."""
+    found = {text for text in _leaves(value) if len(text) >= MIN_HIDDEN_CHARACTERS}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def redacted(value: Any, hidden: tuple[str, ...]) -> Any:
+    """A JSON value without the hidden texts, in keys and numbers too."""
+    spellings = _spellings(hidden)
+    return _redacted(value, spellings) if spellings else value
+
+
+def redacted_text(text: str, hidden: tuple[str, ...]) -> str:
+    """A text in which each hidden one is `***`: plain, escaped for JSON, HTML or URLs, as base64 and as hex.
+
+    An end of the text at which a hidden one was cut off is masked as well.
+    """
+    return _without(text, _spellings(hidden))
+
+
+def _redacted(value: Any, spellings: tuple[str, ...]) -> Any:
+    if isinstance(value, str):
+        return _without(value, spellings)
+    if isinstance(value, dict):
+        members: dict[str, Any] = {}
+        for key, member in value.items():
+            members[_free(_without(key, spellings), members)] = _redacted(member, spellings)
+        return members
+    if isinstance(value, list):
+        return [_redacted(item, spellings) for item in value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return MASK if any(spelling in text for text in _numerals(value) for spelling in spellings) else value
+    return value
+
+
+def _free(key: str, taken: dict[str, Any]) -> str:
+    """`key`, or with a number behind it when another one became the same."""
+    free, count = key, 1
+    while free in taken:
+        count += 1
+        free = f"{key} ({count})"
+    return free
+
+
+def _without(text: str, spellings: Iterable[str]) -> str:
+    # All places are marked before any is masked, so that two hidden texts that overlap go together.
+    spans = sorted(span for spelling in spellings for span in _places(text, spelling))
+    parts, end = [], 0
+    for start, stop in spans:
+        if start >= end:
+            parts += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join([*parts, text[end:]])
+
+
+def _places(text: str, spelling: str) -> Iterator[tuple[int, int]]:
+    at = text.find(spelling)
+    period = _period(spelling) if at >= 0 else 0
+    while at >= 0:
+        end = at + len(spelling)
+        while text.startswith(spelling[-period:], end):
+            end += period
+        yield at, end
+        at = text.find(spelling, end - len(spelling) + 1)
+    yield from _cut_place(text, spelling)
+
+
+def _period(text: str) -> int:
+    """After how many characters the same text may begin again inside itself."""
+    return next(at for at in range(1, len(text) + 1) if text.startswith(text[at:]))
+
+
+def _cut_place(text: str, spelling: str) -> Iterator[tuple[int, int]]:
+    """Where the end of a text that may have been cut is the beginning of a spelling."""
+    if len(text) < LEAST_CUT_CHARACTERS and not text.endswith("…"):
+        return
+    rest = text.rstrip("…")
+    head = spelling[:MIN_HIDDEN_CHARACTERS]
+    at = rest.find(head, max(0, len(rest) - len(spelling)))
+    while at >= 0:
+        if spelling.startswith(rest[at:]):
+            yield at, len(rest)
+            return
+        at = rest.find(head, at + 1)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+        yield value.strip()
+    elif isinstance(value, dict):
+        for member in value.values():
+            yield from _leaves(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _numerals(value)
+
+
+def _numerals(number: float) -> tuple[str, ...]:
+    """How a number may be written; 1e4 is 10000 as well."""
+    plain = json.dumps(number)
+    return (plain, str(int(number))) if isinstance(number, float) and number.is_integer() else (plain,)
+
+
+def _spellings(hidden: Iterable[str]) -> tuple[str, ...]:
+    found = {spelling for text in hidden for spelling in _spellings_of(text)}
+    return tuple(sorted(found, key=len, reverse=True))
+
+
+def _spellings_of(text: str) -> Iterator[str]:
+    raw = text.encode("utf-8", "surrogatepass")
+    for escaped in {text, *_json_escaped(text), html.escape(text), html.escape(text, quote=False)}:
+        yield escaped
+        yield from _json_escaped(escaped)
+    for url in {quote(raw, safe=""), quote(raw), quote_plus(raw), quote(raw, safe="!*'();:@&=+$,/?~")}:
+        yield url
+        yield _PERCENT.sub(lambda match: match[0].lower(), url)
+    yield from (raw.hex(), raw.hex().upper())
+    for offset in range(3):
+        yield from _base64_cores(raw, offset)
+
+
+def _json_escaped(text: str) -> set[str]:
+    escaped = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    return escaped | {one.replace("/", "\\/") for one in escaped}
+
+
+def _base64_cores(raw: bytes, offset: int) -> Iterator[str]:
+    """The characters that the bytes alone decide when they begin `offset` bytes after a multiple of three (RFC 4648)."""
+    first, last = -(-offset * 8 // 6), (offset + len(raw)) * 8 // 6
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(bytes(offset) + raw).decode()[first:last]
