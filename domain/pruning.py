@@ -1,21 +1,21 @@
-"""What is forgotten by itself: leases of processes long gone, keys of requests nobody will repeat, ended sessions."""
+"""What is forgotten by itself: leases of processes long gone, ended sessions, keys of requests nobody will repeat, and
+runs that have been kept as long as their workflow or tenant wants."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import delete
-
-from domain.accounts.request_keys import RequestKey
+from domain.accounts.request_keys import prune_requests
 from domain.accounts.sessions import prune_sessions
-from domain.kernel.db import db
 from domain.runs.heartbeats import prune_heartbeats
+from domain.runs.retention import prune_runs
 
-REQUEST_KEYS_KEPT = timedelta(days=7)
 
+def prune(now: datetime) -> int:
+    """Forget what is past its time, of what may be much only one batch; how many rows of that.
 
-def prune(now: datetime) -> None:
-    """Forget what is past its time. History of schedules and runs is not touched."""
+    Call it again, in a transaction of its own, until it answers 0. The ledger of schedules is not touched.
+    """
     prune_heartbeats(now)
-    db.session.execute(delete(RequestKey).where(RequestKey.created_at < now - REQUEST_KEYS_KEPT))
     prune_sessions(now)
+    return prune_requests(now) + prune_runs(now)

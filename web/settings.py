@@ -31,7 +31,7 @@ def edit() -> ResponseReturnValue:
     form = TenantForm(request.form)
     try:
         with transaction():
-            edit_tenant(actor(), form.name.data or "", form.timezone.data or "")
+            edit_tenant(actor(), form.name.data or "", form.timezone.data or "", form.retention_days.data)
     except Refused as refusal:
         form.attach(refusal.problems)
         return _tenant_page(form), 422

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, func, select
+from sqlalchemy import CursorResult, ForeignKey, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
+
+KEPT = timedelta(days=7)
+PRUNED_AT_ONCE = 5_000
 
 
 class RequestKey(Base):
@@ -42,3 +45,10 @@ def claim_request(tenant_id: UUID, key: str, action: str) -> RequestKey | None:
 def answer_request(tenant_id: UUID, key: str, answer: Any) -> None:
     """Record what the request led to, for whoever sends it again."""
     db.session.get_one(RequestKey, (tenant_id, key)).answer = answer
+
+
+def prune_requests(now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
+    """Forget at most `limit` of the keys that nobody will send again; how many it were."""
+    past = select(RequestKey.tenant_id, RequestKey.key).where(RequestKey.created_at < now - KEPT).limit(limit)
+    named = tuple_(RequestKey.tenant_id, RequestKey.key).in_(past.with_for_update(skip_locked=True))
+    return cast(CursorResult[Any], db.session.execute(delete(RequestKey).where(named))).rowcount

@@ -10,14 +10,17 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.audit import Actor, record_change
 from domain.kernel.db import Base, Identified, db
-from domain.kernel.errors import NotFound
+from domain.kernel.errors import NotFound, Refused
 from domain.kernel.names import parse_name
 from domain.timing.zones import parse_zone
 
 NAME_MAX_CHARACTERS = 128
+RETENTION_DAYS_MAX = 36_500
 
 
 class Tenant(Identified, Base):
+    """`retention_days`: how long its finished runs and its events are kept; None is for ever."""
+
     __tablename__ = "tenants"
     __table_args__ = (
         CheckConstraint("edition IN ('enterprise', 'community')", name="edition"),
@@ -72,14 +75,22 @@ def create_tenant(slug: str, name: str, timezone: str = "UTC", edition: str = "e
     return tenant
 
 
-def edit_tenant(actor: Actor, name: str, timezone: str) -> Tenant:
-    """Rename the actor's tenant and set its zone, the default of new schedules. Raises Refused for what cannot be used."""
+def edit_tenant(actor: Actor, name: str, timezone: str, retention_days: Any = None) -> Tenant:
+    """Rename the actor's tenant, set its zone, the default of new schedules, and how long its history is kept.
+
+    Raises Refused for what cannot be used.
+    """
     tenant = db.session.get_one(Tenant, actor.tenant_id, with_for_update={"key_share": True}, populate_existing=True)
-    before = {"name": tenant.name, "timezone": tenant.timezone}
-    after = {"name": parse_name(name, "name"), "timezone": parse_zone(timezone)}
+    after: dict[str, Any] = {
+        "name": parse_name(name, "name"),
+        "timezone": parse_zone(timezone),
+        "retention_days": parse_retention_days(retention_days),
+    }
+    before = {field: getattr(tenant, field) for field in after}
     changed = [field for field in after if after[field] != before[field]]
+    for field in changed:
+        setattr(tenant, field, after[field])
     if changed:
-        tenant.name, tenant.timezone = after["name"], after["timezone"]
         record_change(
             actor,
             "tenant.edited",
@@ -88,3 +99,15 @@ def edit_tenant(actor: Actor, name: str, timezone: str) -> Tenant:
             after={field: after[field] for field in changed},
         )
     return tenant
+
+
+def parse_retention_days(value: Any, path: str = "retention_days") -> int | None:
+    """Whole days from 1, as a number or as its text; None, which is for ever, when empty. Raises Refused at `path`."""
+    written = "" if value is None else str(value).strip()
+    if not written:
+        return None
+    is_number = written.isascii() and written.isdigit() and len(written) <= 9
+    if isinstance(value, bool) or not is_number or not 1 <= int(written) <= RETENTION_DAYS_MAX:
+        message = f"Enter whole days from 1 to {RETENTION_DAYS_MAX:,}, or leave it empty to keep everything."
+        raise Refused.at(path, message, "RETENTION_INVALID")
+    return int(written)

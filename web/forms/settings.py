@@ -39,6 +39,7 @@ ROLE_CHOICES = [SelectChoice(role, role.capitalize()) for role in ROLES]
 class TenantForm(PageForm):
     name = StringField("Name", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
+    retention_days = StringField("Keep finished runs and events for, in days")
 
 
 class MemberForm(PageForm):
