@@ -9,6 +9,7 @@ from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.log import configure_logs
+from domain.kernel.vault import configure_vault
 from web import (
     access,
     accounts,
@@ -59,6 +60,7 @@ def create_app(config: Config | None = None) -> Flask:
         **security.settings(config),
     )
     db.init_app(app)
+    configure_vault(config.secret_key, config.previous_secret_keys)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     _register(app, config)
     access.check_marks(app)

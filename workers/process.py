@@ -18,6 +18,7 @@ from domain.kernel.db import db, engine_options, transaction
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.ids import new_id
 from domain.kernel.log import configure_logs, first_line, logger
+from domain.kernel.vault import configure_vault
 from domain.runs.heartbeats import beat, end_heartbeat
 
 log = logger(__name__)
@@ -32,6 +33,7 @@ def process_app(config: Config, role: str, threads: int) -> Flask:
         CARILLON=config,
     )
     db.init_app(app)
+    configure_vault(config.secret_key, config.previous_secret_keys)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     return app
 

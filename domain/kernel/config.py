@@ -23,6 +23,8 @@ class Config:
     database_url: str
     redis_url: str
     secret_key: str
+    # What secrets were sealed with before the secret key was replaced; they still open with these.
+    previous_secret_keys: tuple[str, ...] = ()
     https: bool = True
     host_names: tuple[str, ...] = ()
     proxy_hops: int = 0
@@ -51,6 +53,7 @@ class Config:
             database_url=normalized_database_url(_required(env, "DATABASE_URL")),
             redis_url=_redis_url(_required(env, "REDIS_URL")),
             secret_key=secret_key,
+            previous_secret_keys=_previous_keys(env),
             https=_flag(env, "CARILLON_HTTPS", True),
             host_names=tuple(name for name in env.get("CARILLON_HOST_NAMES", "").replace(",", " ").split() if name),
             proxy_hops=_number(env, "CARILLON_PROXY_HOPS", 0, 0, 10),
@@ -71,6 +74,17 @@ def _required(env: Mapping[str, str], name: str) -> str:
     if not value:
         raise BadConfig(f"{name} is not set. script/server sets it locally; a deployment sets it in its environment.")
     return value
+
+
+def _previous_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    parts = env.get("CARILLON_PREVIOUS_SECRET_KEYS", "").split(",")
+    keys = tuple(key.strip() for key in parts if key.strip())
+    if any(len(key) < SECRET_KEY_MIN_CHARACTERS for key in keys):
+        raise BadConfig(
+            "CARILLON_PREVIOUS_SECRET_KEYS holds earlier values of CARILLON_SECRET_KEY with commas between them; "
+            f"each has at least {SECRET_KEY_MIN_CHARACTERS} characters."
+        )
+    return keys
 
 
 def _flag(env: Mapping[str, str], name: str, default: bool) -> bool:
