@@ -238,8 +238,8 @@ def test_problems_of_the_draft_stand_at_their_step(alice: Browser, sync: Workflo
 
     page = alice.get(f"/workflows/{sync.id}").text
 
-    assert "Publishing would be refused" in page
-    assert "root.<wbr>steps[0]" in page
+    assert ">1 problem</span>" in page
+    assert "There is no step type what.ever" in page.split('id="draft-problems"')[1].split("</ul>")[0]
     assert "There is no step type what.ever" in page.split('id="outline"')[1]
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from flask import Blueprint, request, url_for
 
 from domain.accounts.permissions import Access
-from domain.publishing import draft_problems, schedule_count
+from domain.publishing import schedule_count
 from domain.workflows.versions import versions_page
 from domain.workflows.workflows import Workflow
 from web.access import current_access
@@ -33,10 +33,8 @@ def address_of(workflow_id: UUID) -> str:
 
 
 def head_of(workflow: Workflow) -> dict[str, Any]:
-    problems = [] if workflow.deleted_at else draft_problems(workflow)
     return {
         "workflow": workflow,
-        "problems": problems,
         "schedules": schedule_count(tenant_id(), workflow.id),
         "versions": versions_page(tenant_id(), workflow.id, _before()),
     }

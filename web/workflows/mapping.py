@@ -1,0 +1,87 @@
+"""The part of the editor that maps an event to a payload, and what is wrong with it while it is typed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from domain.expressions import ExpressionError
+from domain.expressions.mappings import compile_value
+from domain.kernel.errors import Problem, Refused
+from domain.workflows.payload_schemas import schema_of
+from domain.workflows.workflows import living_workflow
+from web.access import requires
+from web.forms.drafts import INFERRED, DraftForm
+from web.forms.mappings import MappingRow, mapping_rows
+from web.workflows.frame import blueprint, tenant_id
+
+
+@blueprint.post("/<uuid:workflow_id>/mapping")
+@requires("workflow:manage")
+def show_mapping(workflow_id: UUID) -> ResponseReturnValue:
+    """The mapping for the schemas and the mode that are chosen now; what was typed stays."""
+    workflow = living_workflow(tenant_id(), workflow_id)
+    form = DraftForm(request.form)
+    try:
+        form.show_mapping()
+    except Refused as refusal:
+        form.mapping_mode.data = form.mapping_shown.data
+        form.attach(refusal.problems)
+    return render_template("workflows/_mapping.html", workflow=workflow, form=form, **mapping_part(form))
+
+
+@blueprint.post("/<uuid:workflow_id>/mapping/check")
+@requires("workflow:manage")
+def check_mapping(workflow_id: UUID) -> ResponseReturnValue:
+    """What is wrong with the mapping as it is typed, at its rows."""
+    workflow = living_workflow(tenant_id(), workflow_id)
+    form = DraftForm(request.form)
+    return render_template("workflows/_mapping_notes.html", workflow=workflow, **mapping_part(form), is_live=True)
+
+
+def mapping_part(form: DraftForm) -> dict[str, Any]:
+    """The rows with their errors, and what is wrong besides."""
+    rows = _rows(form)
+    problems = _problems(form)
+    targets = {row.target for row in rows}
+    at: dict[str, list[str]] = {}
+    notes = list(form.mapping.errors)
+    for problem in problems:
+        target = problem.path.removeprefix("mapping").removeprefix("/")
+        if target in targets and target:
+            at.setdefault(target, []).append(problem.message)
+        else:
+            notes.append(f"{target}: {problem.message}" if target else problem.message)
+    rows = [replace(row, errors=tuple(at.get(row.target, ()))) for row in rows]
+    return {"rows": rows, "mapping_notes": list(dict.fromkeys(notes))}
+
+
+def _rows(form: DraftForm) -> list[MappingRow]:
+    schema: Any = {}
+    if form.schema_mode.data != INFERRED and form.schema_ref.data:
+        try:
+            schema = schema_of(tenant_id(), form.schema_ref.data)
+        except Refused:
+            schema = {}
+    return mapping_rows(schema, form.mapping_pairs)
+
+
+def _problems(form: DraftForm) -> Sequence[Problem]:
+    if not form.is_on_event:
+        return ()
+    try:
+        mapping = form.typed_mapping
+    except Refused as refusal:
+        return refusal.problems
+    found = []
+    for target, value in mapping.items():
+        try:
+            compile_value(value)
+        except ExpressionError as error:
+            found.append(Problem(f"mapping/{target}", error.message, "INVALID_EXPRESSION"))
+    return found
