@@ -48,7 +48,7 @@ class Known:
         """The keys from `key` to the workflow's own, by the shortest way of calls; None when no call leads back."""
         if not self.own_key:
             return None
-        waiting = deque([(key,)])
+        waiting: deque[tuple[str, ...]] = deque([(key,)])
         seen = {key}
         while waiting:
             way = waiting.popleft()

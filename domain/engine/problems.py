@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from domain.workflows.definition_lines import step_lines
 
 if TYPE_CHECKING:
     from domain.engine.known import Known
@@ -16,7 +18,10 @@ MAX_OF_EACH = 100  # errors, and warnings; whoever has that many mends those fir
 
 @dataclass(frozen=True)
 class StepProblem:
-    """`step_path`: as in the step log, empty for the definition as a whole. `suggestion`: what to write instead."""
+    """`step_path`: as in the step log, empty for the definition as a whole, or the name of a field of the settings.
+
+    `suggestion`: what to write instead.
+    """
 
     severity: str
     step_path: str
@@ -52,6 +57,12 @@ class Report:
     def _add(self, problem: StepProblem) -> None:
         if not self.is_full(problem.severity):
             self.problems.append(problem)
+
+
+def problem_lines(definition_text: str, problems: Sequence[StepProblem]) -> list[int | None]:
+    """For each problem the line, from 1, at which its step begins in the text; None for what is of no step."""
+    lines = step_lines(definition_text)
+    return [lines.get(problem.step_path) for problem in problems]
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

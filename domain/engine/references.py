@@ -10,6 +10,15 @@ from domain.engine.nodes.control_for_each import LOCALS
 from domain.engine.problems import WARNING, Report, nearest
 from domain.expressions import ExpressionError, parse, referenced_roots
 from domain.expressions.mappings import EXPR, objects_in
+from domain.workflows.definitions import BRANCHES
+
+# What a step of these types puts into variables by itself.
+_GIVEN = {
+    "control.callWorkflow": ("childRun",),
+    "event.wait": ("event", "eventName"),
+    "human.task": ("task",),
+    "time.wait": ("timeWait",),
+}
 
 
 def report_unknown_references(steps: list[Any], report: Report) -> None:
@@ -38,7 +47,11 @@ def _roots_of(item: dict[str, Any]) -> frozenset[str]:
 
 def _assigned_names(objects: Iterator[dict[str, Any]]) -> Iterator[str]:
     for item in objects:
-        places = [item.get("saveAs"), *(item["assign"] if isinstance(item.get("assign"), dict) else ())]
+        yield from _GIVEN.get(str(item.get("type")), ())
+        places = [item.get(key) for key in ("saveAs", "captureErrorAs")]
+        places += [
+            place for key in ("assign", "outputMapping") if isinstance(item.get(key), dict) for place in item[key]
+        ]
         for place in places:
             try:
                 path = parse_path(place)
@@ -57,7 +70,7 @@ def _step_around(steps: list[Any], path: tuple[str | int, ...]) -> tuple[str, st
     for depth, key in enumerate(path):
         here = here[key]
         is_step = isinstance(key, int) and isinstance(here, dict) and "type" in here
-        if is_step and (depth == 0 or path[depth - 1] in ("then", "else", "body")):
+        if is_step and (depth == 0 or path[depth - 1] in BRANCHES):
             place = f"root.steps[{key}]" if depth == 0 else f"{place}.{path[depth - 1]}.steps[{key}]"
             step_id = here.get("id") if isinstance(here.get("id"), str) else None
     return place, step_id

@@ -11,6 +11,7 @@ from domain.engine.nodes.node import NodeType
 from domain.engine.nodes.registry import NODE_TYPES
 from domain.engine.problems import ERROR, Report, StepProblem, nearest
 from domain.engine.references import report_unknown_references
+from domain.engine.retry_checks import check_failing
 from domain.kernel import strict_json
 from domain.kernel.errors import Refused
 from domain.workflows.definitions import TIME_TRIGGERS
@@ -74,7 +75,8 @@ def _check_top(definition: dict[str, Any], report: Report) -> None:
         message = "A definition does not say when it runs."
         report.error("TIME_TRIGGER_IN_DEFINITION", message, "Remove the trigger and create a schedule instead.")
     else:
-        report.error("TRIGGER_UNSUPPORTED", "Event triggers are not available yet.", "Remove the trigger.")
+        message = "The trigger is not part of the definition."
+        report.error("TRIGGER_IN_SETTINGS", message, "Remove it here and set it in the settings.")
 
 
 def _check_block(steps: list[Any], path: str, depth: int, report: Report) -> None:
@@ -98,6 +100,7 @@ def _check_step(step: dict[str, Any], depth: int, report: Report) -> None:
     if node is None:
         return
     is_complete = _check_keys(step, node, report)
+    check_failing(step, report)
     for branch in node.branches:
         children = step.get(branch)
         if isinstance(children, list) and depth >= MAX_NESTING and children:

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from uuid import uuid4
+
 import pytest
 
+from domain.engine.known import Known, KnownWorkflow
+from domain.engine.problems import StepProblem, problem_lines
 from domain.engine.validation import definition_problems, has_errors, is_pure
 from tests.domain.engine.engine_runs import assign, call, expr, for_each, give_back, set_state, when, with_ids
+
+
+def attempt(steps, caught):
+    return {"type": "control.tryCatch", "try": steps, "catch": caught}
+
+
+def call_workflow(key):
+    return {"type": "control.callWorkflow", "workflowKey": key}
+
+
+def wait_for(name, correlation, **config):
+    config |= {"eventName": name, "correlationKey": correlation}
+    return {"type": "event.wait", "config": config}
+
+
+def pause(mode, **config):
+    return {"type": "time.wait", "config": {"mode": mode, **config}}
 
 
 def problems_of(*steps, **top):
@@ -72,19 +94,31 @@ def test_what_is_no_definition_is_refused(definition):
         (assign(a=expr("$eval('1')")), "INVALID_EXPRESSION", "assign.a"),
         (assign(a={"b": [{"$expr": 5}]}), "INVALID_EXPR", "assign.a.b.0"),
         (assign(a={"$expr": "1", "more": 1}), "INVALID_EXPR", "exactly"),
-        (assign(a={"$secret": "TOKEN"}), "SECRETS_NOT_AVAILABLE", "secrets are not available yet"),
+        (assign(a={"$secret": "TOKEN"}), "SECRET_NOT_ALLOWED", "assign.a"),
+        (call("transform.trim_text", text={"$secret": "token"}), "INVALID_SECRET_NAME", "inputMapping.text"),
+        (call("transform.trim_text", text={"$secret": "TOKEN", "x": 1}), "INVALID_SECRET_NAME", "exactly"),
         (when("yes", []), "INVALID_EXPR", "condition"),
         ({"type": "control.if", "then": []}, "INVALID_CONFIG", "condition is missing"),
         ({"type": "control.if", "condition": True, "then": {}}, "INVALID_STEP", "then must be a list"),
         (for_each("abc", "n"), "INVALID_EXPR", "items"),
         (for_each([], "1n"), "INVALID_CONFIG", "itemVar"),
         (for_each([], "payload"), "INVALID_CONFIG", "itemVar"),
-        (for_each([], "n") | {"onItemError": "continue"}, "NOT_AVAILABLE_YET", "onItemError"),
-        (for_each([], "n") | {"concurrency": 2}, "NOT_AVAILABLE_YET", "one after the other"),
-        (set_state("a") | {"retry": {"maxAttempts": 3}}, "NOT_AVAILABLE_YET", "retry"),
-        (set_state("a") | {"onError": "continue"}, "NOT_AVAILABLE_YET", "onError"),
-        ({"type": "control.tryCatch", "try": [], "catch": []}, "NOT_AVAILABLE_YET", "control.tryCatch"),
-        ({"type": "human.task", "config": {}}, "NOT_AVAILABLE_YET", "human.task"),
+        (for_each([], "n") | {"onItemError": "skip"}, "INVALID_CONFIG", "onItemError"),
+        (for_each([], "n") | {"concurrency": 2}, "INVALID_CONFIG", "one after the other"),
+        (attempt([], []) | {"captureErrorAs": "1n"}, "INVALID_CONFIG", "captureErrorAs"),
+        ({"type": "control.tryCatch", "try": []}, "INVALID_CONFIG", "catch is missing"),
+        (call_workflow("") | {"workflowVersion": 1}, "INVALID_CONFIG", "workflowKey"),
+        (call_workflow("b") | {"workflowVersion": "2"}, "INVALID_CONFIG", "workflowVersion"),
+        (call_workflow("b") | {"inputMapping": []}, "INVALID_CONFIG", "inputMapping"),
+        (call_workflow("b") | {"outputMapping": {"meta.x": 1}}, "INVALID_ASSIGN_PATH", "outputMapping"),
+        (wait_for("order.paid", None), "EVENT_WAIT_UNCORRELATABLE", "correlation"),
+        (wait_for("order.paid", ""), "EVENT_WAIT_UNCORRELATABLE", "correlation"),
+        (wait_for(" ", expr("payload.id")), "INVALID_CONFIG", "eventName"),
+        (wait_for("order.paid", expr("payload.id"), filters=[{"path": "a", "op": "~"}]), "INVALID_CONFIG", "op"),
+        (pause("forever"), "INVALID_CONFIG", "mode"),
+        (pause("duration"), "INVALID_CONFIG", "durationMs"),
+        (pause("until", until="tomorrow"), "INVALID_CONFIG", "until"),
+        ({"type": "human.task", "config": {"title": "Approve"}}, "INVALID_CONFIG", "taskType"),
         (call("transform.trim_text", text=5), "MAPPING_TYPE_INCOMPATIBLE", "inputMapping.text must be text"),
         (call("transform.trim_text"), "MISSING_REQUIRED_MAPPING", "text"),
         (call("transform.trim_text", "meta.x", text="a"), "INVALID_ASSIGN_PATH", "saveAs"),
@@ -138,8 +172,158 @@ def test_time_triggers_are_refused_and_schedules_recommended(kind):
     assert "schedule" in problem.suggestion
 
 
-def test_event_triggers_are_refused_until_there_are_events():
-    assert only_problem(trigger={"type": "event", "eventName": "X"}).code == "TRIGGER_UNSUPPORTED"
+def test_an_event_trigger_belongs_into_the_settings():
+    problem = only_problem(trigger={"type": "event", "eventName": "X"})
+    assert problem.code == "TRIGGER_IN_SETTINGS"
+    assert "settings" in problem.suggestion
+
+
+RETRY = {
+    "maxAttempts": 20,
+    "backoffMs": 0,
+    "backoffMultiplier": 1.5,
+    "jitter": False,
+    "maxDelayMs": 86_400_000,
+    "retryOn": ["TransientError", "TimeoutError"],
+}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        set_state("a"),
+        assign(a=1),
+        call("transform.trim_text", text="a"),
+        when(True, []),
+        for_each([], "n"),
+        wait_for("order.paid", expr("payload.id")),
+        pause("duration", durationMs=1),
+        {"type": "human.task", "config": {"taskType": "approval", "title": "Approve"}},
+        call_workflow("b"),
+    ],
+    ids=lambda step: step["type"],
+)
+def test_every_step_that_can_fail_may_say_what_then(step):
+    assert problems_of(step | {"retry": RETRY, "onError": "continue"}) == []
+    assert problems_of(step | {"retry": {"maxAttempts": 1}, "onError": "fail"}) == []
+    assert problems_of(step | {"retry": None, "onError": None}) == []
+
+
+@pytest.mark.parametrize("step", [give_back(1), attempt([], [])], ids=lambda step: step["type"])
+def test_a_step_that_cannot_fail_has_neither_retry_nor_on_error(step):
+    for key, value in (("retry", {"maxAttempts": 2}), ("onError", "continue")):
+        problem = only_problem(step | {key: value})
+        assert (problem.code, problem.suggestion) == ("UNKNOWN_KEY", f"Remove {key}.")
+
+
+@pytest.mark.parametrize(
+    ("retry", "words"),
+    [
+        (3, "an object"),
+        ({}, "maxAttempts"),
+        ({"maxAttempts": 0}, "maxAttempts"),
+        ({"maxAttempts": 21}, "maxAttempts"),
+        ({"maxAttempts": 2.0}, "maxAttempts"),
+        ({"maxAttempts": True}, "maxAttempts"),
+        ({"maxAttempts": 2, "backoffMs": -1}, "backoffMs"),
+        ({"maxAttempts": 2, "backoffMs": 86_400_001}, "backoffMs"),
+        ({"maxAttempts": 2, "maxDelayMs": "5"}, "maxDelayMs"),
+        ({"maxAttempts": 2, "backoffMultiplier": 0.5}, "backoffMultiplier"),
+        ({"maxAttempts": 2, "backoffMultiplier": 10.1}, "backoffMultiplier"),
+        ({"maxAttempts": 2, "jitter": 1}, "jitter"),
+        ({"maxAttempts": 2, "retryOn": []}, "retryOn"),
+        ({"maxAttempts": 2, "retryOn": "TransientError"}, "retryOn"),
+        ({"maxAttempts": 2, "retryOn": [["x"]]}, "retryOn"),
+    ],
+)
+def test_a_retry_that_cannot_be_followed_is_refused(retry, words):
+    problem = only_problem(set_state("a") | {"retry": retry})
+    assert (problem.severity, problem.code, problem.step_path) == ("error", "INVALID_RETRY", "root.steps[0]")
+    assert words in problem.message
+
+
+def test_misspelt_parts_of_a_retry_are_mended_by_name():
+    attempts = {"maxAttempts": 2}
+    assert only_problem(set_state("a") | {"retry": attempts | {"backofMs": 1}}).suggestion == "Did you mean backoffMs?"
+    assert only_problem(set_state("a") | {"retry": attempts | {"retryOn": ["TimeoutEror"]}}).suggestion == (
+        "Did you mean TimeoutError?"
+    )
+    assert only_problem(set_state("a") | {"onError": "ignore"}).code == "INVALID_ON_ERROR"
+
+
+def test_names_of_the_tenant_are_judged_when_they_are_known():
+    known = Known(
+        workflows={"invoice-sync": KnownWorkflow(uuid4(), 1, frozenset({1}))},
+        events={"order.paid": "payload.Empty.v1"},
+        schema_refs=frozenset({"payload.Form.v1"}),
+        secrets=frozenset({"TOKEN"}),
+        own_key="mine",
+    )
+    task = {"type": "human.task", "config": {"taskType": "approval", "title": "Approve"}}
+    steps = [
+        call_workflow("invoice-snyc"),
+        wait_for("order.payd", expr("payload.id")),
+        task | {"config": task["config"] | {"formSchemaRef": "payload.From.v1"}},
+        call("transform.trim_text", text={"$secret": "TOKE"}),
+        for_each([], "n", call_workflow("mine")),
+    ]
+    definition = {"steps": [with_ids(step, f"s{index}") for index, step in enumerate(steps)]}
+
+    found = [(one.severity, one.step_path, one.code, one.suggestion) for one in definition_problems(definition, known)]
+
+    assert found == [
+        ("error", "root.steps[0]", "UNKNOWN_WORKFLOW", "Did you mean invoice-sync?"),
+        ("warning", "root.steps[1]", "UNKNOWN_EVENT", "Did you mean order.paid?"),
+        ("error", "root.steps[2]", "UNKNOWN_PAYLOAD_SCHEMA_REF", "Did you mean payload.Form.v1?"),
+        ("warning", "root.steps[3]", "SECRET_NOT_FOUND", "Did you mean TOKEN?"),
+        ("error", "root.steps[4].body.steps[0]", "WORKFLOW_CALL_CYCLE", "Call a workflow that does not call this one."),
+    ]
+    assert [problem.code for problem in definition_problems(definition)] == []
+
+
+def test_what_a_step_puts_into_variables_by_itself_is_known():
+    task = {"type": "human.task", "config": {"taskType": "approval", "title": "Approve"}}
+    assert problems_of(
+        wait_for("order.paid", expr("payload.id"), assign={"total": expr("event.payload.total")}),
+        task,
+        pause("duration", durationMs=1),
+        call_workflow("b") | {"outputMapping": {"vars.answer": expr("childRun.output")}},
+        attempt([set_state("a")], [set_state(expr("broken.message"))]) | {"captureErrorAs": "broken"},
+        give_back(expr("[total, task.answer, timeWait.dueAt, answer, eventName]")),
+    ) == []  # fmt: skip
+
+
+def test_an_unknown_name_in_a_catch_is_told_of_at_its_step():
+    problem = only_problem(attempt([], [give_back(expr("totl"))]))
+    assert (problem.code, problem.step_path) == ("UNKNOWN_REFERENCE", "root.steps[0].catch.steps[0]")
+
+
+TEXT = """{
+  "steps": [
+    {"id": "a\\"{[", "type": "control.if", "condition": true, "then": [], "else": [
+      {"id": "b", "type": "nope"}
+    ]},
+
+    {
+      "type": "also.nope", "config": {"steps": [{}, {"then": [{}]}]},
+      "id": "c"
+    }
+  ]
+}"""
+
+
+def test_a_problem_is_found_at_the_line_of_its_step():
+    problems = definition_problems(json.loads(TEXT))
+
+    assert [problem.step_path for problem in problems] == ["root.steps[0].else.steps[0]", "root.steps[1]"]
+    assert problem_lines(TEXT, problems) == [4, 7]
+    assert problem_lines(TEXT.replace("\n", "\r\n"), problems) == [4, 7]
+
+
+def test_what_belongs_to_no_step_has_no_line():
+    problems = definition_problems({"steps": [], "nmae": 1})
+    assert problem_lines('{"steps": [], "nmae": 1}', problems) == [None]
+    assert problem_lines("{", [StepProblem("error", "root.steps[0]", None, "X", "x")]) == [None]
 
 
 def test_the_number_of_steps_is_bounded():
