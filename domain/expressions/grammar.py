@@ -15,6 +15,7 @@ from domain.expressions.limits import MAX_CHARACTERS, ExpressionError
 MAX_NESTING = 100  # brackets inside brackets, in the text
 MAX_TREE_DEPTH = 250
 MAX_TREE_NODES = 5_000
+NOW, NOW_PATH = "nowIso", "$$.system.now"
 PATTERN_BYTES = 1_000_000  # of one compiled regular expression
 
 _VALUES = ("name", "string", "number", "value", "variable", "regex", "wildcard", "descendant")
@@ -208,6 +209,10 @@ def _check_kind(node: Any, is_pattern_allowed: bool) -> None:
 
 def _check_function(node: Any) -> None:
     procedure = node.procedure
+    if _name_of(procedure) == NOW and not node.arguments:
+        # The only time there is: the recorded start of the step.
+        vars(node).update(vars(_Parser().parse(NOW_PATH, _pattern)) | {"position": node.position})
+        return
     if procedure.type == "path" and len(procedure.steps) == 1 and procedure.steps[0].value in CARILLON:
         procedure.type, procedure.value, procedure.steps = "variable", procedure.steps[0].value, None
     if procedure.type == "path" and procedure.steps[-1].type == "name":
@@ -218,6 +223,12 @@ def _check_function(node: Any) -> None:
         raise ExpressionError("Functions are called by name, such as $sum(items.price).", node.position)
     if procedure.value not in FUNCTIONS:
         raise ExpressionError(f"The function ${procedure.value} is not available in expressions.", node.position)
+
+
+def _name_of(procedure: Any) -> str | None:
+    if procedure.type == "path":
+        procedure = procedure.steps[0] if len(procedure.steps) == 1 else procedure
+    return str(procedure.value) if procedure.type in ("name", "variable") else None
 
 
 def _all_parts(node: Any) -> Iterator[Any]:

@@ -150,7 +150,7 @@ FORBIDDEN = {
     "$contains('a', /(?=a)/)": "look-around",
     "$contains('a', /(a)\\1/)": "look-around",
     "$contains('a', /((a{100}){100}){100}/)": "cannot be used",
-    "nowIso()": "nowIso is not available",
+    "nowIso(1)": "nowIso is not available",
 } | {
     f"${name}()": f"${name} is not available"
     for name in [
@@ -513,3 +513,10 @@ def test_only_what_is_simple_takes_a_shortcut() -> None:
         "a[0][0]",
     ):
         assert shortcut(parse(text)._tree) is None
+
+
+@pytest.mark.parametrize("text", ["nowIso()", "$nowIso()", "coalesce(missing, nowIso())"])
+def test_the_only_time_is_the_recorded_start_of_the_step(text):
+    expression = parse(text)
+    assert expression.evaluate({"system": {"now": "2026-03-01T12:00:00+00:00"}}) == "2026-03-01T12:00:00+00:00"
+    assert "system" in referenced_roots(expression)

@@ -16,6 +16,7 @@ from domain.engine.actions.schemas import ANY, OBJECT, object_schema
 from domain.engine.compiled import compile_definition
 from domain.engine.failures import StepFailed
 from domain.engine.interpreter import Result, interpret
+from domain.engine.retries import Retry
 from domain.engine.step_log import StepLog
 from domain.engine.step_store import Record, Row
 from domain.engine.steps import Opening
@@ -136,14 +137,29 @@ def _ask(inputs: dict[str, Any], context: ActionContext) -> dict[str, Any]:
     return {"answer": inputs["value"] * 10}
 
 
-def _action(action_id: str, effect: str, run: Any) -> Action:
+def _flaky(inputs: dict[str, Any], context: ActionContext) -> dict[str, Any]:
+    """Fails as `value` says: so many times in that category."""
+    world = WORLDS[context.run_id]
+    world.boundary()
+    world.outside.append((context.step_path, context.iteration, (context.idempotency_key, context.attempt)))
+    times, category = inputs["value"]
+    if context.attempt <= times:
+        raise StepFailed("Not yet.", "NOT_YET", category)
+    return {"attempts": context.attempt}
+
+
+def _action(action_id: str, effect: str, run: Any, **more: Any) -> Action:
     schema = object_schema(value=ANY)
-    return Action(action_id, 1, action_id, "test", "", schema, OBJECT, effect, Example({}, {}), run)
+    return Action(action_id, 1, action_id, "test", "", schema, OBJECT, effect, Example({}, {}), run, **more)
 
 
 TEST_ACTIONS = {
     ("test.count", 1): _action("test.count", LOCAL, _count),
     ("test.ask", 1): _action("test.ask", OUTSIDE, _ask),
+    ("test.once", 1): _action("test.once", OUTSIDE, _ask, is_idempotent=False),
+    ("test.flaky", 1): _action("test.flaky", OUTSIDE, _flaky),
+    ("test.hinted", 1): _action("test.hinted", OUTSIDE, _flaky, retry_hint=Retry(2, 10)),
+    ("test.flaky_here", 1): _action("test.flaky_here", LOCAL, _flaky),
 }
 
 
