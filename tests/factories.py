@@ -206,10 +206,11 @@ def an_event_type(tenant: Tenant, name: str = "invoice.paid", ref: str = EMPTY_R
 
 
 def a_triggered_workflow(tenant: Tenant, name: str, event_name: str, schema: Any = None, **trigger: Any) -> Workflow:
-    """A published workflow that the event starts; `trigger` holds payloadMapping and sourcePayloadSchemaRef."""
+    """A published workflow that the event starts; it takes any object unless told otherwise. `trigger` holds
+    payloadMapping and sourcePayloadSchemaRef."""
     workflow = a_workflow(tenant, name)
     workflow.draft_trigger = {"type": "event", "eventName": event_name, **trigger}
-    a_version(workflow, schema=schema, trigger=workflow.draft_trigger)
+    a_version(workflow, schema=schema or {"type": "object"}, trigger=workflow.draft_trigger)
     workflow.event_name = event_name
     db.session.flush()
     return workflow
