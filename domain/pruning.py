@@ -1,5 +1,5 @@
-"""What is forgotten by itself: leases of processes long gone, ended sessions, keys of requests nobody will repeat, and
-runs that have been kept as long as their workflow or tenant wants."""
+"""What is forgotten by itself: leases of processes long gone, ended sessions, keys of requests nobody will repeat,
+values of the store that expired, and runs that have been kept as long as their workflow or tenant wants."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from domain.accounts.request_keys import prune_requests
 from domain.accounts.sessions import prune_sessions
 from domain.runs.heartbeats import prune_heartbeats
 from domain.runs.retention import prune_runs
+from domain.runs.store_items import prune_store
 
 
 def prune(now: datetime) -> int:
@@ -18,4 +19,4 @@ def prune(now: datetime) -> int:
     """
     prune_heartbeats(now)
     prune_sessions(now)
-    return prune_requests(now) + prune_runs(now)
+    return prune_requests(now) + prune_runs(now) + prune_store(now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,8 +13,11 @@ from sqlalchemy import and_, func, select, tuple_
 from domain.accounts.users import User
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound
+from domain.kernel.ids import parse_id
 from domain.runs.listing import created_at
-from domain.runs.runs import FAILED, FINISHED, Run
+from domain.runs.relations import CHILDREN_SHOWN, RelatedRun, child_runs, related_runs, starter_label
+from domain.runs.runs import BY_API, BY_HAND, BY_RERUN, FAILED, FINISHED, Run
+from domain.runs.step_waits import StepWait, waits_of_steps
 from domain.runs.steps import FAILED as STEP_FAILED
 from domain.runs.steps import RunStep
 from domain.schedules.occurrences import Occurrence
@@ -53,6 +56,8 @@ class RunDetail:
 
     `schedule` may be a deleted one; `occurrence` only when the run is that of an occurrence. `steps`: a page of attempts
     in the order of recording; `step_count`: all steps, each counted once; `failed`: the step that a failed run died of.
+    `waits`: what the shown steps waited for, the latest first. `children`: the first runs that its steps called. `parent`
+    and `rerun_of` are None when there is none, or it is no longer kept. `starter`: who asked for it, as the audit says.
     """
 
     run: Run
@@ -64,6 +69,17 @@ class RunDetail:
     has_more_steps: bool
     step_count: int
     failed: StepKey | None
+    waits: Mapping[StepKey, Sequence[StepWait]]
+    children: Sequence[RelatedRun]
+    has_more_children: bool
+    parent: RelatedRun | None
+    rerun_of: RelatedRun | None
+    starter: str | None
+
+    @property
+    def event_id(self) -> UUID | None:
+        """The event that started it."""
+        return parse_id(str((self.run.trigger_metadata or {}).get("eventId", "")))
 
     @property
     def is_finished(self) -> bool:
@@ -82,7 +98,7 @@ class RunDetail:
 
 
 def run_detail(tenant_id: UUID, run_id: UUID, after: int = -1) -> RunDetail:
-    """A run of the tenant with its steps recorded behind the position `after`. Raises NotFound. At most five statements."""
+    """A run of the tenant with its steps recorded behind the position `after`. Raises NotFound. At most nine statements."""
     query = (
         select(Run, Workflow, Schedule, User.name)
         .join(Workflow, Workflow.id == Run.workflow_id)
@@ -96,16 +112,26 @@ def run_detail(tenant_id: UUID, run_id: UUID, after: int = -1) -> RunDetail:
         raise NotFound
     run, workflow, schedule, actor_name = found
     steps = _steps(run.id, after)
+    shown = steps[:STEPS_SHOWN]
+    children = child_runs(tenant_id, run.id, CHILDREN_SHOWN + 1)
+    repeated = parse_id(str((run.trigger_metadata or {}).get("rerunOf", ""))) if run.started_by == BY_RERUN else None
+    related = related_runs(tenant_id, [one for one in (run.parent_run_id, repeated) if one])
     return RunDetail(
         run,
         workflow,
         schedule,
         _occurrence_of(run),
         actor_name,
-        steps[:STEPS_SHOWN],
+        shown,
         len(steps) > STEPS_SHOWN,
         _step_count(run.id),
         _failed_step(run),
+        waits_of_steps(run.id, {step.key for step in shown}),
+        children[:CHILDREN_SHOWN],
+        len(children) > CHILDREN_SHOWN,
+        related.get(run.parent_run_id) if run.parent_run_id else None,
+        related.get(repeated) if repeated else None,
+        starter_label(tenant_id, run.id) if run.started_by in (BY_HAND, BY_API, BY_RERUN) else None,
     )
 
 

@@ -12,12 +12,16 @@ from domain.accounts.tenants import Tenant, load
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import Held, Problem, Refused
+from domain.kernel.names import parse_name
 from domain.runs.announcing import announce_work
 from domain.runs.canceling import request_cancel
-from domain.runs.runs import BY_HAND, BY_RERUN, EFFECT, FINISHED, PURE, Run
+from domain.runs.runs import BY_HAND, BY_RERUN, CANCELED, EFFECT, FAILED, FINISHED, PURE, SUCCEEDED, Run
+from domain.workflows.payload_secrets import taken_payload
 from domain.workflows.schema_rules import payload_problems
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
+
+REASON_MAX_CHARACTERS = 500
 
 
 def launch(
@@ -62,20 +66,30 @@ def launch_workflow(
     return run
 
 
-def rerun(actor: Actor, run_id: UUID, request_key: str, now: datetime) -> Run:
-    """Run a finished run's version again with its input; repeating the request gives the run it started."""
+def rerun(
+    actor: Actor, run_id: UUID, request_key: str, now: datetime, payload: Any = None, use_published: bool = False
+) -> Run:
+    """Run a finished run again: its version, or the published one, with its input, or another `payload`, in which a
+    kept mark stands for what is sealed in the input at that place.
+
+    Repeating the request gives the run it started. Raises Refused at `payload…` when the version does not take it.
+    """
     if earlier := claim_request(actor.tenant_id, request_key, "runs.rerun"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     original = load(actor.tenant_id, Run, run_id)
     if original.status not in FINISHED:
         raise Held("This run is still going. Cancel it or wait for its end before running it again.")
     workflow = load(actor.tenant_id, Workflow, original.workflow_id, lock="share")
-    launchable_version(workflow)
-    version = version_of(actor.tenant_id, workflow.id, original.workflow_version)
+    published = launchable_version(workflow)
+    version = published if use_published else version_of(actor.tenant_id, workflow.id, original.workflow_version)
+    given = original.input_json if payload is None else payload
+    if given != original.input_json or version.version != original.workflow_version:
+        given = taken_payload(actor.tenant_id, version.payload_schema, given, original.input_json)
     metadata = {**(original.trigger_metadata or {}), **_metadata(BY_RERUN, now), "rerunOf": str(original.id)}
-    run = insert_run(actor, workflow, version, original.input_json, BY_RERUN, metadata)
+    run = insert_run(actor, workflow, version, given, BY_RERUN, metadata)
     answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
-    record_change(actor, "run.repeated", run, after={"workflow": workflow.name, "rerunOf": str(original.id)})
+    told = {"workflow": workflow.name, "rerunOf": str(original.id), "version": version.version}
+    record_change(actor, "run.repeated", run, after=told)
     announce_work()
     return run
 
@@ -86,14 +100,20 @@ def earlier_run_id(earlier: RequestKey) -> UUID:
 
 
 def cancel_run(actor: Actor, run_id: UUID, now: datetime, reason: str = "") -> str:
-    """End a run: `canceled` at once, `requested` while a worker holds it; raises Held when it has ended already."""
+    """End a run: `canceled` at once, `requested` while a worker holds it. Asking again changes nothing.
+
+    Raises Refused at `reason`, and Held when it has ended otherwise.
+    """
+    why = parse_name(reason, "reason", max_characters=REASON_MAX_CHARACTERS) if reason.strip() else ""
     run = load(actor.tenant_id, Run, run_id)
-    result = request_cancel(run.id, now, reason)
-    if result == "finished":
+    result = request_cancel(run.id, now, why)
+    if result == "canceled" or (result == "requested" and run.cancel_requested_at is None):
+        record_change(actor, "run.canceled", run, reason=why or None)
+        announce_work()
+    db.session.refresh(run)
+    if run.status in (SUCCEEDED, FAILED):
         raise Held("This run has already ended. There is nothing left to cancel.")
-    record_change(actor, "run.canceled", run, reason=reason or None)
-    announce_work()
-    return result
+    return "canceled" if run.status == CANCELED else result
 
 
 def launchable_version(workflow: Workflow) -> WorkflowVersion:

@@ -1,4 +1,4 @@
-"""Why a queued run has not started: the same rules as admission and claims, told instead of applied."""
+"""Why a queued run has not started, and what a waiting one waits for: the rules of admission, told instead of applied."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from sqlalchemy import text
 from domain.kernel.db import db
 from domain.runs.heartbeats import SCHEDULER, WORKER, dead_kinds
 from domain.runs.runs import QUEUED, WAITING, Run
+from domain.runs.step_waits import attempts_allowed, open_wait, wait_in_words
+from domain.runs.waits import RETRY
 
 # What stands in the way, the nearest first.
 NO_WORKER, NO_SCHEDULER, READY = "no_worker", "no_scheduler", "ready"
@@ -19,11 +21,12 @@ EARLIER_RUN, LIMIT, NEXT = "earlier_run", "limit", "next"
 
 @dataclass(frozen=True)
 class Obstacle:
-    """`reason`: one of the constants above. `run_id`: whose end is waited for."""
+    """`reason`: one of the constants above. `run_id`: whose end is waited for. `task_id`: the task to be answered."""
 
     reason: str
     message: str
     run_id: UUID | None = None
+    task_id: UUID | None = None
 
 
 _OBSTACLES = text("""
@@ -44,10 +47,10 @@ _OBSTACLES = text("""
 """)
 
 
-def obstacle_of(run: Run, now: datetime) -> Obstacle | None:
-    """What keeps a queued run from starting; None for any other."""
+def obstacle_of(run: Run, now: datetime, zone: str = "UTC") -> Obstacle | None:
+    """What keeps a queued run from starting and a waiting one from going on; None for any other. Times in the zone."""
     if run.status == WAITING:
-        return Obstacle(WAITING, "It waits for something that one of its steps asked for.")
+        return _awaited(run, now, zone)
     if run.status != QUEUED:
         return None
     dead = dead_kinds(now)
@@ -57,6 +60,15 @@ def obstacle_of(run: Run, now: datetime) -> Obstacle | None:
             return Obstacle(NO_WORKER, message)
         return Obstacle(READY, "It is ready and waits for a free worker.")
     return _before_admission(run, is_admitted_by_none=SCHEDULER in dead)
+
+
+def _awaited(run: Run, now: datetime, zone: str) -> Obstacle:
+    found = open_wait(run.id)
+    if found is None:
+        return Obstacle(WAITING, "What it waited for is there: it is about to go on.")
+    most = attempts_allowed(run, found.wait.step_path) if found.wait.kind == RETRY else None
+    message = f"It {wait_in_words(found, now, zone, most)}."
+    return Obstacle(WAITING, message, found.wait.child_run_id if found.child_status else None, found.task_id)
 
 
 def _before_admission(run: Run, is_admitted_by_none: bool) -> Obstacle:
