@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.permissions import ROLES
 from domain.accounts.tenants import Owned
-from domain.accounts.users import Membership
+from domain.accounts.users import Membership, User
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.ids import new_id
 
@@ -101,6 +101,14 @@ def members_among(tenant_id: UUID, user_ids: Iterable[UUID]) -> list[UUID]:
     """Those of the people who are members of the tenant."""
     members = select(Membership.user_id).where(Membership.tenant_id == tenant_id)
     return list(db.session.scalars(members.where(Membership.user_id.in_(list(user_ids)))))
+
+
+def members_by_email(tenant_id: UUID, emails: Iterable[str]) -> dict[str, UUID]:
+    """The members among the people with these addresses, by address in lower case."""
+    asked = [email.strip().lower() for email in emails]
+    members = select(User.email, User.id).join(Membership, Membership.user_id == User.id)
+    found = db.session.execute(members.where(Membership.tenant_id == tenant_id, User.email.in_(asked)))
+    return {row.email: row.id for row in found}
 
 
 def is_local_link(link: str) -> bool:

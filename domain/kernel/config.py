@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from domain.kernel.mail import parse_sender, parse_smtp_url
 
 SECRET_KEY_MIN_CHARACTERS = 32
 REDIS_SOCKET_TIMEOUT_SECONDS = 30
@@ -35,6 +37,10 @@ class Config:
     run_deadline_seconds: int = 3600
     log_level: str = "INFO"
     log_format: str = "json"
+    # It holds a password.
+    smtp_url: str = field(default="", repr=False)
+    mail_from: str = ""
+    outbox_dir: str = ""
     failpoints: str = ""
     testing: bool = False
 
@@ -64,6 +70,9 @@ class Config:
             run_deadline_seconds=_number(env, "CARILLON_RUN_DEADLINE_SECONDS", 3600, 1, 30 * 86400),
             log_level=env.get("CARILLON_LOG_LEVEL", "INFO").upper(),
             log_format=_choice(env, "CARILLON_LOG_FORMAT", "json", ("json", "console")),
+            smtp_url=_checked(env, "CARILLON_SMTP_URL", parse_smtp_url),
+            mail_from=_mail_from(env),
+            outbox_dir=env.get("CARILLON_OUTBOX_DIR", "").strip(),
             failpoints=failpoints,
             testing=testing,
         )
@@ -110,6 +119,25 @@ def _choice(env: Mapping[str, str], name: str, default: str, allowed: tuple[str,
     if value not in allowed:
         raise BadConfig(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
     return value
+
+
+def _checked(env: Mapping[str, str], name: str, parse: Callable[[str], object]) -> str:
+    """The text of a variable that `parse` takes, or empty. The message never repeats it: it may hold a password."""
+    value = env.get(name, "").strip()
+    try:
+        if value:
+            parse(value)
+    except ValueError as error:
+        raise BadConfig(f"{name} {error}.") from None
+    return value
+
+
+def _mail_from(env: Mapping[str, str]) -> str:
+    """Whom mail comes from; a server that sends it has to know."""
+    sender = _checked(env, "CARILLON_MAIL_FROM", parse_sender)
+    if env.get("CARILLON_SMTP_URL", "").strip() and not sender:
+        raise BadConfig("CARILLON_MAIL_FROM is not set: mail that CARILLON_SMTP_URL sends needs a sender.")
+    return sender
 
 
 def normalized_database_url(url: str) -> str:
