@@ -18,11 +18,21 @@ MESSAGE_MAX_CHARACTERS = 2_000
 class StepFailed(Exception):
     """A step could not do its work. Recorded with the step; the run fails with it.
 
-    `category`: one of CATEGORIES; `code`: stable, in capitals; `node_path`: where, set when the step is recorded.
+    `category`: one of CATEGORIES; `code`: stable, in capitals; `node_path`: where, set when the step is recorded;
+    `retry_after_seconds`: how long the other side asked to be left alone, which is not recorded.
     """
 
-    def __init__(self, message: str, code: str, category: str = ACTION, node_path: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        code: str,
+        category: str = ACTION,
+        node_path: str | None = None,
+        *,
+        retry_after_seconds: float = 0,
+    ) -> None:
         super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
         self.message = _printable(message)
         self.code = code
         self.category = category
