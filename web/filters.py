@@ -15,6 +15,7 @@ from typing import Any
 from flask import Flask, current_app, g, url_for
 
 from domain.kernel import clock
+from domain.kernel.secret_values import shown
 from domain.timing import words
 
 
@@ -130,8 +131,8 @@ def iso(instant: datetime) -> str:
 
 
 def json_pretty(value: Any) -> str:
-    """`value` as indented JSON; what JSON has no form for (an instant, an id) is written as text."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    """`value` as indented JSON without what is sealed; what JSON has no form for (an instant, an id) becomes text."""
+    return json.dumps(shown(value), indent=2, ensure_ascii=False, default=str)
 
 
 def static_url(filename: str) -> str:

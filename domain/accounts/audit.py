@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
 from domain.kernel.ids import new_id
+from domain.kernel.secret_values import shown
 
 CHANGED, REFUSED = "changed", "refused"
 SUBJECTS = (
@@ -78,7 +79,10 @@ def record_change(
     after: Mapping[str, Any] | None = None,
     reason: str | None = None,
 ) -> None:
-    """Write the row of a change. `action` is `noun.verb`; `before` and `after` hold only what differs, JSON values."""
+    """Write the row of a change. `action` is `noun.verb`; `before` and `after` hold only what differs, JSON values.
+
+    What is sealed in them is left out, so a replaced secret reads the same before and after.
+    """
     _write(actor, action, CHANGED, _kind(subject), subject.id, _label(subject), before, after, reason)
 
 
@@ -153,8 +157,8 @@ def _write(
             subject_kind=kind,
             subject_id=subject_id,
             subject_label=label,
-            before=before,
-            after=after,
+            before=shown(before),
+            after=shown(after),
             reason=reason,
             request_id=actor.request_id,
         )

@@ -14,7 +14,7 @@ from domain.accounts.secrets import is_secret_name, secret_values
 from domain.engine.failures import VALIDATION, StepFailed
 from domain.kernel.redaction import redacted, redacted_text, texts_to_hide
 from domain.kernel.vault import Unsealable, unseal
-from domain.workflows.secret_values import MARKERS, SEALED, SECRET, is_sealed
+from domain.kernel.secret_values import MARKERS, SEALED, SECRET, is_sealed
 
 __all__ = ["defused", "has_secrets", "redacted", "redacted_text", "resolved"]
 

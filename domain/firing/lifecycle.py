@@ -65,7 +65,7 @@ def edit_schedule(
     load(actor.tenant_id, Schedule, schedule_id)
     version = _target(actor, draft)
     schedule = _settled(actor, schedule_id, now, revision)
-    columns = checked_columns(draft, version, now, min_interval_seconds)
+    columns = checked_columns(draft, version, now, min_interval_seconds, schedule.payload_json)
     before = snapshot(schedule)
     is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
     close_ledger(schedule, now, is_ending=is_retimed)

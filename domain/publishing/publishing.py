@@ -17,6 +17,7 @@ from domain.firing.tick import settle
 from domain.kernel.db import db
 from domain.kernel.errors import Problem, Refused
 from domain.publishing.rebinding import Fitting, Misfit, fitting, rebind, schedule_ids
+from domain.publishing.sealing import seal_payloads
 from domain.workflows.definitions import definition_hash
 from domain.workflows.drafts import INFERRED, check_revision
 from domain.workflows.payload_schemas import schema_of, use_schema
@@ -74,6 +75,7 @@ def publish_workflow(actor: Actor, workflow_id: UUID, revision: int, now: dateti
             "schedulesRecovered": published.recovered,
         },
     )
+    seal_payloads(actor.tenant_id, workflow.id, schema)
     rebind(actor, fit, version, now)
     return published
 

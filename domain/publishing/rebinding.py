@@ -16,7 +16,7 @@ from domain.kernel.db import db
 from domain.schedules.cursors import locked_cursor
 from domain.schedules.schedules import INVALID, PAUSED, Schedule
 from domain.workflows.payload_schemas import is_clock_ref
-from domain.workflows.schema_rules import payload_problems
+from domain.workflows.payload_secrets import stored_problems
 
 REASONS_SHOWN = 5
 REASON_MAX_CHARACTERS = 1_000
@@ -144,7 +144,7 @@ def _misfit_reasons(tenant_id: UUID, workflow_id: UUID, schema: dict[str, Any]) 
     )
     reasons: dict[UUID, str] = {}
     for payload, ids in db.session.execute(distinct):
-        if problems := payload_problems(schema, payload):
+        if problems := stored_problems(tenant_id, schema, payload):
             parts = (f"{p.path}: {p.message}" if p.path else p.message for p in problems[:REASONS_SHOWN])
             reasons |= dict.fromkeys(ids, "; ".join(parts)[:REASON_MAX_CHARACTERS])
     return reasons

@@ -16,7 +16,7 @@ from domain.timing.fields import parse_cron
 from domain.timing.timing import Timing, check_run_at, check_window
 from domain.timing.zones import parse_instant, parse_local, parse_zone
 from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.schema_rules import find_secret_references, payload_problems
+from domain.workflows.payload_secrets import stored_problems, taken_payload
 from domain.workflows.versions import WorkflowVersion
 
 OVERLAPS, CATCH_UPS = ("queue", "skip", "allow"), ("latest", "all", "skip")
@@ -79,27 +79,32 @@ class Checks:
 
 
 def checked_columns(
-    draft: ScheduleDraft, version: WorkflowVersion | None, now: datetime, min_interval_seconds: int = 60
+    draft: ScheduleDraft,
+    version: WorkflowVersion | None,
+    now: datetime,
+    min_interval_seconds: int = 60,
+    stored_payload: Any = None,
 ) -> dict[str, Any]:
-    """The columns that the draft stands for. Raises Refused with every problem.
+    """The columns that the draft stands for, secrets in the payload sealed. Raises Refused with every problem.
 
     `version`: what the payload is checked with; None when there is none, which the caller has refused already.
+    `stored_payload`: what kept marks in the payload stand for.
     """
     checks = Checks()
     columns: dict[str, Any] = {"name": checks.attempt(lambda: parse_name(draft.name, "name"))}
     columns |= _timing_columns(draft, now, min_interval_seconds, checks)
     columns |= _policy_columns(draft, checks)
     columns["external_key"] = _external_key(draft, checks)
-    columns["payload_json"] = checks.attempt(lambda: _payload(draft.payload, version))
+    columns["payload_json"] = checks.attempt(lambda: _payload(draft.payload, version, stored_payload))
     checks.finish()
     return columns
 
 
 def payload_refusals(version: WorkflowVersion, payload: Any) -> list[Problem]:
-    """Why the payload does not fit the version it would run on; empty for a version that is given the clock contract."""
+    """Why a stored payload does not fit the version it would run on; empty for one that is given the clock contract."""
     if is_clock_ref(version.payload_schema_ref):
         return []
-    found = payload_problems(version.payload_schema or {"type": "object"}, payload)
+    found = stored_problems(version.tenant_id, version.payload_schema, payload)
     return [Problem(f"payload{p.path}", p.message, p.code) for p in found]
 
 
@@ -184,17 +189,14 @@ def _external_key(draft: ScheduleDraft, checks: Checks) -> str | None:
     return checks.attempt(lambda: parse_name(draft.external_key, "externalKey"))
 
 
-def _payload(payload: object, version: WorkflowVersion | None) -> Any:
+def _payload(payload: object, version: WorkflowVersion | None, stored: Any) -> Any:
     if isinstance(payload, str | bytes):
         payload = strict_json.loads(payload or "{}", path="payload", max_bytes=PAYLOAD_MAX_BYTES)
     else:
         strict_json.check_value(payload, path="payload", max_bytes=PAYLOAD_MAX_BYTES)
     if not isinstance(payload, dict):
         raise Refused.at("payload", "The payload must be a JSON object, in curly braces.", "PAYLOAD_NOT_OBJECT")
-    if find_secret_references(payload):
-        message = "Secrets cannot be used in payloads yet. Remove the $secret reference."
-        raise Refused.at("payload", message, "SECRETS_NOT_AVAILABLE")
-    problems = payload_refusals(version, payload) if version is not None else []
-    if problems:
-        raise Refused(problems)
-    return payload
+    if version is None:
+        return payload
+    schema = None if is_clock_ref(version.payload_schema_ref) else version.payload_schema
+    return taken_payload(version.tenant_id, schema, payload, stored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.workflows.secret_values import is_sealed, shown
+from domain.kernel.secret_values import is_sealed, shown
 
 MISSING: Any = object()
 

@@ -14,14 +14,14 @@ from uuid import UUID
 from domain.accounts.secrets import NAME_RULE, is_secret_name, unknown_secret_names
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.redaction import MIN_HIDDEN_CHARACTERS, texts_to_hide
+from domain.kernel.secret_values import KEPT, KEPT_MARK, MARKERS, SEALED, SECRET, is_sealed, shown
 from domain.kernel.strict_json import pointer
 from domain.kernel.vault import Unsealable, seal, unseal
 from domain.workflows.kept_values import MISSING, stored_items, stored_member
 from domain.workflows.schema_rules import payload_problems
 from domain.workflows.secret_places import Place, SecretPlaces, secret_places
-from domain.workflows.secret_values import KEPT, KEPT_MARK, MARKERS, SEALED, SECRET, is_sealed, shown
 
-__all__ = ["opened", "shown", "stored_problems", "taken_payload"]
+__all__ = ["opened", "sealed", "shown", "stored_problems", "taken_payload"]
 
 _ANY_OBJECT = {"type": "object"}
 
@@ -55,6 +55,11 @@ def stored_problems(tenant_id: UUID, schema: dict[str, Any] | None, payload: Any
     if misplaced := sorted(pointer(where) for where in references - allowed):
         return [_not_allowed(where) for where in misplaced]
     return _fit_problems(tenant_id, schema or _ANY_OBJECT, places, payload, references)
+
+
+def sealed(tenant_id: UUID, schema: dict[str, Any] | None, payload: Any) -> Any:
+    """A stored payload with everything sealed that `schema` marks as secret: it may mark more than when it was stored."""
+    return _sealed(tenant_id, payload, secret_places(schema or _ANY_OBJECT).within(payload), ())
 
 
 def opened(tenant_id: UUID, value: Any) -> Any:

@@ -44,21 +44,10 @@ def check_schema(schema: Any) -> None:
     strict_json.check_value(schema, max_bytes=MAX_SCHEMA_BYTES, max_depth=MAX_SCHEMA_DEPTH)
     if _node_count(schema) > MAX_SCHEMA_NODES:
         raise Refused.at("", f"This schema has more than {MAX_SCHEMA_NODES:,} parts. Split it.", "SCHEMA_TOO_LARGE")
-    for step in (_dialect_problems, _part_problems, _cost_problems, _compile_problems):
+    for step in (_dialect_problems, _part_problems, _cost_problems, _secret_problems, _compile_problems):
         problems = list(islice(step(schema), MAX_PROBLEMS))
         if problems:
             raise Refused(sorted(problems, key=lambda problem: (problem.path, problem.code)))
-
-
-def check_no_secrets(schema: Any) -> None:
-    """Refuse a schema that marks a field with `"x-secret": true`: there is no place yet where a secret is kept safe.
-
-    Raises `Refused` with SECRETS_NOT_AVAILABLE at every such mark. The schema has passed `check_schema`.
-    """
-    marks = [(*path, "x-secret") for path, part in subschemas(schema) if _is_secret(part)]
-    if marks:
-        message = "Secret fields are not available yet. Remove x-secret and keep secrets out of payloads."
-        raise Refused(Problem(pointer(mark), message, "SECRETS_NOT_AVAILABLE") for mark in marks)
 
 
 def secret_paths(schema: Any) -> tuple[str, ...]:
@@ -82,21 +71,6 @@ def secret_paths(schema: Any) -> tuple[str, ...]:
         if len(found) + len(waiting) > MAX_SECRET_PATHS:
             raise Refused.at("", "This schema marks too many fields as secret. Mark fewer.", "SCHEMA_COST")
     return tuple(sorted(found))
-
-
-def find_secret_references(value: Any) -> list[str]:
-    """The JSON pointers of all `{"$secret": …}` objects in a payload or a definition."""
-    found: list[str] = []
-    waiting: list[tuple[Any, tuple[str | int, ...]]] = [(value, ())]
-    while waiting:
-        item, where = waiting.pop()
-        if isinstance(item, dict):
-            if "$secret" in item:
-                found.append(pointer(where))
-            waiting.extend((member, (*where, key)) for key, member in item.items())
-        elif isinstance(item, list):
-            waiting.extend((member, (*where, index)) for index, member in enumerate(item))
-    return sorted(found)
 
 
 def compiled(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -206,6 +180,11 @@ def _cost_problems(schema: dict[str, Any]) -> Iterator[Problem]:
     if not endless and graph.worst_checks(MAX_CHECKS + 1) > MAX_CHECKS:
         message = f"One value may have to be checked more than {MAX_CHECKS:,} times. Repeat fewer alternatives."
         yield Problem("", message, "SCHEMA_COST")
+
+
+def _secret_problems(schema: dict[str, Any]) -> Iterator[Problem]:
+    if "" in secret_paths(schema):
+        yield Problem("", "A payload cannot be secret as a whole. Mark the fields that are.", "SCHEMA_SECRET_ROOT")
 
 
 def _compile_problems(schema: dict[str, Any]) -> Iterator[Problem]:

@@ -35,9 +35,14 @@ class SecretPlaces:
         tolerant: dict[str, Any] = _tolerant(self._schema)
         return tolerant
 
+    @property
+    def has_any(self) -> bool:
+        """Whether any value could hold a marked member."""
+        return "" in self._leading
+
     def within(self, value: Any) -> set[Place]:
         """The outermost marked members of a value."""
-        return set(self._within(value, self._all_in_place({""}), ())) if "" in self._leading else set()
+        return set(self._within(value, self._all_in_place({""}), ())) if self.has_any else set()
 
     def _within(self, value: Any, nodes: set[str], where: Place) -> Iterator[Place]:
         if nodes & self._marked:

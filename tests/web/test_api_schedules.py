@@ -186,7 +186,7 @@ def test_a_one_time_schedule_needs_only_its_instant(alice: Caller, heartbeat: Wo
         ({"enabled": None}, {"enabled": "BOOLEAN_REQUIRED"}),
         ({"payload": "{}"}, {"payload": "PAYLOAD_NOT_OBJECT"}),
         ({"payload": None}, {"payload": "PAYLOAD_NOT_OBJECT"}),
-        ({"payload": {"$secret": "X"}}, {"payload": "SECRETS_NOT_AVAILABLE"}),
+        ({"payload": {"$secret": "X"}}, {"payload": "SECRET_NOT_ALLOWED"}),
         ({"targetKind": "endpoint"}, {"targetKind": "TARGET_KIND_INVALID"}),
         ({"overlap": "sometimes"}, {"overlap": "CHOICE_INVALID"}),
         ({"overlap": {}}, {"overlap": "CHOICE_INVALID"}),

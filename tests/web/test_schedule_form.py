@@ -125,7 +125,7 @@ BAD = {
     "a key twice": ({"payload": '{"a": 1, "a": 2}'}, "payload", "appears twice"),
     "too many levels": ({"payload": '{"a": ' + "[" * 40 + "]" * 40 + "}"}, "payload", "deeper than 32 levels"),
     "too many bytes": ({"payload": '{"a": "' + "x" * 256_000 + '"}'}, "payload", "larger than 256,000 bytes"),
-    "a secret": ({"payload": '{"a": {"$secret": "KEY"}}'}, "payload", "Secrets cannot be used"),
+    "a secret": ({"payload": '{"a": {"$secret": "KEY"}}'}, "payload", "only in fields that the payload schema marks"),
     "a missing key": (
         {"workflow": "Strict sync", "payload": "{}"},
         "payload",

@@ -14,6 +14,7 @@ from domain.accounts.request_keys import answer_request, claim_request
 from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict
 from domain.kernel.ids import new_id
+from domain.kernel.secret_values import shown
 from web.access import member_access
 from web.api.reading import idempotency_key
 
@@ -27,8 +28,8 @@ class KeyReused(Conflict):
 
 
 def document(body: Json, status: int = 200, location: str | None = None) -> Response:
-    """One JSON document."""
-    answer = Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json")
+    """One JSON document, without what is sealed in it."""
+    answer = Response(json.dumps(shown(body), ensure_ascii=False), status, content_type="application/json")
     if location:
         answer.headers["Location"] = location
     return answer
@@ -57,7 +58,7 @@ def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
                 raise KeyReused
         else:
             status, body, location = act(f"{key}:act")
-            answer = {"status": status, "body": body, "location": location, "fingerprint": _fingerprint()}
+            answer = {"status": status, "body": shown(body), "location": location, "fingerprint": _fingerprint()}
             if given:
                 answer_request(tenant_id, key, answer)
     return document(answer["body"], answer["status"], answer["location"])

@@ -15,6 +15,7 @@ from wtforms.widgets import DateTimeLocalInput
 
 from domain.kernel import strict_json
 from domain.kernel.errors import Problem
+from domain.kernel.secret_values import shown
 from domain.schedules.drafts import ScheduleDraft
 from domain.timing.zones import zone
 from web.forms.base import PageForm
@@ -145,7 +146,7 @@ def typed_values(stored: Any, workflow: str) -> dict[str, Any]:
         "run_at": wall(stored.run_at, stored.timezone),
         "cron": stored.cron or "",
         "timezone": stored.timezone,
-        "payload": strict_json.pretty(stored.payload_json),
+        "payload": strict_json.pretty(shown(stored.payload_json)),
         "overlap": stored.overlap,
         "catch_up": stored.catch_up,
         "starts_at": wall(stored.starts_at, stored.timezone),

@@ -280,7 +280,7 @@ def test_run_now_respects_overlap_skip_and_a_paused_workflow(cast: Cast, db: Any
         ({"payload": '{"a": 1, "a": 2}'}, "payload", "JSON_DUPLICATE_KEY"),
         ({"payload": '{"a":' * 40 + "1" + "}" * 40}, "payload", "JSON_TOO_DEEP"),
         ({"payload": '{"a": "' + "x" * 256_000 + '"}'}, "payload", "JSON_TOO_LARGE"),
-        ({"payload": '{"a": {"$secret": "KEY"}}'}, "payload", "SECRETS_NOT_AVAILABLE"),
+        ({"payload": '{"a": {"$secret": "KEY"}}'}, "payload/a", "SECRET_NOT_ALLOWED"),
         ({"overlap": "sometimes"}, "overlap", "CHOICE_INVALID"),
         ({"catch_up": None}, "catchUp", "CHOICE_INVALID"),
         ({"max_lateness_seconds": "-1"}, "maxLatenessSeconds", "NUMBER_INVALID"),

@@ -122,14 +122,14 @@ def test_a_wrong_ref_and_a_wrong_schema_are_told_together(alice: Any) -> None:
     assert [problem.path.split("/")[0] for problem in refused.value.problems][:2] == ["ref", "schema"]
 
 
-def test_secret_fields_are_refused_for_now_with_that_reason(alice: Any) -> None:
+def test_fields_may_be_secret_but_not_the_whole_payload(alice: Any) -> None:
     schema = {"type": "object", "properties": {"token": {"type": "string", "x-secret": True}}}
+    assert register_schema(alice, REF, schema, NOW).schema == schema
 
     with pytest.raises(Refused) as refused:
-        register_schema(alice, REF, schema, NOW)
+        register_schema(alice, "payload.Whole.v1", {"type": "object", "x-secret": True}, NOW)
 
-    problem = refused.value.problems[0]
-    assert (problem.path, problem.code) == ("schema/properties/token/x-secret", "SECRETS_NOT_AVAILABLE")
+    assert [(p.path, p.code) for p in refused.value.problems] == [("schema", "SCHEMA_SECRET_ROOT")]
 
 
 def test_a_schema_may_be_replaced_until_a_version_was_made_with_it(alice: Any, acme: Any) -> None:
