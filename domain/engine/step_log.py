@@ -210,7 +210,8 @@ class StepLog:
         """What the step waits for before it is tried again; None when it is not."""
         if task.retry is None or not task.retry.is_due_after(attempt, failure.category):
             return None
-        return Opening(RETRY, due_at=self._time() + task.retry.delay_after(attempt, random()))
+        asked = timedelta(seconds=failure.retry_after_seconds)
+        return Opening(RETRY, due_at=self._time() + max(asked, task.retry.delay_after(attempt, random())))
 
     def _suspend(
         self, rows: list[Row], opening: Opening | None, task: Task | None = None, attempt: int = 1

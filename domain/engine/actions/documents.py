@@ -16,6 +16,7 @@ from domain.engine.actions.schemas import ANY, TEXT, object_schema
 from domain.engine.actions.texts import as_text
 from domain.engine.failures import VALIDATION, StepFailed
 from domain.kernel import strict_json
+from domain.workflows.schema_rules import payload_problems
 
 Json = dict[str, Any]
 
@@ -58,10 +59,20 @@ OUTPUTS: Json = {
 
 def mapping_of(config: Json) -> Any:
     """The input mapping of an action call: `inputMapping`, and `outputs` where the config holds them beside it."""
-    mapping = config.get("inputMapping") or {}
+    mapping = config.get("inputMapping", {})
     if "outputs" not in config or not isinstance(mapping, dict):
         return mapping
     return {**mapping, "outputs": with_references(config["outputs"])}
+
+
+def config_faults(config: Json) -> Iterator[str]:
+    """What is wrong with the `outputs` in the config of an action call: a sentence each. Nothing when there are none."""
+    if "outputs" in config:
+        outputs = config["outputs"]
+        problems = payload_problems(OUTPUTS, outputs)
+        yield from (f"outputs{problem.path.replace('/', '.')} {problem.message}." for problem in problems)
+        if not problems:
+            yield from outputs_problems(outputs)
 
 
 def with_references(outputs: Any) -> Any:

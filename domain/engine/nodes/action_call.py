@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.engine.actions.action import OUTSIDE, PURE, Action, ActionContext
+from domain.engine.actions.documents import mapping_of
 from domain.engine.actions.registry import ACTIONS, find_action
 from domain.engine.assign_paths import parse_path
 from domain.engine.failures import StepFailed, failure_of
@@ -16,7 +17,7 @@ from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved
 from domain.engine.steps import Attempt, Task
-from domain.expressions.mappings import Evaluate, compile_value
+from domain.expressions.mappings import compile_value
 from domain.kernel.db import transaction
 from domain.runs.children import depth_of
 from domain.runs.claims import Claim
@@ -65,18 +66,14 @@ def _called(action: Action, inputs: Json, context: ActionContext) -> Json:
         return answer
     except Exception as error:
         failure = failure_of(error)
-        raise StepFailed(redacted_text(failure.message, hidden), failure.code, failure.category) from None
-
-
-def _inputs_of(config: Json) -> Evaluate:
-    mapping = {**(config.get("inputMapping") or {}), **({"outputs": config["outputs"]} if "outputs" in config else {})}
-    return compile_value(mapping)
+        message, wait = redacted_text(failure.message, hidden), failure.retry_after_seconds
+        raise StepFailed(message, failure.code, failure.category, retry_after_seconds=wait) from None
 
 
 def _compile(step: Json, compiler: Compiler) -> Run:
     path, step_id, config = compiler.path, compiler.step_id, step["config"]
     action_id, version = config["actionId"], config["version"]
-    inputs_of = _inputs_of(config)
+    inputs_of = compile_value(mapping_of(config))
     key_of = compile_value(config["idempotencyKey"]) if config.get("idempotencyKey") is not None else None
     target = parse_path(config["saveAs"]) if "saveAs" in config else None
 

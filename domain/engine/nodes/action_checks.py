@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from domain.engine.actions.action import Action
+from domain.engine.actions.documents import config_faults, mapping_of
 from domain.engine.actions.registry import ACTIONS, versions_of
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.problems import Report, nearest
@@ -15,10 +16,12 @@ from domain.workflows.schema_rules import payload_problems
 def check_action(config: dict[str, Any], report: Report) -> None:
     """Report an unknown action or version, and inputs that are missing, unknown, unreadable or of the wrong kind."""
     action = _known_action(config["actionId"], config["version"], report)
-    mapping = config.get("inputMapping", {})
+    mapping = mapping_of(config)
     if not isinstance(mapping, dict) or "$expr" in mapping:
         report.error("INVALID_ACTION_CONFIG", "inputMapping is an object of the action's input names and values.")
         return
+    for message in config_faults(config):
+        report.error("INVALID_ACTION_CONFIG", message)
     is_readable = check_mapping(mapping, report, "inputMapping", may_hold_secrets=True)
     if action and is_readable:
         _check_inputs(action, mapping, report)
@@ -39,15 +42,16 @@ def _known_action(action_id: Any, version: Any, report: Report) -> Action | None
 
 
 def _check_inputs(action: Action, mapping: dict[str, Any], report: Report) -> None:
-    schema = action.input_schema
-    fields = schema["properties"]
-    for name in schema["required"]:
+    fields = action.input_schema.get("properties", {})
+    for name in action.input_schema.get("required", []):
         if name not in mapping:
             report.error(
                 "MISSING_REQUIRED_MAPPING", f"{action.id} needs the input {name}.", f"Add {name} to inputMapping."
             )
     for name, value in mapping.items():
         if name not in fields:
+            if action.input_schema.get("additionalProperties") is not False:
+                continue
             near = nearest(name, fields)
             suggestion = f"Did you mean {near}?" if near else f"Known inputs: {', '.join(sorted(fields))}."
             report.error("UNKNOWN_INPUT", f"{action.id} has no input {name}.", suggestion)
