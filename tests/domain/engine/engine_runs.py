@@ -141,7 +141,7 @@ def _flaky(inputs: dict[str, Any], context: ActionContext) -> dict[str, Any]:
     """Fails as `value` says: so many times in that category."""
     world = WORLDS[context.run_id]
     world.boundary()
-    world.outside.append((context.step_path, context.iteration, (context.idempotency_key, context.attempt)))
+    world.outside.append((context.step_path, context.iteration, (context.idempotency_key, inputs["value"])))
     times, category = inputs["value"]
     if context.attempt <= times:
         raise StepFailed("Not yet.", "NOT_YET", category)

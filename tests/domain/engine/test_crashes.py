@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Any
 
@@ -24,7 +25,7 @@ from tests.domain.engine.engine_runs import (
     when,
     with_ids,
 )
-from tests.domain.engine.reference_model import expected
+from tests.domain.engine.reference_model import CODES, expected
 
 NAMES = ("a", "b", "item", "n")
 OBJECTS = ("o", "p")
@@ -41,6 +42,7 @@ numbers = st.recursive(
         st.tuples(st.just("lit"), st.integers(0, 8)),
         st.just(("payload",)),
         st.just(("index",)),
+        st.just(("error",)),
         st.tuples(st.just("var"), st.sampled_from(NAMES)),
         st.tuples(st.just("of"), st.sampled_from(OBJECTS), st.sampled_from(("count", "answer"))),
     ),
@@ -54,16 +56,28 @@ simple = st.one_of(
     st.tuples(st.just("assign"), st.lists(st.tuples(st.sampled_from(NAMES), numbers), min_size=1, max_size=3, unique_by=lambda entry: entry[0])),
     st.tuples(st.sampled_from(("pure", "local", "outside")), numbers, st.sampled_from(OBJECTS)),
     st.tuples(st.sampled_from(("local", "outside")), numbers, st.sampled_from(OBJECTS)),
+    # Lost attempts count too: so that a crash decides nothing, a flaky step succeeds in time or never.
+    st.tuples(st.just("flaky"), st.sampled_from((0, 1, 1, 99)), st.just(3), st.sampled_from(OBJECTS)),
+    st.just(("wait",)),
 )  # fmt: skip
+failing = st.one_of(
+    st.just(("broken",)),
+    st.tuples(st.just("outside"), st.just(("lit", 3)), st.sampled_from(OBJECTS)),
+    st.tuples(st.just("local"), st.just(("lit", 7)), st.sampled_from(OBJECTS)),
+    st.tuples(st.just("flaky"), st.just(99), st.just(2), st.sampled_from(OBJECTS)),
+)
+left_behind = st.tuples(st.just("go on"), failing)
 ending = st.one_of(st.tuples(st.just("return"), numbers), st.just(("broken",)))
 
 
 def _nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    blocks = st.lists(st.one_of(inner, inner, inner, ending), max_size=3)
+    blocks = st.lists(st.one_of(inner, inner, inner, left_behind, ending), max_size=3)
     return st.one_of(
         inner,
         st.tuples(st.just("if"), conditions, blocks, blocks),
-        st.tuples(st.just("each"), st.sampled_from(NAMES), lists, blocks),
+        st.tuples(st.just("each"), st.sampled_from(NAMES), lists, blocks, st.booleans()),
+        st.tuples(st.just("try"), st.tuples(blocks, failing).map(lambda found: [*found[0], found[1]]), blocks),
+        st.tuples(st.just("try"), blocks, blocks),
     )
 
 
@@ -83,6 +97,8 @@ def _text(e: Any) -> str:
             return f'($type(vars.{name}) = "number" ? vars.{name} : 0)'
         case ("of", name, member):
             return f"$coalesce(vars.{name}.{member}, 0)"
+        case ("error",):
+            return "$coalesce($lookup(" + json.dumps(CODES) + ", $coalesce(error.code, '-')), 0)"
         case ("plus", inner, n):
             return f"({_text(inner)} + {n})"
         case ("more", a, b):
@@ -99,8 +115,17 @@ def _step(node: Any) -> dict[str, Any]:
             return assign(**{f"vars.{name}": expr(_text(e)) for name, e in entries})
         case ("if", condition, then, otherwise):
             return when(expr(_text(condition)), [*map(_step, then)], [*map(_step, otherwise)])
-        case ("each", name, items, body):
-            return for_each(expr(_text(items)), name, *map(_step, body))
+        case ("each", name, items, body, goes_on):
+            policy = {"onItemError": "continue"} if goes_on else {}
+            return for_each(expr(_text(items)), name, *map(_step, body)) | policy
+        case ("try", tried, caught):
+            return {"type": "control.tryCatch", "try": [*map(_step, tried)], "catch": [*map(_step, caught)]}
+        case ("go on", inner):
+            return _step(inner) | {"onError": "continue"}
+        case ("wait",):
+            return {"type": "time.wait", "config": {"mode": "duration", "durationMs": 60_000}}
+        case ("flaky", times, attempts, name):
+            return call("test.flaky", name, value=[times, "TransientError"]) | {"retry": {"maxAttempts": attempts}}
         case ("return", e):
             return give_back(expr(_text(e)))
         case ("broken",):
@@ -148,7 +173,7 @@ def _assert_outside_is_asked_with_one_key(store: MemoryStore, places: list[tuple
     for place in places:
         rows = [row for row in store.rows if (row["step_path"], row["iteration"]) == place]
         assert [row["attempt"] for row in rows] == list(range(1, attempts[place] + 1))
-        assert all(row["error"]["code"] == "OUTCOME_UNKNOWN" for row in rows[:-1])
+        assert all(row["error"]["code"] in ("OUTCOME_UNKNOWN", "NOT_YET") for row in rows[:-1])
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -169,17 +194,19 @@ def test_a_canceled_run_begins_no_effect_and_records_what_was_done(program, numb
 def test_every_boundary_of_a_run_can_be_the_last_of_its_process():
     program = [
         ("assign", [("a", ("payload",))]),
-        ("each", "n", ("list", [("lit", 1), ("lit", 2)]), [("local", ("var", "n"), "o"), ("outside", ("var", "a"), "p")]),
-        ("outside", ("of", "o", "count"), "p"),
+        ("each", "n", ("list", [("lit", 1), ("lit", 2)]), [("local", ("var", "n"), "o"), ("outside", ("var", "a"), "p")], False),
+        ("wait",),
+        ("try", [("flaky", 1, 3, "o"), ("go on", ("broken",)), ("broken",)], [("local", ("error",), "o")]),
+        ("outside", ("plus", ("of", "o", "count"), 1), "p"),
         ("return", ("of", "p", "answer")),
     ]  # fmt: skip
     whole = MemoryStore()
-    assert run_to_end(_definition(program), {"n": 1}, whole).output == 20
+    assert run_to_end(_definition(program), {"n": 1}, whole).output == 40
     assert whole.boundaries > 20
     for boundary in range(1, whole.boundaries + 1):
         store = MemoryStore((boundary,))
-        assert run_to_end(_definition(program), {"n": 1}, store).output == 20
-        assert (store.count, store.places()) == (2, whole.places())
+        assert run_to_end(_definition(program), {"n": 1}, store).output == 40
+        assert (store.count, store.places()) == (3, whole.places())
 
 
 @pytest.mark.parametrize("boundary", range(1, 9))
