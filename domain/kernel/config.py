@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from domain.kernel.mail import parse_sender, parse_smtp_url
+from domain.kernel.outbound.rules import parse_places, parse_ports
 
 SECRET_KEY_MIN_CHARACTERS = 32
 REDIS_SOCKET_TIMEOUT_SECONDS = 30
@@ -41,6 +42,9 @@ class Config:
     smtp_url: str = field(default="", repr=False)
     mail_from: str = ""
     outbox_dir: str = ""
+    http_allow: str = ""
+    http_deny: str = ""
+    http_ports: str = ""
     failpoints: str = ""
     testing: bool = False
 
@@ -73,6 +77,9 @@ class Config:
             smtp_url=_checked(env, "CARILLON_SMTP_URL", parse_smtp_url),
             mail_from=_mail_from(env),
             outbox_dir=env.get("CARILLON_OUTBOX_DIR", "").strip(),
+            http_allow=_checked(env, "CARILLON_HTTP_ALLOW", parse_places),
+            http_deny=_checked(env, "CARILLON_HTTP_DENY", parse_places),
+            http_ports=_checked(env, "CARILLON_HTTP_PORTS", parse_ports),
             failpoints=failpoints,
             testing=testing,
         )
