@@ -17,6 +17,7 @@ from sqlalchemy import func, select, text
 from domain.kernel import strict_json
 from domain.kernel.clock import database_now
 from domain.kernel.db import db
+from domain.kernel.failpoints import hit
 from domain.runs.announcing import announce_work
 from domain.runs.filters import matches
 from domain.runs.runs import SUCCEEDED, Run
@@ -184,6 +185,7 @@ def _close(closings: Sequence[_Closing], now: datetime, *, skip_locked: bool = F
     if runs:
         db.session.execute(_MAKE_READY, {"ids": runs, "now": now})
         announce_work()
+        hit("wake.before_commit")
     return sorted(closed)
 
 

@@ -36,6 +36,21 @@ VIOLATIONS = {
         SELECT run_id FROM run_steps WHERE status = 'succeeded' GROUP BY run_id, step_path, iteration HAVING count(*) > 1""",
     "a hole in the steps": """
         SELECT run_id FROM run_steps GROUP BY run_id HAVING count(*) <> max(position) + 1""",
+    "a run that waits for nothing": """
+        SELECT r.id FROM runs r WHERE r.status = 'waiting'
+        AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.run_id = r.id AND w.status = 'open')""",
+    "a wait of a run that does not wait": """
+        SELECT w.id FROM waits w JOIN runs r ON r.id = w.run_id WHERE w.status = 'open' AND r.status <> 'waiting'""",
+    "a step that waits for nothing": """
+        SELECT s.run_id FROM run_steps s WHERE s.status = 'waiting' AND NOT EXISTS (
+            SELECT 1 FROM waits w WHERE w.run_id = s.run_id AND w.step_path = s.step_path AND w.status = 'open')""",
+    "a task that nobody waits for": """
+        SELECT t.id FROM tasks t JOIN waits w ON w.id = t.wait_id WHERE (t.status = 'open') <> (w.status = 'open')""",
+    "a child run that goes on without its parent": """
+        SELECT c.id FROM runs c JOIN runs p ON p.id = c.parent_run_id
+        WHERE c.finished_at IS NULL AND c.cancel_requested_at IS NULL AND p.finished_at < clock_timestamp() - interval '30 s'""",
+    "one event that two waits of a run took": """
+        SELECT run_id FROM waits WHERE event_id IS NOT NULL GROUP BY run_id, event_id HAVING count(*) > 1""",
     "a run that holds a slot after its end": """
         SELECT id FROM runs WHERE finished_at IS NOT NULL AND claimed_by IS NOT NULL""",
 }

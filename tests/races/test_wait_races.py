@@ -1,0 +1,128 @@
+"""Several hands on one wait: whoever comes first closes it, and everybody else finds it closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from threading import Barrier
+from typing import Any
+from uuid import UUID
+
+from domain.kernel import clock
+from domain.kernel.db import db, transacted
+from domain.runs.canceling import request_cancel
+from domain.runs.children import end_orphans
+from domain.runs.waking import lock_correlation, resolve_wait, resume_event_waits, wake_due, wake_parents
+from tests.domain.runs.journey import a_flow, begin, work
+from tests.factories import a_tenant
+from tests.faults.fleet import Fleet, rows, scalar
+from tests.faults.invariants import check_invariants
+
+TRIES = 30
+QUESTION = {"type": "human.task", "config": {"taskType": "approval", "title": "Pay", "timeoutMs": 1_000}}
+EVENT = {"type": "event.wait", "config": {"eventName": "paid", "correlationKey": "A", "timeoutMs": 1_000}}
+
+
+def at_once(fleet: Fleet, acts: Sequence[Callable[[], Any]]) -> list[Any]:
+    """What each act answers, all begun at the same moment, each in a transaction of its own."""
+    barrier = Barrier(len(acts))
+
+    def act(one: Callable[[], Any]) -> Any:
+        with fleet.app.app_context():
+            barrier.wait(30)
+            return transacted(one)
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(act, acts))
+
+
+def waiting_runs(fleet: Fleet, step: dict[str, Any], count: int) -> list[Any]:
+    """(wait id, run id, tenant id) of runs that wait at their only step."""
+    with fleet.app.app_context():
+        transacted(lambda: _begin(step, count))
+        work()
+    return rows(fleet.app, "SELECT id, run_id, tenant_id FROM waits WHERE status = 'open' ORDER BY run_id")
+
+
+def _begin(step: dict[str, Any], count: int) -> None:
+    flow = a_flow(a_tenant(), "Waiting", step)
+    for _ in range(count):
+        begin(flow)
+
+
+def later() -> datetime:
+    return clock.database_now() + timedelta(seconds=5)
+
+
+def test_an_answer_a_timeout_and_a_cancel_at_once_end_a_wait_once(fleet: Fleet) -> None:
+    for wait in waiting_runs(fleet, QUESTION, TRIES):
+        answered, _, canceled = at_once(
+            fleet,
+            [
+                lambda wait=wait: resolve_wait(wait.id, {"answer": 1}, clock.database_now()),
+                lambda: wake_due(later()),
+                lambda wait=wait: request_cancel(wait.run_id, clock.database_now()),
+            ],
+        )
+        closed = rows(fleet.app, "SELECT status FROM waits WHERE id = :id", id=wait.id)[0].status
+        assert closed in ("resolved", "timed_out", "canceled")
+        assert answered is (closed == "resolved")
+        # Woken first and canceled then: nobody had it in hand, so it was canceled at once all the same.
+        assert canceled == "canceled"
+        check_invariants(fleet.app)
+
+
+def test_one_event_given_by_several_hands_wakes_each_run_once(fleet: Fleet) -> None:
+    waits = waiting_runs(fleet, EVENT, TRIES)
+    tenant_id: UUID = waits[0].tenant_id
+
+    def give() -> int:
+        lock_correlation(tenant_id, "paid", "A")
+        return len(resume_event_waits(tenant_id, tenant_id, "paid", "A", {}, clock.database_now()))
+
+    assert sorted(at_once(fleet, [give, give, give, lambda: wake_due(clock.database_now())])) == [0, 0, 0, TRIES]
+    check_invariants(fleet.app)
+
+
+def test_several_schedulers_wake_each_run_once(fleet: Fleet) -> None:
+    waiting_runs(fleet, EVENT, TRIES)
+    now = scalar(fleet.app, "SELECT clock_timestamp()") + timedelta(seconds=5)
+    assert sum(at_once(fleet, [lambda: wake_due(now)] * 4)) == TRIES
+    assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'queued'") == TRIES
+    check_invariants(fleet.app)
+
+
+def test_a_child_that_ends_while_its_parent_is_canceled_leaves_neither_waiting(fleet: Fleet) -> None:
+    with fleet.app.app_context():
+        parents = transacted(_begin_families)
+        work()
+    for parent_id, child_id in parents_and_children(fleet, parents):
+        at_once(
+            fleet,
+            [
+                lambda parent_id=parent_id: request_cancel(parent_id, clock.database_now()),
+                lambda child_id=child_id: request_cancel(child_id, clock.database_now()),
+                wake_parents,
+                lambda: end_orphans(clock.database_now()),
+            ],
+        )
+    with fleet.app.app_context():
+        transacted(lambda: (wake_parents(), end_orphans(clock.database_now())))
+        work()
+        db.session.remove()
+    assert rows(fleet.app, "SELECT DISTINCT status FROM runs ORDER BY 1") == [("canceled",)]
+    check_invariants(fleet.app)
+
+
+def _begin_families() -> list[UUID]:
+    tenant = a_tenant()
+    a_flow(tenant, "Child", QUESTION, key="child")
+    flow = a_flow(tenant, "Parent", {"type": "control.callWorkflow", "workflowKey": "child"})
+    return [begin(flow).id for _ in range(10)]
+
+
+def parents_and_children(fleet: Fleet, parents: list[UUID]) -> list[tuple[UUID, UUID]]:
+    found = rows(fleet.app, "SELECT parent_run_id, id FROM runs WHERE parent_run_id IS NOT NULL ORDER BY id")
+    assert sorted(row.parent_run_id for row in found) == sorted(parents)
+    return [(row.parent_run_id, row.id) for row in found]
