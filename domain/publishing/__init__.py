@@ -9,17 +9,22 @@ from domain.publishing.catalog import (
     workflows_page,
 )
 from domain.publishing.holding import delete_workflow, pause_workflow, resume_workflow
+from domain.publishing.judging import Draft, Verdict, draft_of, judged
 from domain.publishing.publishing import Preview, Published, draft_problems, publish_preview, publish_workflow
 from domain.publishing.rebinding import Misfit
 
 __all__ = [
     "STATUSES",
+    "Draft",
     "Misfit",
     "Preview",
     "Published",
+    "Verdict",
     "WorkflowRow",
     "delete_workflow",
+    "draft_of",
     "draft_problems",
+    "judged",
     "living_schedules",
     "pause_workflow",
     "publish_preview",

@@ -15,11 +15,13 @@ from domain.firing.closing import aim_cursor, close_ledger, wake_cursor
 from domain.kernel.db import db
 from domain.schedules.cursors import locked_cursor
 from domain.schedules.schedules import INVALID, PAUSED, Schedule
+from domain.workflows.draft_fields import INFERRED, PINNED
 from domain.workflows.payload_schemas import is_clock_ref
 from domain.workflows.payload_secrets import stored_problems
 
 REASONS_SHOWN = 5
 REASON_MAX_CHARACTERS = 1_000
+INFERRED_REASON = "The workflow takes the payload of its event: only with a pinned payload schema can it be scheduled"
 _DISTINCT_PAYLOADS_AT_ONCE = 100
 
 
@@ -77,15 +79,21 @@ def schedule_ids(tenant_id: UUID, workflow_id: UUID) -> list[UUID]:
     return list(db.session.scalars(select(Schedule.id).where(*_living(tenant_id, workflow_id)).order_by(Schedule.id)))
 
 
-def fitting(tenant_id: UUID, workflow_id: UUID, schema_ref: str, schema: dict[str, Any]) -> Fitting:
+def fitting(
+    tenant_id: UUID, workflow_id: UUID, schema_ref: str | None, schema: dict[str, Any], schema_mode: str = PINNED
+) -> Fitting:
     """How the living schedules of a workflow fit `schema`. Two queries; each distinct payload is checked once.
 
-    Payloads for the clock contract are made when a schedule fires, so under it every schedule fits.
+    Payloads for the clock contract are made when a schedule fires, so under it every schedule fits; where the schema is
+    inferred from an event none does.
     """
-    reasons = {} if is_clock_ref(schema_ref) else _misfit_reasons(tenant_id, workflow_id, schema)
     columns = (Schedule.id, Schedule.name, Schedule.status)
     rows = db.session.execute(select(*columns).where(*_living(tenant_id, workflow_id)).order_by(Schedule.id))
     bound = [_Bound(*row) for row in rows]
+    if schema_mode == INFERRED:
+        reasons = dict.fromkeys((schedule.id for schedule in bound), INFERRED_REASON)
+    else:
+        reasons = {} if is_clock_ref(schema_ref) else _misfit_reasons(tenant_id, workflow_id, schema)
     fits = [schedule for schedule in bound if schedule.id not in reasons]
     misfits = [schedule for schedule in bound if schedule.id in reasons]
     return Fitting(

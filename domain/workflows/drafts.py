@@ -29,18 +29,20 @@ from domain.workflows.draft_fields import (
     parse_key,
 )
 from domain.workflows.payload_schemas import EMPTY_REF
+from domain.workflows.triggers import event_name_of
+from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow
 
 __all__ = [
     "INFERRED",
     "PINNED",
     "DraftFields",
-    "change_draft",
     "check_revision",
     "create_workflow",
     "fields_of",
     "key_from",
     "parse_key",
+    "restore_version",
     "save_draft",
 ]
 
@@ -86,14 +88,34 @@ def save_draft(actor: Actor, workflow_id: UUID, revision: int, fields: DraftFiel
     """
     workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
     check_revision(workflow, revision)
-    return change_draft(actor, workflow, checked_fields(actor.tenant_id, fields), now, "workflow.saved")
+    return _change(actor, workflow, checked_fields(actor.tenant_id, fields), now, "workflow.saved")
 
 
-def change_draft(actor: Actor, workflow: Workflow, columns: dict[str, Any], now: datetime, action: str) -> Workflow:
-    """Write those of the checked `columns` that differ and record them as `action`; no difference changes nothing.
+def restore_version(actor: Actor, workflow_id: UUID, version: int, revision: int, now: datetime) -> Workflow:
+    """Put a version's definition, trigger and schema choice into the draft, which must be at `revision`.
 
-    The caller holds the workflow.
+    The version itself stays as it is, and so does what runs. Raises NotFound and Conflict.
     """
+    workflow = load(actor.tenant_id, Workflow, workflow_id, lock="change")
+    check_revision(workflow, revision)
+    stored = version_of(actor.tenant_id, workflow_id, version)
+    definition = stored.definition
+    if isinstance(definition, dict):
+        # Versions that came from elsewhere may name a trigger in the text; a draft has it in its settings.
+        definition = {key: value for key, value in definition.items() if key != "trigger"}
+    columns = {
+        "draft_definition": definition,
+        "draft_trigger": stored.trigger if event_name_of(stored.trigger) else None,
+        "draft_schema_mode": stored.payload_schema_mode,
+        "draft_schema_ref": stored.payload_schema_ref,
+    }
+    return _change(actor, workflow, columns, now, "workflow.restored", f"Version {version}")
+
+
+def _change(
+    actor: Actor, workflow: Workflow, columns: dict[str, Any], now: datetime, action: str, reason: str | None = None
+) -> Workflow:
+    """Write those of the checked columns that differ, and put them on record; no difference changes nothing."""
     before = {name: getattr(workflow, name) for name in columns}
     changed = {name: value for name, value in columns.items() if not _is_same(value, before[name])}
     if not changed:
@@ -105,7 +127,8 @@ def change_draft(actor: Actor, workflow: Workflow, columns: dict[str, Any], now:
     workflow.revision += 1
     workflow.updated_at = now
     _write(workflow)
-    record_change(actor, action, workflow, before={name: before[name] for name in changed}, after=changed)
+    old = {name: before[name] for name in changed}
+    record_change(actor, action, workflow, before=old, after=changed, reason=reason)
     return workflow
 
 

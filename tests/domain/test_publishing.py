@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import AuditEntry
+from domain.events.events import EventType
 from domain.firing.tick import fire_due
 from domain.kernel.errors import Conflict, NotFound, Refused
 from domain.publishing import draft_problems, publish_preview, publish_workflow
@@ -23,6 +24,7 @@ from domain.workflows.workflows import workflow_of
 from tests.factories import NOW, a_schedule, a_tenant, a_user, a_version, a_workflow, an_actor
 from tests.statements import counted
 
+ON_PAID = {"type": "event", "eventName": "invoice.paid"}
 WIDE, NARROW, LATER = "payload.Sync.v1", "payload.Sync.v2", "payload.Sync.v3"
 NEEDS_REGION = {"type": "object", "properties": {"region": {"enum": ["eu", "us"]}}, "required": ["region"]}
 FITS, DOES_NOT = {"region": "eu"}, {"note": "kept as it is"}
@@ -44,10 +46,18 @@ def sync(alice: Any, acme: Any) -> Any:
     """Version 1 takes any object; the draft demands a region."""
     register_schema(alice, WIDE, {"type": "object"}, NOW)
     register_schema(alice, NARROW, NEEDS_REGION, NOW)
+    an_event(acme, "invoice.paid", WIDE)
     workflow = a_workflow(acme, draft_schema_ref=WIDE)
     a_version(workflow)
     workflow.draft_schema_ref = NARROW
     return workflow
+
+
+def an_event(tenant: Any, name: str, ref: str) -> None:
+    from domain.kernel.db import db
+
+    db.session.add(EventType(tenant_id=tenant.id, name=name, payload_schema_ref=ref))
+    db.session.flush()
 
 
 def publish(actor: Any, workflow: Any, now: Any = NOW) -> Any:
@@ -116,6 +126,39 @@ def test_the_database_itself_refuses_to_change_a_version(alice: Any, sync: Any, 
         ({"draft_schema_mode": "inferred"}, "schema_mode", "PAYLOAD_SCHEMA_INFERENCE_UNSUPPORTED_TRIGGER"),
         ({"draft_definition": {"steps": [], "payloadSchemaRef": WIDE}}, "schema_ref", "PAYLOAD_SCHEMA_REF_MISMATCH"),
         ({"draft_definition": {"steps": [], "trigger": {"type": "recurring"}}}, "", "TIME_TRIGGER_IN_DEFINITION"),
+        ({"draft_definition": {"steps": [], "trigger": ON_PAID}}, "", "TRIGGER_IN_SETTINGS"),
+        ({"draft_trigger": {"type": "recurring"}}, "trigger_type", "TIME_TRIGGER_IN_DEFINITION"),
+        ({"draft_trigger": ON_PAID | {"eventName": "invoice.payd"}}, "event_name", "UNKNOWN_TRIGGER_EVENT"),
+        (
+            {"draft_trigger": ON_PAID | {"sourcePayloadSchemaRef": "payload.Gone.v1"}},
+            "source_schema_ref",
+            "UNKNOWN_TRIGGER_SOURCE_SCHEMA_REF",
+        ),
+        ({"draft_trigger": ON_PAID}, "mapping", "TRIGGER_MAPPING_REQUIRED"),
+        (
+            {"draft_trigger": ON_PAID | {"payloadMapping": {"note": {"$expr": "event.name"}}}},
+            "mapping",
+            "TRIGGER_MAPPING_MISSING_REQUIRED_FIELDS",
+        ),
+        (
+            {"draft_trigger": ON_PAID | {"payloadMapping": {"region": {"$expr": "payload.region"}}}},
+            "mapping/region",
+            "TRIGGER_MAPPING_INVALID_ROOT",
+        ),
+        (
+            {"draft_definition": {"steps": [{"id": "a", "type": "control.callWorkflow", "workflowKey": "gone"}]}},
+            "root.steps[0]",
+            "UNKNOWN_WORKFLOW",
+        ),
+        (
+            {
+                "draft_definition": {
+                    "steps": [{"id": "a", "type": "control.callWorkflow", "workflowKey": "invoice-sync"}]
+                }
+            },
+            "root.steps[0]",
+            "WORKFLOW_CALL_CYCLE",
+        ),
     ],
 )
 def test_a_draft_that_is_unfit_is_refused_at_its_place_and_nothing_changes(
@@ -295,3 +338,120 @@ def test_many_schedules_cost_as_many_queries_as_few(alice: Any, sync: Any) -> No
     register_schema(alice, LATER, NEEDS_REGION, NOW)
 
     assert publish_with(40, LATER) <= publish_with(4, NARROW)
+
+
+def test_publishing_an_event_trigger_says_which_event_starts_it(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_trigger = ON_PAID | {"payloadMapping": {"region": {"$expr": "event.payload.region"}}}
+
+    publish(alice, sync)
+
+    assert version_of(acme.id, sync.id, 2).trigger == sync.draft_trigger
+    assert workflow_of(acme.id, sync.id).event_name == "invoice.paid"
+
+    sync.draft_trigger = None
+    publish(alice, sync)
+
+    assert version_of(acme.id, sync.id, 3).trigger is None
+    assert workflow_of(acme.id, sync.id).event_name is None
+
+
+def test_a_draft_s_trigger_starts_nothing_until_it_is_published(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_trigger = ON_PAID
+
+    assert (workflow_of(acme.id, sync.id).event_name, draft_problems(sync) != []) == (None, True)
+
+
+@pytest.mark.parametrize(("source", "ref"), [({}, WIDE), ({"sourcePayloadSchemaRef": NARROW}, NARROW)])
+def test_an_inferred_schema_is_that_of_the_event(
+    alice: Any, acme: Any, sync: Any, source: dict[str, Any], ref: str
+) -> None:
+    sync.draft_schema_mode, sync.draft_schema_ref = "inferred", None
+    sync.draft_trigger = ON_PAID | source
+
+    publish(alice, sync)
+
+    version = version_of(acme.id, sync.id, 2)
+    assert (version.payload_schema_mode, version.payload_schema_ref) == ("inferred", ref)
+    assert version.payload_schema == (NEEDS_REGION if ref == NARROW else {"type": "object"})
+    assert [row.used_at for row in schemas_page(acme.id) if row.ref == ref] == [NOW]
+
+
+def test_under_an_inferred_schema_no_schedule_fits_and_a_pinned_one_takes_them_back(
+    alice: Any, sync: Any, db: Any
+) -> None:
+    schedules = [a_schedule(sync, status, payload_json=FITS, status=status) for status in ("active", "paused")]
+    invalid = a_schedule(sync, "invalid", payload_json=FITS, status="invalid")
+    sync.draft_schema_mode, sync.draft_trigger = "inferred", ON_PAID
+
+    preview = publish_preview(alice.tenant_id, sync.id)
+    published = publish(alice, sync)
+
+    assert (published.rebound, published.invalidated, published.recovered) == (0, 2, 0)
+    assert [one.name for one in preview.newly_invalid] == ["active", "paused"]
+    assert [one.name for one in preview.still_invalid] == ["invalid"]
+    assert {of(one).status for one in (*schedules, invalid)} == {"invalid"}
+    assert "pinned payload schema" in of(schedules[0]).invalid_reason
+    fire_due(ELEVEN)
+    assert set(db.scalars(select(Occurrence.outcome).where(Occurrence.scheduled_for == ELEVEN))) == {"refused"}
+
+    sync.draft_schema_mode, sync.draft_trigger = "pinned", None
+    assert publish(alice, sync, ELEVEN + timedelta(minutes=1)).recovered == 3
+    assert {of(one).status for one in (*schedules, invalid)} == {"paused"}
+
+
+def test_the_schema_of_the_event_is_frozen_with_the_version_that_maps_it(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_trigger = ON_PAID | {"payloadMapping": {"region": "eu"}}
+
+    publish(alice, sync)
+
+    assert {row.ref: row.used_at for row in schemas_page(acme.id)} == {WIDE: NOW, NARROW: NOW}
+
+
+def test_a_cycle_of_calls_through_published_versions_is_refused(alice: Any, acme: Any, sync: Any) -> None:
+    def calling(key: str) -> dict[str, Any]:
+        return {"steps": [{"id": "call", "type": "control.callWorkflow", "workflowKey": key}]}
+
+    a_version(a_workflow(acme, "Second", draft_definition=calling("third")))
+    a_version(a_workflow(acme, "Third", draft_definition=calling("invoice-sync")))
+    sync.draft_definition = calling("second")
+
+    (problem,) = draft_problems(sync)
+
+    assert (problem.path, problem.code) == ("root.steps[0]", "WORKFLOW_CALL_CYCLE")
+    assert "invoice-sync → second → third → invoice-sync" in problem.message
+
+
+def test_a_preview_holds_every_problem_with_its_place_and_suggestion(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_trigger = ON_PAID | {"eventName": "invoice.payd", "payloadMapping": {"region": "eu"}}
+    sync.draft_definition = {"steps": [
+        {"id": "a", "type": "control.retrun"},
+        {"id": "b", "type": "control.return", "value": {"$expr": "totl"}},
+    ]}  # fmt: skip
+
+    preview = publish_preview(acme.id, sync.id)
+
+    assert [(one.severity, one.step_path, one.step_id, one.code, one.suggestion) for one in preview.found] == [
+        ("error", "event_name", None, "UNKNOWN_TRIGGER_EVENT", "Did you mean invoice.paid?"),
+        ("error", "root.steps[0]", "a", "UNKNOWN_NODE_TYPE", "Did you mean control.return?"),
+        ("warning", "root.steps[1]", "b", "UNKNOWN_REFERENCE", None),
+    ]
+    assert [problem.code for problem in preview.problems] == ["UNKNOWN_TRIGGER_EVENT", "UNKNOWN_NODE_TYPE"]
+    assert [problem.code for problem in preview.warnings] == ["UNKNOWN_REFERENCE"]
+
+
+def test_a_preview_shows_what_changes_against_what_runs(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_definition = {"steps": []}
+
+    preview = publish_preview(acme.id, sync.id)
+
+    assert preview.changes is not None
+    assert [change.name for change in preview.changes.settings] == ["payloadSchemaRef"]
+    assert any(line.kind == "removed" for hunk in preview.changes.hunks for line in hunk)
+    assert publish_preview(acme.id, a_workflow(acme, "First").id).changes is None
+
+
+def test_a_warning_does_not_stop_publishing(alice: Any, acme: Any, sync: Any) -> None:
+    sync.draft_definition = {"steps": [{"id": "a", "type": "control.return", "value": {"$expr": "totl"}}]}
+
+    assert [problem.code for problem in publish_preview(acme.id, sync.id).warnings] == ["UNKNOWN_REFERENCE"]
+    assert publish(alice, sync).version == 2
