@@ -38,6 +38,7 @@ NOTICED = frozenset({409, 422})
 SUBJECT_KINDS = {
     "members": "user",
     "tokens": "api_token",
+    "secrets": "secret",
     "settings": "tenant",
     "schemas": "payload_schema",
     "api": "schedule",

@@ -12,12 +12,13 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership
 from domain.kernel.db import db
 from domain.runs.runs import BY_HAND, PURE, Run
 from domain.workflows.payload_schemas import register_schema
-from tests.factories import NOW, a_published_workflow, a_schedule, a_token, a_user, an_actor
+from tests.factories import NOW, a_published_workflow, a_schedule, a_token, a_user, an_actor, an_event, an_event_type
 from tests.web.cast import Browser
 
 CANARY = "canary-of-acme"
@@ -34,6 +35,10 @@ def _token_id(tenant: Tenant) -> Any:
 
 def _schema_id(tenant: Tenant) -> Any:
     return register_schema(an_actor(tenant), "payload.Canary.v1", {"title": CANARY, "type": "object"}, NOW).id
+
+
+def _secret_id(tenant: Tenant) -> Any:
+    return create_secret(an_actor(tenant), "CANARY_OF_ACME", CANARY, CANARY, NOW).id
 
 
 def _workflow_id(tenant: Tenant) -> Any:
@@ -53,13 +58,20 @@ def _run_id(tenant: Tenant) -> Any:
     return run.id
 
 
+def _event_id(tenant: Tenant) -> Any:
+    return an_event(tenant, CANARY, payload={"word": CANARY}).id
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
     "schema_id": _schema_id,
+    "secret_id": _secret_id,
     "workflow_id": _workflow_id,
     "schedule_id": _schedule_id,
     "run_id": _run_id,
+    "event_id": _event_id,
+    "event_type_id": lambda tenant: an_event_type(tenant, CANARY).id,
     "version": lambda _tenant: 1,
 }
 """By the name of the converter: makes a row of the tenant, with CANARY in its name, and answers its id."""
