@@ -44,6 +44,8 @@ RUN_LABELS = {
     "failed": Label("Failed", "fail", "x-circle"),
     "canceled": Label("Canceled", "mute", "stop"),
     "skipped": Label("Skipped", "mute", "skip"),
+    "unfinished": Label("Unfinished", "run", "running"),
+    "unknown": Label("Outcome unknown", "held", "circle-dashed"),
 }
 
 OUTCOME_LABELS = {
@@ -51,6 +53,13 @@ OUTCOME_LABELS = {
     "skipped": Label("Skipped", "mute", "skip"),
     "missed": Label("Missed", "held", "circle-dashed"),
     "refused": Label("Refused", "held", "ban"),
+}
+
+DELIVERY_LABELS = {
+    "started": Label("Started", "ok", "play"),
+    "resumed": Label("Resumed", "ok", "repeat"),
+    "refused": Label("Refused", "held", "ban"),
+    "nothing": Label("Nothing", "mute", "circle-dashed"),
 }
 
 WORKFLOW_LABELS = {
@@ -67,6 +76,7 @@ def register(app: Flask) -> None:
         schedule_status=schedule_status,
         run_status=run_status,
         outcome=outcome,
+        delivery=delivery,
         workflow_status=workflow_status,
         relative=relative,
         absolute=absolute,
@@ -92,6 +102,11 @@ def run_status(run: Any) -> Label:
 def outcome(occurrence: Any) -> Label:
     """`occurrence` is a row of the ledger or its outcome."""
     return _label(OUTCOME_LABELS, occurrence if isinstance(occurrence, str) else occurrence.outcome)
+
+
+def delivery(outcome: str) -> Label:
+    """`outcome`: what an event did in one place, or `nothing`."""
+    return _label(DELIVERY_LABELS, outcome)
 
 
 def workflow_status(workflow: Any) -> Label:

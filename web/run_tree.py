@@ -10,14 +10,14 @@ from datetime import datetime
 from markupsafe import Markup
 
 from domain.runs.details import StepKey, StepRow
-from domain.runs.steps import FAILED, STARTED, SUCCEEDED
+from domain.runs.steps import FAILED, STARTED, SUCCEEDED, WAITING
 from web.bars import span_bar
 
 OPEN_ITEMS = 3
 """A loop with more items than this shows them folded."""
 
 _NESTED = re.compile(r"(.+)\.(\w+)\.steps\[\d+\]")
-_TONES = {SUCCEEDED: "ok", FAILED: "fail", STARTED: "run"}
+_TONES = {SUCCEEDED: "ok", FAILED: "fail", STARTED: "run", WAITING: "run"}
 
 
 @dataclass
@@ -32,9 +32,10 @@ class Item:
 
 @dataclass
 class Node:
-    """One step: its latest attempt, the branch of its parent that it stands in, and what is below it."""
+    """One step: its latest attempt and all of them, the branch of its parent that it stands in, and what is below it."""
 
     step: StepRow
+    attempts: list[StepRow] = field(default_factory=list)
     branch: str = ""
     nodes: list[Node] = field(default_factory=list)
     items: dict[int, Item] = field(default_factory=dict)
@@ -42,17 +43,19 @@ class Node:
 
 @dataclass(frozen=True)
 class Axis:
-    """The time axis of a run, from its first claim to its end, or to now."""
+    """The time axis of a run, from its first claim to its end, or to now. What was left open when it ended is amber."""
 
     start: datetime
     end: datetime
+    is_over: bool = False
 
     def bar(self, steps: Sequence[StepRow]) -> Markup:
         """Where these steps together lie on the axis."""
         first, last = min(step.started_at for step in steps), max(step.finished_at or self.end for step in steps)
         length = max((self.end - self.start).total_seconds(), 1e-6)
         offset, share = (first - self.start).total_seconds() / length, (last - first).total_seconds() / length
-        return span_bar(offset, share, tone_of(steps))
+        tone = tone_of(steps)
+        return span_bar(offset, share, "held" if self.is_over and tone == "run" else tone)
 
     def seconds(self, steps: Sequence[StepRow]) -> float:
         """From the first start to the last end, or to the end of the axis while one is open."""
@@ -63,7 +66,14 @@ class Axis:
 def tone_of(steps: Iterable[StepRow]) -> str:
     """The tone of the worst of these steps."""
     found = {step.status for step in steps}
-    return next((_TONES[status] for status in (FAILED, STARTED) if status in found), "ok")
+    return next((_TONES[status] for status in (FAILED, STARTED, WAITING) if status in found), "ok")
+
+
+def shown_status(status: str, is_over: bool) -> str:
+    """The status of a step as its label is found by; nobody knows how an attempt ended that its run left behind."""
+    if status == STARTED:
+        return "unknown" if is_over else "running"
+    return "canceled" if is_over and status == WAITING else status
 
 
 def steps_in(item: Item) -> list[StepRow]:
@@ -84,9 +94,11 @@ def step_tree(steps: Sequence[StepRow], selected: StepKey | None) -> list[Node]:
     top: list[Node] = []
     for step in steps:
         if step.key in nodes:
-            nodes[step.key].step = max(nodes[step.key].step, step, key=lambda one: one.attempt)
+            node = nodes[step.key]
+            node.attempts.append(step)
+            node.step = max(node.attempts, key=lambda one: one.attempt)
             continue
-        node = nodes[step.key] = Node(step)
+        node = nodes[step.key] = Node(step, [step])
         _place(node, nodes, top)
     for node in nodes.values():
         _fold(node, selected)
@@ -111,7 +123,7 @@ def _fold(node: Node, selected: StepKey | None) -> None:
     is_short = len(node.items) <= OPEN_ITEMS
     for item in node.items.values():
         steps = steps_in(item)
-        item.is_open = is_short or tone_of(steps) == "fail" or any(step.key == selected for step in steps)
+        item.is_open = is_short or tone_of(steps) != "ok" or any(step.key == selected for step in steps)
 
 
 def _steps_of(nodes: Iterable[Node]) -> Iterator[StepRow]:

@@ -52,8 +52,19 @@ def child_runs(tenant_id: UUID, run_id: UUID, limit: int = CHILDREN_SHOWN) -> li
 
 def starter_label(tenant_id: UUID, run_id: UUID) -> str | None:
     """Who asked for a run, in the words of the audit log: a person, or a token of theirs. None when nobody did."""
-    first = select(AuditEntry.actor_label).where(AuditEntry.tenant_id == tenant_id, AuditEntry.subject_id == run_id)
-    return db.session.scalars(first.order_by(AuditEntry.id).limit(1)).one_or_none()
+    return _label_of(tenant_id, run_id, ("run.started", "run.repeated"))
+
+
+def canceler_label(tenant_id: UUID, run_id: UUID) -> str | None:
+    """Who asked for the end of a run; None when nobody did."""
+    return _label_of(tenant_id, run_id, ("run.canceled",))
+
+
+def _label_of(tenant_id: UUID, run_id: UUID, actions: Collection[str]) -> str | None:
+    about = select(AuditEntry.actor_label).where(
+        AuditEntry.tenant_id == tenant_id, AuditEntry.subject_id == run_id, AuditEntry.action.in_(actions)
+    )
+    return db.session.scalars(about.order_by(AuditEntry.id).limit(1)).one_or_none()
 
 
 def _related(tenant_id: UUID) -> Any:

@@ -115,6 +115,13 @@ def test_the_newest_run_comes_first_and_pages_follow_each_other(alice: Browser, 
         ("status=nonsense", {"done", "failed", "fired", "other"}),
         ("by=recurring", {"fired"}),
         ("by=manual&status=succeeded", {"done"}),
+        ("by=event", set()),
+        ("from=2026-01-01T00:00&to=2100-01-01", {"done", "failed", "fired", "other"}),
+        ("to=2026-01-01T00:00", set()),
+        ("from=2999-01-01", set()),
+        ("from=nonsense&to=2026-02-31", {"done", "failed", "fired", "other"}),
+        ("from=9999-12-31&to=9999-12-31", {"done", "failed", "fired", "other"}),
+        ("parent={done}", set()),
     ],
 )
 def test_the_filters_are_in_the_address(
@@ -340,8 +347,8 @@ def test_canceling_a_queued_run_ends_it_and_a_running_one_is_asked_to_end(
     alice: Browser, sync: Workflow, db: Any
 ) -> None:
     queued, running = a_run(sync, "queued"), a_run(sync, "running")
-    assert "data-confirm=" in alice.get(f"/runs/{queued.id}").text
-    for run in (queued, running):
+    assert f'href="/runs/{queued.id}/cancel" data-dialog' in alice.get(f"/runs/{queued.id}").text
+    for run in (queued, running, queued, running):
         answer = alice.post(f"/runs/{run.id}/cancel")
         assert (answer.status_code, answer.location) == (303, f"/runs/{run.id}")
     db.expire_all()
