@@ -7,14 +7,15 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.permissions import ROLES
-from domain.accounts.tenants import Owned
+from domain.accounts.tenants import Owned, load
 from domain.accounts.users import Membership, User
 from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import NotFound
 from domain.kernel.ids import new_id
 
 INFO, WARNING, ERROR = "info", "warning", "error"
@@ -23,6 +24,7 @@ TITLE_MAX_CHARACTERS = 200
 BODY_MAX_CHARACTERS = 2_000
 LINK_MAX_CHARACTERS = 500
 DEDUPE_KEY_MAX_CHARACTERS = 200
+PAGE_SIZE = 50
 # A path on this site that no browser can read as another site: no second slash or backslash, nothing to strip.
 LINK_PATTERN = r"^/(?:[!-.0-\[\]-~][!-\[\]-~]*)?$"
 
@@ -83,6 +85,36 @@ def notify(
     rows = [{"id": new_id(), "user_id": user_id, **said} for user_id in told]
     written = insert(Notification).values(rows).on_conflict_do_nothing().returning(Notification.id)
     return list(db.session.scalars(written))
+
+
+def notifications_page(
+    tenant_id: UUID, user_id: UUID, *, only_unread: bool = False, before: UUID | None = None, limit: int = PAGE_SIZE
+) -> list[Notification]:
+    """What the person was told in the tenant, the newest first, at most `limit`, older than the notification `before`."""
+    mine = select(Notification).where(Notification.tenant_id == tenant_id, Notification.user_id == user_id)
+    if only_unread:
+        mine = mine.where(Notification.read_at.is_(None))
+    if before is not None:
+        mine = mine.where(Notification.id < before)
+    return list(db.session.scalars(mine.order_by(Notification.id.desc()).limit(limit)))
+
+
+def read_notification(tenant_id: UUID, user_id: UUID, notification_id: UUID, now: datetime) -> Notification:
+    """Remember that the person has read it. Raises NotFound, also for what was told to somebody else."""
+    found = load(tenant_id, Notification, notification_id)
+    if found.user_id != user_id:
+        raise NotFound
+    if found.read_at is None:
+        found.read_at = now
+    return found
+
+
+def read_all_notifications(tenant_id: UUID, user_id: UUID, now: datetime) -> int:
+    """Remember that the person has read everything so far; how much of it was unread."""
+    unread = update(Notification).where(
+        Notification.tenant_id == tenant_id, Notification.user_id == user_id, Notification.read_at.is_(None)
+    )
+    return len(db.session.scalars(unread.values(read_at=now).returning(Notification.id)).all())
 
 
 def members_with(tenant_id: UUID, permission: str) -> list[UUID]:

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, and_, delete, select, update
+from sqlalchemy import ForeignKey, and_, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.accounts.audit import Actor, record_change, record_stranger
+from domain.accounts.audit import CHANGED, Actor, AuditEntry, record_change, record_stranger
 from domain.accounts.passwords import check_password, hash_password, is_outdated, is_password
 from domain.accounts.permissions import Access, permissions_of
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership, User, user_by_email
 from domain.kernel.db import Base, Identified, db
-from domain.kernel.errors import Refused
+from domain.kernel.errors import NotFound, Refused
 
 ABSOLUTE_LIFE = timedelta(days=7)
 IDLE_LIFE = timedelta(hours=12)
 TOUCH_EVERY = timedelta(minutes=1)
 TOKEN_BYTES = 32
+SIGNED_IN, SWITCHED = "session.signed_in", "session.switched"
+TENANTS_LISTED = 200
 
 
 class Session(Identified, Base):
@@ -34,6 +37,28 @@ class Session(Identified, Base):
     token_hash: Mapped[str] = mapped_column(unique=True)
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime]
+
+    # Not stored. Of a session that has just begun: nobody knows yet which of their tenants the person means.
+    must_choose = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tenant that a person belongs to, and their role in it. `is_remembered`: where they signed in or went last."""
+
+    tenant_id: UUID
+    name: str
+    timezone: str
+    role: str
+    is_remembered: bool
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Another tenant of a person."""
+
+    tenant_id: UUID
+    name: str
 
 
 def hash_of(token: str) -> str:
@@ -61,19 +86,67 @@ def load_access(token: str, now: datetime) -> Access | None:
 
 
 def sign_in(email: str, password: str, now: datetime, request_id: str | None = None) -> tuple[Session, str]:
-    """A new session, and the token that only the browser will know.
+    """A new session in the tenant where the person was last, and the token that only the browser will know.
 
     Raises Refused with SIGN_IN_FAILED, the same and after the same time whichever of the two is wrong.
     """
     user = user_by_email(email)
-    membership = _home(user) if user else None
-    if not is_password(user.password_hash if user else None, password) or user is None or membership is None:
+    home = _home(user) if user else None
+    if not is_password(user.password_hash if user else None, password) or user is None or home is None:
         raise Refused.at("", "E-mail address or password is wrong.", "SIGN_IN_FAILED")
     if is_outdated(user.password_hash):
         user.password_hash = hash_password(password)
-    session, token = start_session(user, membership.tenant_id, now)
-    record_change(Actor(membership.tenant_id, user.id, user.name, request_id), "session.signed_in", user)
+    session, token = start_session(user, home.tenant_id, now)
+    session.must_choose = not home.is_remembered and bool(other_tenants(user.id, home.tenant_id, 1))
+    record_change(Actor(home.tenant_id, user.id, user.name, request_id), SIGNED_IN, user)
     return session, token
+
+
+def switch_tenant(access: Access, token: str, tenant_id: UUID, now: datetime, request_id: str | None = None) -> str:
+    """Go on in another tenant of the person; the token of the session that takes the place of this one.
+
+    It ends when this one would have. Raises Forbidden for a request made with a token, NotFound for a tenant that the
+    person does not belong to, Refused when the session has ended meanwhile.
+    """
+    access.require_person()
+    if all(place.tenant_id != tenant_id for place in places_of(access.user.id)):
+        raise NotFound
+    ended = db.session.scalar(
+        delete(Session)
+        .where(Session.token_hash == hash_of(token), Session.user_id == access.user.id)
+        .returning(Session.expires_at)
+    )
+    if ended is None:
+        raise Refused.at("", "This session has ended. Sign in again.", "SESSION_ENDED")
+    session, new_token = start_session(access.user, tenant_id, now)
+    session.expires_at = ended
+    record_change(Actor(tenant_id, access.user.id, access.user.name, request_id), SWITCHED, access.user)
+    return new_token
+
+
+def places_of(user_id: UUID) -> list[Place]:
+    """The tenants that a person belongs to, by name. One statement."""
+    came_at = (
+        select(func.max(AuditEntry.created_at))
+        .where(
+            AuditEntry.tenant_id == Membership.tenant_id,
+            AuditEntry.subject_id == Membership.user_id,
+            AuditEntry.action.in_([SIGNED_IN, SWITCHED]),
+            AuditEntry.result == CHANGED,
+        )
+        .correlate(Membership)
+        .scalar_subquery()
+    )
+    mine = (
+        select(Tenant.id, Tenant.name, Tenant.timezone, Membership.role, came_at.label("came_at"))
+        .join(Tenant, Tenant.id == Membership.tenant_id)
+        .where(Membership.user_id == user_id)
+        .order_by(func.lower(Tenant.name), Tenant.id)
+        .limit(TENANTS_LISTED)
+    )
+    found = db.session.execute(mine).all()
+    last = max((row.came_at for row in found if row.came_at), default=None)
+    return [Place(*row[:4], is_remembered=last is not None and row.came_at == last) for row in found]
 
 
 def start_session(user: User, tenant_id: UUID, now: datetime) -> tuple[Session, str]:
@@ -90,11 +163,11 @@ def start_session(user: User, tenant_id: UUID, now: datetime) -> tuple[Session, 
 def record_failed_sign_in(email: str, origin: str, request_id: str | None) -> None:
     """Put a failed sign-in on record: with the tenant of the person when there is such a person, else with none."""
     user = user_by_email(email)
-    membership = _home(user) if user else None
+    home = _home(user) if user else None
     record_stranger(
-        membership.tenant_id if membership else None,
-        "session.signed_in",
-        user if membership else None,
+        home.tenant_id if home else None,
+        SIGNED_IN,
+        user if home else None,
         f"Wrong e-mail address or password, from {origin}",
         request_id,
     )
@@ -139,7 +212,19 @@ def prune_sessions(now: datetime) -> int:
     return len(db.session.scalars(ended.returning(Session.id)).all())
 
 
-def _home(user: User) -> Membership | None:
-    """The membership that a sign-in opens: the oldest."""
-    own = select(Membership).where(Membership.user_id == user.id)
-    return db.session.scalars(own.order_by(Membership.id).limit(1)).one_or_none()
+def other_tenants(user_id: UUID, tenant_id: UUID, limit: int) -> list[Elsewhere]:
+    """The tenants that a person belongs to besides this one, by name, at most `limit`. One statement."""
+    others = (
+        select(Tenant.id, Tenant.name)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Membership.user_id == user_id, Membership.tenant_id != tenant_id)
+    )
+    return [
+        Elsewhere(*row) for row in db.session.execute(others.order_by(func.lower(Tenant.name), Tenant.id).limit(limit))
+    ]
+
+
+def _home(user: User) -> Place | None:
+    """The tenant that a sign-in opens: where the person was last, else the first by name; None for a member of none."""
+    places = places_of(user.id)
+    return next((place for place in places if place.is_remembered), places[0] if places else None)

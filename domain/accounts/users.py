@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -34,6 +34,8 @@ class Membership(Identified, Owned, Base):
     __tablename__ = "memberships"
     __table_args__ = (
         UniqueConstraint("tenant_id", "user_id"),
+        # the tenants of a person: on every page, and at sign-in
+        Index("ix_memberships_user", "user_id"),
         CheckConstraint("role IN ('viewer', 'operator', 'author', 'admin')", name="role"),
     )
 

@@ -16,9 +16,9 @@ from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import Owned, load
 from domain.accounts.users import User
 from domain.kernel.db import Base, Identified, db
-from domain.kernel.errors import Problem, Refused, StaleTransition
+from domain.kernel.errors import StaleTransition
 from domain.runs.waking import resolve_wait
-from domain.workflows.schema_rules import payload_problems
+from domain.workflows.payload_secrets import taken_payload
 
 OPEN, ANSWERED, EXPIRED, CANCELED = "open", "answered", "expired", "canceled"
 STATUSES = (OPEN, ANSWERED, EXPIRED, CANCELED)
@@ -79,15 +79,15 @@ def announce_task(task: HumanTask, now: datetime) -> None:
 def answer_task(actor: Actor, task_id: UUID, answer: Any, request_key: str, now: datetime) -> HumanTask:
     """Give a task its answer, and let its run go on; repeating the request changes nothing.
 
-    Raises NotFound; Refused at `answer…` (JSON pointers) when it does not fit the form; TaskClosed, which says how the
-    task ended, when it is not open any more.
+    What was typed into fields of the form that are marked `x-secret` is sealed. Raises NotFound; Refused at `answer…`
+    (JSON pointers) when it does not fit the form; TaskClosed, which says how the task ended, when it is not open.
     """
     if claim_request(actor.tenant_id, request_key, "tasks.answer"):
         return load(actor.tenant_id, HumanTask, task_id)
     task = load(actor.tenant_id, HumanTask, task_id)
     if task.status != OPEN:
         raise TaskClosed(closing_words(task))
-    given = checked_answer(task, answer)
+    given = taken_payload(task.tenant_id, task.form_schema, answer, path="answer")
     # The run is locked before the task: whoever ends a wait takes them in this order.
     if not resolve_wait(task.wait_id, _output(task, given, actor, now), now) or not _close(task, given, actor, now):
         db.session.refresh(task)
@@ -95,14 +95,6 @@ def answer_task(actor: Actor, task_id: UUID, answer: Any, request_key: str, now:
     answer_request(actor.tenant_id, request_key, str(task.id))
     record_change(actor, "task.answered", task, before={"status": OPEN}, after={"status": ANSWERED})
     return task
-
-
-def checked_answer(task: HumanTask, answer: Any) -> Any:
-    """The answer as it is kept; raises Refused at `answer…` when it does not fit the task's form."""
-    problems = payload_problems(task.form_schema, answer)
-    if problems:
-        raise Refused([Problem(f"answer{p.path}", p.message, p.code) for p in problems])
-    return answer
 
 
 def closing_words(task: HumanTask) -> str:

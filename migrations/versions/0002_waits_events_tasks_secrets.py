@@ -267,9 +267,11 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_run_steps_finished"), "run_steps", "(status IN ('started', 'waiting')) = (finished_at IS NULL)"
     )
+    op.create_index("ix_memberships_user", "memberships", ["user_id"], unique=False)
 
 
 def downgrade() -> None:
+    op.drop_index("ix_memberships_user", table_name="memberships")
     op.drop_constraint(op.f("ck_run_steps_status"), "run_steps")
     op.drop_constraint(op.f("ck_run_steps_finished"), "run_steps")
     op.create_check_constraint(op.f("ck_run_steps_status"), "run_steps", "status IN ('started', 'succeeded', 'failed')")

@@ -22,6 +22,7 @@ from domain.runs.steps import RunStep
 from domain.runs.tasks import HumanTask, TaskClosed, announce_task, answer_task
 from domain.runs.waits import Wait
 from domain.runs.waking import wake_due
+from domain.workflows import payload_secrets
 from tests.factories import NOW, a_published_workflow, a_run, a_task, a_tenant, a_user, an_actor
 from tests.servers import config_for, make_app
 from tests.statements import counted
@@ -77,6 +78,17 @@ def test_an_answer_that_does_not_fit_the_form_changes_nothing(acme: Tenant, db: 
     assert db.get(HumanTask, asked.id).status == "open"
     with transaction():
         assert answer_task(an_actor(acme), asked.id, YES, "k", LATER).status == "answered"
+
+
+def test_a_secret_in_an_answer_is_sealed_wherever_it_is_kept(acme: Tenant, db: Any) -> None:
+    schema = {"type": "object", "properties": {"code": {"type": "string", "x-secret": True}}}
+    asked = a_question(acme, form_schema=schema)
+    answer_task(an_actor(acme), asked.id, {"code": "open sesame"}, "k", LATER)
+    db.expire_all()
+    kept = asked.answer, db.scalars(select(RunStep.output)).one(), db.scalars(select(AuditEntry.after)).one()
+    assert "sesame" not in str(kept)
+    assert payload_secrets.opened(acme.id, asked.answer) == {"code": "open sesame"}
+    assert payload_secrets.shown(asked.answer) == {"code": {"$kept": True}}
 
 
 def test_the_same_request_answers_once(acme: Tenant, alice: User, db: Any) -> None:
