@@ -11,13 +11,12 @@ from domain.accounts.request_keys import RequestKey, answer_request, claim_reque
 from domain.accounts.tenants import Tenant, load
 from domain.kernel import strict_json
 from domain.kernel.db import db
-from domain.kernel.errors import Held, Problem, Refused
+from domain.kernel.errors import Held
 from domain.kernel.names import parse_name
 from domain.runs.announcing import announce_work
 from domain.runs.canceling import request_cancel
-from domain.runs.runs import BY_HAND, BY_RERUN, CANCELED, EFFECT, FAILED, FINISHED, PURE, SUCCEEDED, Run
+from domain.runs.runs import BY_EVENT, BY_HAND, BY_PARENT, BY_RERUN, CANCELED, EFFECT, FAILED, FINISHED, PURE, SUCCEEDED, Run
 from domain.workflows.payload_secrets import taken_payload
-from domain.workflows.schema_rules import payload_problems
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
 
@@ -42,7 +41,9 @@ def launch(
     """
     published = launchable_version(workflow)
     version = version or published
-    checked = checked_payload(version, payload)
+    # What was stored before may hold sealed values; what somebody brings may not.
+    stored = payload if started_by in (BY_EVENT, BY_PARENT) else None
+    checked = taken_payload(actor.tenant_id, version.payload_schema, payload, stored)
     told = {**_metadata(started_by, now), **(metadata or {})}
     run = insert_run(actor, workflow, version, checked, started_by, told, parent_run_id=parent_run_id)
     announce_work()
@@ -127,14 +128,6 @@ def launchable_version(workflow: Workflow) -> WorkflowVersion:
         because = f": {workflow.pause_reason}" if workflow.pause_reason else ""
         raise Held(f"{workflow.name} is paused{because}. Resume it first.", code="WORKFLOW_PAUSED")
     return version_of(workflow.tenant_id, workflow.id, workflow.published_version)
-
-
-def checked_payload(version: WorkflowVersion, payload: Any) -> Any:
-    """The payload, valid for the version's schema snapshot; raises Refused at `payload…`."""
-    problems = payload_problems(version.payload_schema or {"type": "object"}, payload)
-    if problems:
-        raise Refused([Problem(f"payload{p.path}", p.message, p.code) for p in problems])
-    return payload
 
 
 def _metadata(trigger_type: str, now: datetime) -> dict[str, Any]:
