@@ -15,7 +15,19 @@ from domain.kernel.errors import Held
 from domain.kernel.names import parse_name
 from domain.runs.announcing import announce_work
 from domain.runs.canceling import request_cancel
-from domain.runs.runs import BY_EVENT, BY_HAND, BY_PARENT, BY_RERUN, CANCELED, EFFECT, FAILED, FINISHED, PURE, SUCCEEDED, Run
+from domain.runs.runs import (
+    BY_EVENT,
+    BY_HAND,
+    BY_PARENT,
+    BY_RERUN,
+    CANCELED,
+    EFFECT,
+    FAILED,
+    FINISHED,
+    PURE,
+    SUCCEEDED,
+    Run,
+)
 from domain.workflows.payload_secrets import taken_payload
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
