@@ -18,6 +18,7 @@ from domain.kernel.db import db
 from domain.kernel.errors import Problem, Refused
 from domain.publishing.judging import as_problem, draft_of, judged
 from domain.publishing.rebinding import Misfit, fitting, rebind, schedule_ids
+from domain.publishing.sealing import seal_payloads
 from domain.workflows.comparisons import Comparison, draft_changes
 from domain.workflows.definitions import definition_hash
 from domain.workflows.drafts import check_revision
@@ -92,6 +93,8 @@ def publish_workflow(actor: Actor, workflow_id: UUID, revision: int, now: dateti
             "schedulesRecovered": published.recovered,
         },
     )
+    seal_payloads(actor.tenant_id, workflow.id, schema)
+    seal_payloads(actor.tenant_id, workflow.id, schema)
     rebind(actor, fit, version, now)
     return published
 

@@ -325,6 +325,20 @@ def test_schedules_of_other_workflows_are_left_alone(alice: Any, acme: Any, sync
     assert (of(schedule).status, of(schedule).workflow_version) == ("active", 1)
 
 
+def test_what_the_new_version_marks_as_secret_is_sealed_in_every_schedule(alice: Any, sync: Any) -> None:
+    marked = {"type": "object", "properties": {"region": {"type": "string", "x-secret": True}}}
+    register_schema(alice, LATER, marked, NOW)
+    sync.draft_schema_ref = LATER
+    schedules = [a_schedule(sync, f"{number}", payload_json={"region": f"region {number}"}) for number in range(12)]
+
+    with counted() as statements:
+        publish(alice, sync)
+
+    assert all(set(of(one).payload_json["region"]) == {"$sealed"} for one in schedules)
+    assert {of(one).status for one in schedules} == {"active"}
+    assert len([one for one in statements if "payload_json =" in one]) == 1
+
+
 def test_many_schedules_cost_as_many_queries_as_few(alice: Any, sync: Any) -> None:
     def publish_with(count: int, ref: str) -> int:
         for number in range(count):
