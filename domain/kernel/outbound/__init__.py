@@ -3,7 +3,7 @@
 `configure_outbound` once per process; `exchange` asks and answers, or raises one of the errors below.
 """
 
-from domain.kernel.outbound.exchange import RESERVED_HEADERS, Answer, exchange
+from domain.kernel.outbound.exchanging import RESERVED_HEADERS, Answer, exchange
 from domain.kernel.outbound.faults import (
     BadAnswer,
     NotAllowed,

@@ -53,9 +53,10 @@ def exchange(
     address = checked_url(url, query)
     host = host_of(address)
     places = resolved(host, port_of(address), deadline)
-    request = _request(method, address, headers, content)
+    target = httpcore.URL(scheme=address.raw_scheme, host=host, port=port_of(address), target=address.raw_path)
+    request = httpcore.Request(method, target, headers=_lines(method, address, headers, content), content=content)
     with httpcore.HTTPConnection(
-        httpcore.Origin(address.raw_scheme, host.encode(), port_of(address)),
+        target.origin,
         ssl_context=_tls_context() if address.scheme == "https" else None,
         network_backend=PinnedBackend(places, deadline),
     ) as connection:
@@ -67,16 +68,11 @@ def exchange(
             raise Unreachable(f"The connection to {host} broke before the answer was complete.") from None
 
 
-def _request(method: str, url: httpx.URL, headers: dict[str, str], content: bytes | None) -> httpcore.Request:
-    sent = _OURS | {name.lower(): value for name, value in headers.items()}
-    sent["host"] = url.netloc.decode("ascii")
-    if content is not None:
-        sent["content-length"] = str(len(content))
-    elif method in ("POST", "PUT", "PATCH"):
-        sent["content-length"] = "0"
-    lines = [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
-    target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-    return httpcore.Request(method, target, headers=lines, content=content or b"")
+def _lines(method: str, url: httpx.URL, headers: dict[str, str], content: bytes | None) -> list[tuple[bytes, bytes]]:
+    sent = {"host": url.netloc.decode("ascii")} | _OURS | {name.lower(): value for name, value in headers.items()}
+    if content is not None or method in ("POST", "PUT", "PATCH"):
+        sent["content-length"] = str(len(content or b""))
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in sent.items()]
 
 
 def _answer(response: httpcore.Response, max_bytes: int) -> Answer:
