@@ -67,6 +67,13 @@ document.addEventListener("click", (event) => {
   (line ?? field).scrollIntoView({ block: "center" });
 });
 
+// A link to a field opens the group that the field is folded into, before anything tries to focus it.
+document.addEventListener("click", (event) => {
+  const place = event.target.closest('a[href^="#"]')?.getAttribute("href").slice(1);
+  const group = place && document.getElementById(place)?.closest("details");
+  if (group) group.open = true;
+}, true);
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   for (const [id, editor] of editors) {
     if (!event.detail.target?.contains(editor.textarea)) continue;

@@ -26,6 +26,10 @@ class PublishForm(PageForm):
     seen_revision = DraftForm.seen_revision
 
 
+class RestoreForm(PublishForm):
+    """Restoring replaces the draft that was seen, as publishing publishes it."""
+
+
 class RunForm(PageForm):
     request_key = HiddenField()
     payload = TextAreaField("Payload", REQUIRED)

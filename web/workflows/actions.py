@@ -1,4 +1,4 @@
-"""What one can do to a workflow: publish, run now, pause, resume, delete. Each is asked about first, in a dialog."""
+"""What one can do to a workflow: run now, pause, resume, delete. Each is asked about first, in a dialog."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from flask.typing import ResponseReturnValue
 
 from domain.kernel import strict_json
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict, Held, Refused
+from domain.kernel.errors import Held, Refused
 from domain.kernel.ids import new_id
 from domain.publishing import (
     delete_workflow,
     living_schedules,
     pause_workflow,
-    publish_preview,
-    publish_workflow,
     resume_workflow,
     schedule_count,
 )
@@ -28,38 +26,10 @@ from web.access import actor, request_now, requires
 from web.answers import done, show_dialog
 from web.asked import request_key
 from web.errors import keep_refusal
-from web.forms.workflows import PublishForm, ReasonForm, RunForm
+from web.forms.workflows import ReasonForm, RunForm
 from web.workflows.frame import access_now, address_of, blueprint, tenant_id
 
 SCHEDULES_LISTED = 50
-
-
-@blueprint.get("/<uuid:workflow_id>/publish")
-@requires("workflow:publish")
-def review(workflow_id: UUID) -> ResponseReturnValue:
-    workflow = living_workflow(tenant_id(), workflow_id)
-    return _review(workflow, PublishForm(data={"revision": workflow.revision}))
-
-
-@blueprint.post("/<uuid:workflow_id>/publish")
-@requires("workflow:publish")
-def publish(workflow_id: UUID) -> ResponseReturnValue:
-    form = PublishForm(request.form)
-    try:
-        with transaction():
-            published = publish_workflow(actor(), workflow_id, form.seen_revision, request_now())
-    except (Refused, Conflict) as refusal:
-        workflow = living_workflow(tenant_id(), workflow_id)
-        form.revision.data = workflow.revision
-        if isinstance(refusal, Conflict):
-            form.form_errors.append("The draft changed since you opened this. Below is what would be published now.")
-        return _review(workflow, form, 409 if isinstance(refusal, Conflict) else 422)
-    said = [f"Version {published.version} is published."]
-    if count := published.invalidated:
-        said.append("1 schedule no longer fits and is held." if count == 1 else f"{count} schedules no longer fit.")
-    if count := published.recovered:
-        said.append("1 schedule fits again and is paused." if count == 1 else f"{count} fit again and are paused.")
-    return done(address_of(workflow_id), " ".join(said))
 
 
 @blueprint.get("/<uuid:workflow_id>/run")
@@ -140,12 +110,6 @@ def delete(workflow_id: UUID) -> ResponseReturnValue:
         ended = delete_workflow(actor(), workflow_id, request_now())
     schedules = f" and {ended} schedules ended" if ended else ""
     return done(url_for("workflows.index"), f"{name} was deleted{schedules}. Its versions and runs stay readable.")
-
-
-def _review(workflow: Workflow, form: PublishForm, status: int = 200) -> ResponseReturnValue:
-    preview = publish_preview(tenant_id(), workflow.id)
-    title = f"Publish {workflow.name}"
-    return show_dialog("workflows/_publish.html", title, status, workflow=workflow, form=form, preview=preview)
 
 
 def _run_dialog(workflow: Workflow, form: RunForm, status: int = 200) -> ResponseReturnValue:

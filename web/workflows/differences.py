@@ -1,19 +1,16 @@
-"""What differs between two definitions, or between what is stored and what was typed, for the screen."""
+"""What differs between two versions, or between what is stored and what was typed, for the screen."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from domain.workflows.comparisons import ADDED, REMOVED, SCHEMA_MODE, SCHEMA_REF, TRIGGER, Change, Comparison, Hunk
 from domain.workflows.workflows import Workflow
 from web.forms.drafts import DraftForm, typed_draft
+from web.workflows.steps import value_text
 
-AROUND = 3
-"""Unchanged lines that are shown before and after a change."""
-SIGNS = {" ": "same", "+": "added", "-": "removed"}
-_PLAIN_FIELDS = (
+_TYPED = (
     "name",
     "key",
     "description",
@@ -28,51 +25,36 @@ _PLAIN_FIELDS = (
     "failure_rate_min_runs",
     "retention_days",
 )
+_NAMES = {TRIGGER: "Trigger", SCHEMA_MODE: "Payload schema", SCHEMA_REF: "Pinned to"}
+_NOTHING = "nothing"
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line that is the same, added or removed; or, with `skipped`, so many lines that are the same."""
+class SettingChange:
+    """A setting that differs, in words on both sides."""
 
-    kind: str
-    text: str = ""
-    skipped: int = 0
-
-
-def text_lines(old: str, new: str) -> list[Line]:
-    """The lines of both texts, with what is far from any change left out; empty when they are the same."""
-    before, after = old.splitlines(), new.splitlines()
-    if before == after:
-        return []
-    return list(_folded(list(_lines(before, after))))
+    name: str
+    before: str
+    after: str
 
 
-def _lines(before: list[str], after: list[str]) -> Iterator[Line]:
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if tag == "equal":
-            yield from (Line("same", text) for text in before[i:j])
-            continue
-        yield from (Line("removed", text) for text in before[i:j])
-        yield from (Line("added", text) for text in after[k:m])
+@dataclass(frozen=True)
+class Changes:
+    """What differs: settings, lines of the definition, and how many lines came and went."""
+
+    settings: tuple[SettingChange, ...]
+    hunks: tuple[Hunk, ...]
+    added: int
+    removed: int
 
 
-def _folded(lines: list[Line]) -> Iterator[Line]:
-    near = [False] * len(lines)
-    for index, line in enumerate(lines):
-        if line.kind != "same":
-            for place in range(max(0, index - AROUND), min(len(lines), index + AROUND + 1)):
-                near[place] = True
-    skipped = 0
-    for line, is_near in zip(lines, near, strict=True):
-        if not is_near:
-            skipped += 1
-            continue
-        if skipped:
-            yield Line("same", skipped=skipped)
-            skipped = 0
-        yield line
-    if skipped:
-        yield Line("same", skipped=skipped)
+def changes_of(comparison: Comparison) -> Changes:
+    """A comparison in words; a mapping is told target by target."""
+    settings: list[SettingChange] = []
+    for change in comparison.settings:
+        settings += _trigger_changes(change) if change.name == TRIGGER else [_plain_change(change)]
+    kinds = [line.kind for hunk in comparison.hunks for line in hunk]
+    return Changes(tuple(settings), comparison.hunks, kinds.count(ADDED), kinds.count(REMOVED))
 
 
 def draft_differences(workflow: Workflow, form: DraftForm) -> list[tuple[str, str]]:
@@ -80,9 +62,32 @@ def draft_differences(workflow: Workflow, form: DraftForm) -> list[tuple[str, st
     stored = typed_draft(workflow)
     return [
         (form[name].label.text, _shown(stored.get(name)))
-        for name in _PLAIN_FIELDS
+        for name in _TYPED
         if _shown(stored.get(name)) != _shown(form[name].data)
     ]
+
+
+def _plain_change(change: Change) -> SettingChange:
+    return SettingChange(_NAMES[change.name], str(change.before or _NOTHING), str(change.after or _NOTHING))
+
+
+def _trigger_changes(change: Change) -> list[SettingChange]:
+    before, after = change.before or {}, change.after or {}
+    pairs = [
+        ("Trigger", _event(before), _event(after)),
+        ("Schema of the event", before.get("sourcePayloadSchemaRef"), after.get("sourcePayloadSchemaRef")),
+    ]
+    old, new = before.get("payloadMapping") or {}, after.get("payloadMapping") or {}
+    pairs += [(f"{target} from the event", _value(old, target), _value(new, target)) for target in sorted({*old, *new})]
+    return [SettingChange(name, one or _NOTHING, other or _NOTHING) for name, one, other in pairs if one != other]
+
+
+def _event(trigger: Any) -> str:
+    return f"event {trigger['eventName']}" if trigger.get("eventName") else "no trigger"
+
+
+def _value(mapping: dict[str, Any], target: str) -> str | None:
+    return value_text(mapping[target]) if target in mapping else None
 
 
 def _shown(value: Any) -> str:

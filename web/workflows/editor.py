@@ -12,6 +12,7 @@ from domain.events.event_types import event_type_choices
 from domain.kernel import strict_json
 from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, Refused
+from domain.workflows.comparisons import difference
 from domain.workflows.definitions import readable
 from domain.workflows.drafts import create_workflow, save_draft
 from domain.workflows.payload_schemas import schema_refs
@@ -21,7 +22,7 @@ from web.answers import done, show_dialog
 from web.forms.drafts import DraftForm, draft_form
 from web.forms.workflows import NewWorkflowForm
 from web.workflows.checking import Checked, checked_draft, checked_form
-from web.workflows.differences import draft_differences, text_lines
+from web.workflows.differences import draft_differences
 from web.workflows.frame import address_of, blueprint, head_of, tenant_id
 from web.workflows.mapping import mapping_part
 from web.workflows.words import summary_of
@@ -86,7 +87,6 @@ def check(workflow_id: UUID) -> ResponseReturnValue:
     checked = checked_form(workflow, form)
     if is_fragment():
         return render_template("workflows/_check.html", workflow=workflow, checked=checked, can_edit=True)
-    form.attach(checked.at_fields)
     return render_template("workflows/show.html", **_page(workflow, form, checked))
 
 
@@ -112,6 +112,6 @@ def _again(workflow_id: UUID, form: DraftForm, status: int) -> ResponseReturnVal
         values |= {
             "stored": workflow,
             "differences": draft_differences(workflow, form),
-            "stored_lines": text_lines(values["definition"], form.definition.data or ""),
+            "hunks": difference(values["definition"], form.definition.data or ""),
         }
     return render_template("workflows/_draft.html" if is_fragment() else "workflows/show.html", **values), status

@@ -10,14 +10,13 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from domain.expressions import ExpressionError
-from domain.expressions.mappings import compile_value
+from domain.engine.trigger_checks import mapping_problems
 from domain.kernel.errors import Problem, Refused
 from domain.workflows.payload_schemas import schema_of
 from domain.workflows.workflows import living_workflow
 from web.access import requires
 from web.forms.drafts import INFERRED, DraftForm
-from web.forms.mappings import MappingRow, mapping_rows
+from web.forms.mappings import mapping_rows
 from web.workflows.frame import blueprint, tenant_id
 
 
@@ -46,13 +45,14 @@ def check_mapping(workflow_id: UUID) -> ResponseReturnValue:
 
 def mapping_part(form: DraftForm) -> dict[str, Any]:
     """The rows with their errors, and what is wrong besides."""
-    rows = _rows(form)
-    problems = _problems(form)
+    schema = _schema(form)
+    rows = mapping_rows(schema, form.mapping_pairs)
+    problems = _problems(form, schema)
     targets = {row.target for row in rows}
     at: dict[str, list[str]] = {}
     notes = list(form.mapping.errors)
     for problem in problems:
-        target = problem.path.removeprefix("mapping").removeprefix("/")
+        target = problem.path.removeprefix("mapping").removeprefix("/").replace("~1", "/").replace("~0", "~")
         if target in targets and target:
             at.setdefault(target, []).append(problem.message)
         else:
@@ -61,27 +61,22 @@ def mapping_part(form: DraftForm) -> dict[str, Any]:
     return {"rows": rows, "mapping_notes": list(dict.fromkeys(notes))}
 
 
-def _rows(form: DraftForm) -> list[MappingRow]:
-    schema: Any = {}
-    if form.schema_mode.data != INFERRED and form.schema_ref.data:
-        try:
-            schema = schema_of(tenant_id(), form.schema_ref.data)
-        except Refused:
-            schema = {}
-    return mapping_rows(schema, form.mapping_pairs)
+def _schema(form: DraftForm) -> Any:
+    """The schema that the payload is pinned to; None when it is not, or not known."""
+    if form.schema_mode.data == INFERRED or not form.schema_ref.data:
+        return None
+    try:
+        return schema_of(tenant_id(), form.schema_ref.data)
+    except Refused:
+        return None
 
 
-def _problems(form: DraftForm) -> Sequence[Problem]:
+def _problems(form: DraftForm, schema: Any) -> Sequence[Problem]:
     if not form.is_on_event:
         return ()
     try:
         mapping = form.typed_mapping
     except Refused as refusal:
         return refusal.problems
-    found = []
-    for target, value in mapping.items():
-        try:
-            compile_value(value)
-        except ExpressionError as error:
-            found.append(Problem(f"mapping/{target}", error.message, "INVALID_EXPRESSION"))
-    return found
+    found = mapping_problems(mapping, schema) if mapping else []
+    return [Problem(one.step_path, " ".join(filter(None, (one.message, one.suggestion))), one.code) for one in found]

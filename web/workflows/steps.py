@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.engine.problems import StepProblem
+from domain.engine.problems import ERROR, StepProblem
 from domain.timing.words import duration_words
 from domain.workflows.definitions import OutlineStep, outline
 
@@ -30,6 +30,11 @@ class DrawnStep:
     line: int | None
     problems: tuple[StepProblem, ...]
     branches: tuple[tuple[str, tuple[DrawnStep, ...]], ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether publishing would be refused because of it."""
+        return any(problem.severity == ERROR for problem in self.problems)
 
 
 def drawn_steps(

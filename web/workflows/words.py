@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from domain.kernel.errors import Refused
-from web.forms.drafts import INFERRED, DraftForm
+from web.forms.drafts import INFERRED, DraftForm, typed_trigger
 
 DESCRIPTION_SHOWN = 100
 
@@ -27,6 +28,11 @@ class Summary:
 
 def summary_of(form: DraftForm) -> Summary:
     return Summary(_about(form), trigger_words(form), _payload(form), _runs(form))
+
+
+def stored_trigger_words(trigger: Any) -> str:
+    """The trigger of a version."""
+    return trigger_words(DraftForm(data=typed_trigger(trigger)))
 
 
 def trigger_words(form: DraftForm) -> str:
