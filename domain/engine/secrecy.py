@@ -13,10 +13,10 @@ from uuid import UUID
 from domain.accounts.secrets import is_secret_name, secret_values
 from domain.engine.failures import VALIDATION, StepFailed
 from domain.kernel.redaction import redacted, redacted_text, texts_to_hide
-from domain.kernel.vault import Unsealable, unseal
 from domain.kernel.secret_values import MARKERS, SEALED, SECRET, is_sealed
+from domain.kernel.vault import Unsealable, unseal
 
-__all__ = ["defused", "has_secrets", "redacted", "redacted_text", "resolved"]
+__all__ = ["defused", "has_secrets", "redacted", "redacted_text", "resolved", "without_new_references"]
 
 
 def has_secrets(value: Any) -> bool:
@@ -52,6 +52,22 @@ def defused(value: Any) -> Any:
     if isinstance(value, list):
         return [defused(item) for item in value]
     return value
+
+
+def without_new_references(answer: Any, inputs: Any) -> Any:
+    """What an action of our own answers: it may pass `{"$secret": …}` on, but not make one of a text it was given."""
+    if not has_secrets(answer):
+        return answer
+    known = list(_standing_in(inputs))
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, dict):
+            if is_sealed(value) or value in known:
+                return value
+            return {f"${key}" if key == SECRET else key: checked(member) for key, member in value.items()}
+        return [checked(item) for item in value] if isinstance(value, list) else value
+
+    return checked(answer)
 
 
 def _name_in(item: dict[str, Any]) -> str:

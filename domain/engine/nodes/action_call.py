@@ -15,7 +15,7 @@ from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
-from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved
+from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved, without_new_references
 from domain.engine.steps import Attempt, Task
 from domain.expressions.mappings import compile_value
 from domain.kernel.db import transaction
@@ -55,7 +55,8 @@ def _context(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionC
 def _called(action: Action, inputs: Json, context: ActionContext) -> Json:
     """Secrets are opened for what reaches outside, and for nothing else; no answer and no error lets one out."""
     if action.effect != OUTSIDE:
-        return action.call(inputs, context)
+        own: Json = without_new_references(action.call(inputs, context), inputs)
+        return own
     hidden: tuple[str, ...] = ()
     if has_secrets(inputs):
         with transaction():

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from domain.accounts.secrets import Secret, create_secret
 from domain.accounts.tenants import Tenant
 from domain.engine.failures import VALIDATION, StepFailed
-from domain.engine.secrecy import defused, has_secrets, redacted, resolved
+from domain.engine.secrecy import defused, has_secrets, redacted, resolved, without_new_references
 from domain.expressions.mappings import compile_value
 from domain.kernel.vault import seal
 from tests.factories import NOW, a_tenant, an_actor
@@ -114,3 +114,14 @@ def test_nothing_from_outside_stands_for_a_secret(acme: Tenant) -> None:
 
     assert defused(answer) == {"a": [{"$$secret": "BILLING"}], "b": {"$$sealed": "x", "c": 1}, "$$kept": True}
     assert resolved(acme.id, defused(answer))[1] == ()
+
+
+def test_our_own_actions_pass_references_on_and_make_none(acme: Tenant) -> None:
+    sealed = {"$sealed": seal(acme.id, "hunter2")}
+    inputs = {"text": '{"$secret": "MAIL"}', "items": [BILLING]}
+    answer = {"items": [BILLING, sealed, {"$secret": "MAIL"}, {**BILLING, "more": 1}]}
+
+    assert without_new_references(answer, inputs) == {
+        "items": [BILLING, sealed, {"$$secret": "MAIL"}, {"$$secret": "BILLING", "more": 1}]
+    }
+    assert without_new_references("x", inputs) == "x"
