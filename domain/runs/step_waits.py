@@ -45,6 +45,11 @@ def open_wait(run_id: UUID) -> StepWait | None:
     return StepWait(*found) if found else None
 
 
+def recorded_waits(run_id: UUID, limit: int) -> list[StepWait]:
+    """What a run that the caller has loaded for its tenant waited for, the first first."""
+    return [StepWait(*row) for row in db.session.execute(_waits(run_id).order_by(Wait.id).limit(limit))]
+
+
 def waits_of_steps(run_id: UUID, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], list[StepWait]]:
     """By (step path, iteration): what these steps waited for, the latest first."""
     if not keys:

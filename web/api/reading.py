@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.ids import parse_id
+from domain.timing.zones import parse_instant
 
 BODY_MAX_BYTES = 256_000
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
@@ -78,6 +81,18 @@ def query_choice(name: str, allowed: Collection[str]) -> str:
     if value is not None and value not in allowed:
         raise Refused.at(name, f"Choose one of {', '.join(allowed)}.", "CHOICE_INVALID")
     return value or ""
+
+
+def query_instant(name: str) -> datetime | None:
+    """A parameter as an instant; None when it is absent."""
+    value = request.args.get(name)
+    if value is None:
+        return None
+    try:
+        # A plus sign that was not encoded arrives as a blank.
+        return parse_instant(re.sub(r" (?=[0-9]{2}:?[0-9]{2}$)", "+", value))
+    except Refused as refused:
+        raise Refused(Problem(name, problem.message, "INSTANT_INVALID") for problem in refused.problems) from None
 
 
 def query_flag(name: str) -> bool | None:

@@ -7,8 +7,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from domain.kernel.secret_values import shown
 from domain.runs.details import RunDetail
 from domain.runs.pages import RunRow
+from domain.runs.relations import RelatedRun
+from domain.runs.runs import BY_RERUN
+from domain.runs.step_waits import StepWait
 from domain.runs.steps import RunStep
 from web.api.answering import Json, instant
 
@@ -24,6 +28,11 @@ def row_document(row: RunRow) -> Json:
         "scheduleId": _id(row.schedule_id),
         "scheduleName": row.schedule_name,
         "startedBy": row.started_by,
+        "startedByName": row.actor_name,
+        "eventId": _id(row.event_id),
+        "eventName": row.event_name,
+        "parentRunId": _id(row.parent_run_id),
+        "rerunOf": _id(row.rerun_of) if row.started_by == BY_RERUN else None,
         "scheduledFor": instant(row.scheduled_for),
         "firedAt": instant(row.decided_at),
         "state": row.state,
@@ -36,8 +45,8 @@ def row_document(row: RunRow) -> Json:
 
 
 def run_document(detail: RunDetail) -> Json:
-    """A run with what it was given, what it gave, and why it failed."""
-    run, occurrence = detail.run, detail.occurrence
+    """A run with what it was given, what it gave, why it failed or was canceled, and the first runs that it called."""
+    run, occurrence, told = detail.run, detail.occurrence, detail.run.trigger_metadata or {}
     return {
         "id": str(run.id),
         "status": run.status,
@@ -45,8 +54,13 @@ def run_document(detail: RunDetail) -> Json:
         "workflowName": detail.workflow.name,
         "workflowVersion": run.workflow_version,
         "scheduleId": _id(run.schedule_id),
-        "scheduleName": (run.trigger_metadata or {}).get("scheduleName"),
+        "scheduleName": told.get("scheduleName"),
         "startedBy": run.started_by,
+        "startedByName": detail.starter or detail.actor_name,
+        "eventId": _id(detail.event_id),
+        "eventName": told.get("eventName"),
+        "parentRunId": _id(run.parent_run_id),
+        "rerunOf": told.get("rerunOf") if run.started_by == BY_RERUN else None,
         "scheduledFor": instant(occurrence.scheduled_for) if occurrence else None,
         "firedAt": instant(occurrence.decided_at) if occurrence else None,
         "state": run.state,
@@ -56,11 +70,13 @@ def run_document(detail: RunDetail) -> Json:
         "finishedAt": instant(run.finished_at),
         "durationSeconds": _seconds(run.started_at, run.finished_at),
         "cancelRequestedAt": instant(run.cancel_requested_at),
+        "cancelReason": run.cancel_reason,
         "triggerMetadata": run.trigger_metadata,
-        "input": run.input_json,
-        "output": run.output,
+        "input": shown(run.input_json),
+        "output": shown(run.output),
         "error": run.error,
         "stepCount": detail.step_count,
+        "children": [_child_document(child) for child in detail.children],
     }
 
 
@@ -74,14 +90,49 @@ def step_documents(steps: Sequence[RunStep]) -> list[Json]:
             "stepId": step.step_id,
             "nodeType": step.node_type,
             "status": step.status,
-            "input": step.input,
-            "output": step.output,
+            "input": shown(step.input),
+            "output": shown(step.output),
             "error": step.error,
             "startedAt": instant(step.started_at),
             "finishedAt": instant(step.finished_at),
         }
         for step in steps
     ]
+
+
+def wait_documents(waits: Sequence[StepWait]) -> list[Json]:
+    """What the steps waited for; `status` is open, resolved, timed_out or canceled."""
+    return [
+        {
+            "stepPath": found.wait.step_path,
+            "iteration": found.wait.iteration,
+            "attempt": found.wait.attempt,
+            "kind": found.wait.kind,
+            "status": found.wait.status,
+            "eventName": found.wait.event_name,
+            "correlationKey": found.wait.correlation_key,
+            "eventId": _id(found.wait.event_id),
+            "taskId": _id(found.task_id),
+            "childRunId": _id(found.wait.child_run_id),
+            "openedAt": instant(found.wait.opened_at),
+            "dueAt": instant(found.wait.due_at),
+            "closedAt": instant(found.wait.closed_at),
+        }
+        for found in waits
+    ]
+
+
+def _child_document(child: RelatedRun) -> Json:
+    return {
+        "id": str(child.id),
+        "status": child.status,
+        "workflowId": str(child.workflow_id),
+        "workflowName": child.workflow_name,
+        "workflowVersion": child.workflow_version,
+        "createdAt": instant(child.created_at),
+        "startedAt": instant(child.started_at),
+        "finishedAt": instant(child.finished_at),
+    }
 
 
 def _id(value: UUID | None) -> str | None:

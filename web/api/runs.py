@@ -1,42 +1,110 @@
-"""Runs of workflows over HTTP: the list, and one with its steps."""
+"""Runs of workflows over HTTP: the list, one with its steps; cancel, run again."""
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, url_for
 
+from domain.kernel.errors import Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
+from domain.runs.launch import cancel_run, rerun
 from domain.runs.listing import STARTERS, STATUSES, RunFilters
 from domain.runs.pages import runs_page
-from web.access import member_access, requires
+from domain.runs.step_waits import recorded_waits
+from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
-from web.api.answering import document, page
-from web.api.reading import check_query, collected, page_cursor, page_limit, query_choice, query_id, query_text
-from web.api.run_documents import row_document, run_document, step_documents
+from web.api.answering import Json, answered_once, document, page
+from web.api.reading import (
+    check_query,
+    collected,
+    json_body,
+    page_cursor,
+    page_limit,
+    query_choice,
+    query_id,
+    query_instant,
+    query_text,
+)
+from web.api.run_documents import row_document, run_document, step_documents, wait_documents
+
+VERSIONS = ("same", "published")
 
 
 @blueprint.get("/workflow-runs")
 @requires("workflow:read")
 def list_runs() -> Response:
-    check_query(("q", "workflowId", "scheduleId", "status", "startedBy"))
-    q, workflow_id, schedule_id, status, started_by, cursor, limit = collected(
+    check_query(("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to", "parentRunId"))
+    *asked, cursor, limit = collected(
         lambda: query_text("q"),
         lambda: query_id("workflowId"),
         lambda: query_id("scheduleId"),
         lambda: query_choice("status", STATUSES),
         lambda: query_choice("startedBy", STARTERS),
+        lambda: query_instant("from"),
+        lambda: query_instant("to"),
+        lambda: query_id("parentRunId"),
         page_cursor,
         page_limit,
     )
-    filters = RunFilters(q, workflow_id, schedule_id, status, started_by)
-    found = runs_page(member_access().tenant.id, filters, cursor, limit + 1)
+    found = runs_page(_tenant(), RunFilters(*asked), cursor, limit + 1)
     return page(found, limit, row_document, lambda row: row.id)
 
 
 @blueprint.get("/workflow-runs/<uuid:run_id>")
 @requires("workflow:read")
 def show_run(run_id: UUID) -> Response:
-    detail = run_detail(member_access().tenant.id, run_id)
-    steps = step_documents(recorded_steps(detail.run.id, STEPS_SHOWN))
-    return document({**run_document(detail), "steps": steps})
+    answer = _document_of(run_id)
+    steps = step_documents(recorded_steps(run_id, STEPS_SHOWN))
+    return document({**answer, "steps": steps, "waits": wait_documents(recorded_waits(run_id, STEPS_SHOWN))})
+
+
+@blueprint.post("/workflow-runs/<uuid:run_id>/cancel")
+@requires("workflow:manage")
+def cancel_from_body(run_id: UUID) -> Response:
+    reason = json_body(("reason",)).get("reason") or ""
+    if not isinstance(reason, str):
+        raise Refused.at("reason", "This must be text.", "TEXT_REQUIRED")
+
+    def act(_key: str) -> tuple[int, Json, str]:
+        cancel_run(actor(), run_id, request_now(), reason)
+        return 200, _document_of(run_id), _address(run_id)
+
+    return answered_once(act)
+
+
+@blueprint.post("/workflow-runs/<uuid:run_id>/rerun")
+@requires("workflow:manage")
+def rerun_from_body(run_id: UUID) -> Response:
+    body = json_body(("payload", "version"))
+    payload, version = body.get("payload"), body.get("version") or "same"
+    _check_rerun(payload, version)
+
+    def act(key: str) -> tuple[int, Json, str]:
+        run = rerun(actor(), run_id, key, request_now(), payload, version == "published")
+        return 202, _document_of(run.id), _address(run.id)
+
+    return answered_once(act)
+
+
+def _check_rerun(payload: Any, version: Any) -> None:
+    problems = []
+    if payload is not None and not isinstance(payload, dict):
+        problems.append(Problem("payload", "A payload is a JSON object, in curly braces.", "OBJECT_REQUIRED"))
+    if version not in VERSIONS:
+        problems.append(Problem("version", f"Choose one of {', '.join(VERSIONS)}.", "CHOICE_INVALID"))
+    if problems:
+        raise Refused(problems)
+
+
+def _tenant() -> UUID:
+    return member_access().tenant.id
+
+
+def _document_of(run_id: UUID) -> Json:
+    return run_document(run_detail(_tenant(), run_id))
+
+
+def _address(run_id: UUID) -> str:
+    return url_for("api.show_run", run_id=run_id)
