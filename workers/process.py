@@ -18,6 +18,8 @@ from domain.kernel.db import db, engine_options, transaction
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.ids import new_id
 from domain.kernel.log import configure_logs, first_line, logger
+from domain.kernel.outbound import configure_outbound
+from domain.kernel.outbox import configure_mail
 from domain.kernel.vault import configure_vault
 from domain.runs.heartbeats import beat, end_heartbeat
 
@@ -34,6 +36,8 @@ def process_app(config: Config, role: str, threads: int) -> Flask:
     )
     db.init_app(app)
     configure_vault(config.secret_key, config.previous_secret_keys)
+    configure_mail(config)
+    configure_outbound(config)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     return app
 
