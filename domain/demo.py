@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text
 
+from domain import demo_orders
 from domain import demo_workflows as demo
 from domain.accounts.audit import Actor
 from domain.accounts.members import add_member
@@ -17,6 +18,7 @@ from domain.accounts.permissions import ADMIN, VIEWER, Access, permissions_of
 from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.tokens import create_token
 from domain.accounts.users import User, user_by_email
+from domain.events.event_types import register_event_type
 from domain.firing.lifecycle import create_schedule, pause_schedule
 from domain.kernel import strict_json
 from domain.kernel.db import db
@@ -80,7 +82,7 @@ def _token(actor: Actor, tenant: Tenant, user: User, now: datetime) -> str:
 
 
 def _fill(actor: Actor, now: datetime) -> None:
-    for ref, schema in demo.SCHEMAS.items():
+    for ref, schema in {**demo.SCHEMAS, **demo_orders.SCHEMAS}.items():
         register_schema(actor, ref, schema, now)
     heartbeat = _publish(actor, demo.HEARTBEAT, now)
     _schedule(actor, now, heartbeat, "Every minute", cron="* * * * *")
@@ -89,6 +91,7 @@ def _fill(actor: Actor, now: datetime) -> None:
     _fill_invoices(actor, now)
     _fill_digest(actor, now)
     _fill_payroll(actor, now)
+    _fill_orders(actor, now)
 
 
 def _fill_invoices(actor: Actor, now: datetime) -> None:
@@ -116,19 +119,39 @@ def _fill_payroll(actor: Actor, now: datetime) -> None:
     _save_and_publish(actor, payroll, replace(demo.PAYROLL, schema_ref=demo.STRICTER_PAYROLL_REF), now)
 
 
-def _publish(actor: Actor, what: demo.DemoWorkflow, now: datetime) -> Workflow:
+def _fill_orders(actor: Actor, now: datetime) -> None:
+    for name, description in demo_orders.EVENT_TYPES.items():
+        register_event_type(actor, name, description, demo_orders.ORDER_REF, now)
+    made = demo_orders.WORKFLOWS
+    _publish(actor, made["packing"], now)
+    _publish(actor, made["fulfilment"], now, demo_orders.TRIGGER, limit=None)
+    _schedule(actor, now, _publish(actor, made["shop"], now), "Customers", cron="*/3 * * * *")
+
+
+def _publish(
+    actor: Actor, what: demo.DemoWorkflow, now: datetime, trigger: Any = None, limit: int | None = 1
+) -> Workflow:
     workflow = create_workflow(actor, what.name, now, description=what.description)
-    _save_and_publish(actor, workflow, what, now)
+    _save_and_publish(actor, workflow, what, now, trigger, limit)
     return workflow
 
 
-def _save_and_publish(actor: Actor, workflow: Workflow, what: demo.DemoWorkflow, now: datetime) -> None:
+def _save_and_publish(
+    actor: Actor,
+    workflow: Workflow,
+    what: demo.DemoWorkflow,
+    now: datetime,
+    trigger: Any = None,
+    limit: int | None = 1,
+) -> None:
     fields = replace(
         fields_of(workflow),
         name=what.name,
         description=what.description,
         definition_text=strict_json.dumps({"steps": what.steps}),
         schema_ref=what.schema_ref,
+        trigger=trigger,
+        concurrency_limit=limit,
     )
     saved = save_draft(actor, workflow.id, workflow.revision, fields, now)
     publish_workflow(actor, saved.id, saved.revision, now)

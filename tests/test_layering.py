@@ -27,6 +27,7 @@ ORDER = [
     "domain.pruning",
     "domain.health",
     "domain.demo_workflows",
+    "domain.demo_orders",
     "domain.demo",
     "domain.tables",
 ]
