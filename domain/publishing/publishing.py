@@ -94,7 +94,6 @@ def publish_workflow(actor: Actor, workflow_id: UUID, revision: int, now: dateti
         },
     )
     seal_payloads(actor.tenant_id, workflow.id, schema)
-    seal_payloads(actor.tenant_id, workflow.id, schema)
     rebind(actor, fit, version, now)
     return published
 
