@@ -8,6 +8,7 @@ from domain.publishing.catalog import (
     workflow_count,
     workflows_page,
 )
+from domain.publishing.failing import pause_failing
 from domain.publishing.holding import delete_workflow, pause_workflow, resume_workflow
 from domain.publishing.judging import Draft, Verdict, draft_of, judged
 from domain.publishing.publishing import Preview, Published, draft_problems, publish_preview, publish_workflow
@@ -26,6 +27,7 @@ __all__ = [
     "draft_problems",
     "judged",
     "living_schedules",
+    "pause_failing",
     "pause_workflow",
     "publish_preview",
     "publish_workflow",

@@ -30,6 +30,12 @@ def pause_workflow(actor: Actor, workflow_id: UUID, reason: str, now: datetime) 
     if workflow.paused_at is not None:
         raise StaleTransition(f"{workflow.name} is paused already.")
     settle(schedule_ids(actor.tenant_id, workflow.id), now)
+    hold_workflow(actor, workflow, reason, now)
+    return workflow
+
+
+def hold_workflow(actor: Actor, workflow: Workflow, reason: str, now: datetime) -> None:
+    """Write down the pause of a workflow that the caller holds and whose schedules are settled."""
     workflow.paused_at = now
     workflow.paused_by = actor.user_id
     workflow.pause_reason = reason or None
@@ -38,11 +44,11 @@ def pause_workflow(actor: Actor, workflow_id: UUID, reason: str, now: datetime) 
     record_change(
         actor, "workflow.paused", workflow, before={"paused": False}, after={"paused": True}, reason=reason or None
     )
-    return workflow
 
 
 def resume_workflow(actor: Actor, workflow_id: UUID, now: datetime) -> Workflow:
-    """Let it start again. What came due during the pause is on record as refused, and nothing of it is caught up.
+    """Let it start again. What came due during the pause is on record as refused, and nothing of it is caught up; runs
+    that ended before do not count for auto-pause any more.
 
     Raises StaleTransition when it is not paused.
     """
@@ -51,6 +57,7 @@ def resume_workflow(actor: Actor, workflow_id: UUID, now: datetime) -> Workflow:
         raise StaleTransition(f"{workflow.name} is not paused.")
     settle(schedule_ids(actor.tenant_id, workflow.id), now)
     workflow.paused_at = workflow.paused_by = workflow.pause_reason = None
+    workflow.failures_counted_from = now
     workflow.updated_at = now
     db.session.flush()
     record_change(actor, "workflow.resumed", workflow, before={"paused": True}, after={"paused": False})
