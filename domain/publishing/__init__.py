@@ -2,6 +2,8 @@
 
 from domain.publishing.catalog import (
     STATUSES,
+    TRIGGERS,
+    RecentRun,
     WorkflowRow,
     living_schedules,
     schedule_count,
@@ -16,10 +18,12 @@ from domain.publishing.rebinding import Misfit
 
 __all__ = [
     "STATUSES",
+    "TRIGGERS",
     "Draft",
     "Misfit",
     "Preview",
     "Published",
+    "RecentRun",
     "Verdict",
     "WorkflowRow",
     "delete_workflow",

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, or_, select, true, tuple_
+from sqlalchemy import Select, and_, exists, func, or_, select, text, true, tuple_
 from sqlalchemy.orm import aliased, load_only
 
 from domain.accounts.tenants import owned
 from domain.kernel.db import db
-from domain.runs.runs import Run
+from domain.runs.runs import CANCELED, SUCCEEDED, Run
 from domain.schedules.schedules import Schedule
+from domain.workflows.draft_fields import PINNED
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
 
 STATUSES = ("draft", "published", "paused")
+# What really starts a workflow besides people: nothing, the event of its published version, living schedules.
+NO_TRIGGER, ON_EVENT, SCHEDULED = "none", "event", "scheduled"
+TRIGGERS = (NO_TRIGGER, ON_EVENT, SCHEDULED)
+RECENT_RUNS = 20
+
+
+@dataclass(frozen=True)
+class RecentRun:
+    """A finished run as a bar. `seconds`: from its start to its end, None for one that never started."""
+
+    id: UUID
+    status: str
+    seconds: float | None
+    finished_at: datetime
 
 
 @dataclass(frozen=True)
 class WorkflowRow:
     """One line of the list. `has_newer_draft`: publishing now would make a version that differs from the last one.
 
-    `last_run_at` is when the newest run ended, or started, or None while it waits; None too if there is no run.
+    `event_name`: what starts the published version; `schedules`: how many living ones it has. `last_run_at` is when the
+    newest run ended, or started, or None while it waits; None too if there is no run. `recent`: the last RECENT_RUNS
+    runs that ended, oldest first.
     """
 
     id: UUID
@@ -38,24 +56,49 @@ class WorkflowRow:
     last_run_id: UUID | None
     last_run_status: str | None
     last_run_at: datetime | None
+    event_name: str | None = None
+    recent: tuple[RecentRun, ...] = ()
+
+    @property
+    def success_rate(self) -> float | None:
+        """The fraction of the recent runs that succeeded, canceled ones left out; None without any."""
+        ended = [run for run in self.recent if run.status != CANCELED]
+        return sum(run.status == SUCCEEDED for run in ended) / len(ended) if ended else None
+
+
+# Along ix_runs_finished: as many rows as are shown, however many runs there are.
+_RECENT = text("""
+    SELECT w.id AS workflow_id, r.id, r.status, r.finished_at,
+        CAST(extract(epoch FROM r.finished_at - r.started_at) AS double precision) AS seconds
+    FROM unnest(CAST(:ids AS uuid[])) AS w(id)
+    CROSS JOIN LATERAL (
+        SELECT id, status, started_at, finished_at FROM runs
+        WHERE workflow_id = w.id AND finished_at IS NOT NULL
+        ORDER BY finished_at DESC
+        LIMIT :limit
+    ) r
+    ORDER BY w.id, r.finished_at, r.id
+""")
 
 
 def workflows_page(
-    tenant_id: UUID, q: str = "", status: str = "", after: UUID | None = None, limit: int = 50
+    tenant_id: UUID, q: str = "", status: str = "", after: UUID | None = None, limit: int = 50, trigger: str = ""
 ) -> list[WorkflowRow]:
-    """The tenant's workflows by name, at most `limit`, from behind the workflow `after`. One query, whatever its size.
+    """The tenant's workflows by name, at most `limit`, from behind the workflow `after`. Two queries, whatever its size.
 
-    `q` is part of a name or key; `status` one of STATUSES or empty.
+    `q` is part of a name or key; `status` one of STATUSES or empty, `trigger` one of TRIGGERS or empty.
     """
     lower = func.lower(Workflow.name)
-    page = _with_filters(select(Workflow.id).where(Workflow.tenant_id == tenant_id), q, status)
+    page = _with_filters(select(Workflow.id).where(Workflow.tenant_id == tenant_id), q, status, trigger)
     if after:
         behind = aliased(Workflow)
         start = select(func.lower(behind.name), behind.id).where(behind.tenant_id == tenant_id, behind.id == after)
         page = page.where(tuple_(lower, Workflow.id) > start.scalar_subquery())
     page_ids = page.order_by(lower, Workflow.id).limit(limit)
     rows = _rows().where(Workflow.id.in_(page_ids)).order_by(lower, Workflow.id)
-    return [WorkflowRow(*row) for row in db.session.execute(rows)]
+    found = [WorkflowRow(*row) for row in db.session.execute(rows)]
+    recent = _recent_runs([row.id for row in found])
+    return [replace(row, recent=recent.get(row.id, ())) for row in found]
 
 
 def _rows() -> Select[Any]:
@@ -78,14 +121,24 @@ def _rows() -> Select[Any]:
         last.c.id,
         last.c.status,
         last.c.at,
+        Workflow.event_name,
     )
     return columns.outerjoin(WorkflowVersion, its_version).outerjoin(last, true())
 
 
-def workflow_count(tenant_id: UUID, q: str = "", status: str = "") -> int:
+def _recent_runs(workflow_ids: list[UUID]) -> dict[UUID, tuple[RecentRun, ...]]:
+    if not workflow_ids:
+        return {}
+    found: defaultdict[UUID, list[RecentRun]] = defaultdict(list)
+    for row in db.session.execute(_RECENT, {"ids": workflow_ids, "limit": RECENT_RUNS}):
+        found[row.workflow_id].append(RecentRun(row.id, row.status, row.seconds, row.finished_at))
+    return {workflow_id: tuple(runs) for workflow_id, runs in found.items()}
+
+
+def workflow_count(tenant_id: UUID, q: str = "", status: str = "", trigger: str = "") -> int:
     """How many workflows the filters leave."""
     query = select(func.count()).select_from(Workflow).where(Workflow.tenant_id == tenant_id)
-    return db.session.scalars(_with_filters(query, q, status)).one()
+    return db.session.scalars(_with_filters(query, q, status, trigger)).one()
 
 
 def living_schedules(tenant_id: UUID, workflow_id: UUID, limit: int | None = None) -> list[Schedule]:
@@ -103,7 +156,7 @@ def schedule_count(tenant_id: UUID, workflow_id: UUID) -> int:
     return db.session.scalars(query).one()
 
 
-def _with_filters(query: Select[Any], q: str, status: str) -> Select[Any]:
+def _with_filters(query: Select[Any], q: str, status: str, trigger: str) -> Select[Any]:
     query = query.where(Workflow.deleted_at.is_(None))
     if q:
         query = query.where(
@@ -115,7 +168,18 @@ def _with_filters(query: Select[Any], q: str, status: str) -> Select[Any]:
         query = query.where(Workflow.paused_at.is_(None), Workflow.published_version.is_not(None))
     elif status == "draft":
         query = query.where(Workflow.paused_at.is_(None), Workflow.published_version.is_(None))
+    if trigger == ON_EVENT:
+        query = query.where(Workflow.event_name.is_not(None))
+    elif trigger == SCHEDULED:
+        query = query.where(_has_schedule())
+    elif trigger == NO_TRIGGER:
+        query = query.where(Workflow.event_name.is_(None), ~_has_schedule())
     return query
+
+
+def _has_schedule() -> Any:
+    living = (Schedule.tenant_id == Workflow.tenant_id, Schedule.workflow_id == Workflow.id)
+    return exists().where(*living, Schedule.deleted_at.is_(None))
 
 
 def _has_newer_draft() -> Any:
@@ -123,8 +187,13 @@ def _has_newer_draft() -> Any:
         WorkflowVersion.id.is_not(None),
         or_(
             Workflow.draft_definition != WorkflowVersion.definition,
-            Workflow.draft_schema_ref.is_distinct_from(WorkflowVersion.payload_schema_ref),
+            Workflow.draft_trigger.is_distinct_from(WorkflowVersion.trigger),
             Workflow.draft_schema_mode != WorkflowVersion.payload_schema_mode,
+            # An inferred ref is the event's, whatever the draft names.
+            and_(
+                Workflow.draft_schema_mode == PINNED,
+                Workflow.draft_schema_ref.is_distinct_from(WorkflowVersion.payload_schema_ref),
+            ),
         ),
     )
 
