@@ -20,10 +20,11 @@ def check_action(config: dict[str, Any], report: Report) -> None:
     if not isinstance(mapping, dict) or "$expr" in mapping:
         report.error("INVALID_ACTION_CONFIG", "inputMapping is an object of the action's input names and values.")
         return
-    for message in config_faults(config):
+    faults = list(config_faults(config))
+    for message in faults:
         report.error("INVALID_ACTION_CONFIG", message)
     is_readable = check_mapping(mapping, report, "inputMapping", may_hold_secrets=True)
-    if action and is_readable:
+    if action and is_readable and not faults:
         _check_inputs(action, mapping, report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from domain.engine.actions.action import EFFECTS, PURE
-from domain.engine.actions.registry import ACTIONS, actions_page, find_action
+from domain.engine.actions.registry import actions_page, find_action
 from domain.engine.failures import StepFailed
 from domain.workflows.schema_rules import check_schema, payload_problems
 from tests.domain.engine.engine_runs import NOW
