@@ -8,17 +8,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, HiddenField, RadioField, StringField, TextAreaField
+from wtforms import BooleanField, HiddenField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import DateTimeLocalInput
 
-from domain.kernel import strict_json
-from domain.kernel.errors import Problem
-from domain.kernel.secret_values import shown
+from domain.kernel.errors import Problem, Refused
 from domain.schedules.drafts import ScheduleDraft
 from domain.timing.zones import zone
 from web.forms.base import PageForm
+from web.forms.payloads import PayloadEditor
 
 REQUIRED = [InputRequired()]
 TRIGGERS = [SelectChoice("recurring", "Repeats"), SelectChoice("schedule", "Once")]
@@ -59,7 +58,6 @@ class ScheduleForm(PageForm):
     run_at = StringField("Date and time", REQUIRED, widget=DateTimeLocalInput())
     cron = StringField("Cron pattern", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
-    payload = TextAreaField("Payload")
     payload_start = HiddenField()
     overlap = RadioField(
         "When the previous run is still going", choices=OVERLAPS, default="queue", validate_choice=False
@@ -72,9 +70,12 @@ class ScheduleForm(PageForm):
     dst_gap = RadioField("When clocks skip its time", choices=DST_GAPS, default="after", validate_choice=False)
     dst_repeat = RadioField("When clocks repeat its time", choices=DST_REPEATS, default="first", validate_choice=False)
 
+    editor: PayloadEditor | None = None  # of the payload; set by the view, which knows the schema
+
     def attach(self, problems: Iterable[Problem]) -> None:
-        """Problems of the domain at the fields of the form; those inside the payload keep their JSON pointer."""
-        super().attach(Problem(_field_path(problem.path), problem.message, problem.code) for problem in problems)
+        """Problems of the domain at the fields of the form; those inside the payload go to its editor."""
+        others = self.editor.attach(problems) if self.editor else problems
+        super().attach(Problem(_field_path(problem.path), problem.message, problem.code) for problem in others)
 
     @property
     def seen_revision(self) -> int:
@@ -85,7 +86,17 @@ class ScheduleForm(PageForm):
     @property
     def is_payload_untouched(self) -> bool:
         """Whether the payload is still what the form began with."""
-        return (self.payload.data or "").split() in ([], (self.payload_start.data or "").split())
+        return self.editor is None or self.editor.is_still(self.payload_start.data or "")
+
+    @property
+    def unread_payload(self) -> list[Problem]:
+        """What of the payload's form cannot be read. JSON text is read, and judged, by the domain."""
+        return self.editor.problems if self.editor and self.editor.is_form else []
+
+    def check_payload(self) -> None:
+        """Raises Refused with what cannot be read."""
+        if self.unread_payload:
+            raise Refused(self.unread_payload)
 
     @property
     def has_folded_errors(self) -> bool:
@@ -116,7 +127,7 @@ class ScheduleForm(PageForm):
             run_at_local=None if is_stored else run_at,
             cron=self.cron.data,
             timezone=(self.timezone.data or "").strip(),
-            payload=self.payload.data or "{}",
+            payload=(self.editor and self.editor.text) or "{}",
             enabled=bool(self.enabled.data),
             overlap=self.overlap.data,
             catch_up=self.catch_up.data,
@@ -146,7 +157,6 @@ def typed_values(stored: Any, workflow: str) -> dict[str, Any]:
         "run_at": wall(stored.run_at, stored.timezone),
         "cron": stored.cron or "",
         "timezone": stored.timezone,
-        "payload": strict_json.pretty(shown(stored.payload_json)),
         "overlap": stored.overlap,
         "catch_up": stored.catch_up,
         "starts_at": wall(stored.starts_at, stored.timezone),

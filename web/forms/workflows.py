@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from wtforms import HiddenField, StringField, TextAreaField
 from wtforms.validators import InputRequired
 
 from domain.kernel import strict_json
+from domain.kernel.errors import Problem
 from web.forms.base import PageForm
 from web.forms.drafts import DraftForm
+from web.forms.payloads import PayloadEditor
 
 REQUIRED = [InputRequired()]
 
@@ -32,7 +35,11 @@ class RestoreForm(PublishForm):
 
 class RunForm(PageForm):
     request_key = HiddenField()
-    payload = TextAreaField("Payload", REQUIRED)
+    editor: PayloadEditor | None = None  # of the payload; set by the view, which knows the schema
+
+    def attach(self, problems: Iterable[Problem]) -> None:
+        """Problems of the domain: those inside the payload go to its editor."""
+        super().attach(self.editor.attach(problems) if self.editor else problems)
 
 
 class ReasonForm(PageForm):

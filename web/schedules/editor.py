@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,19 +14,19 @@ from domain.accounts.tenants import load
 from domain.firing.lifecycle import create_schedule, edit_schedule
 from domain.kernel import strict_json
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict, NotFound, Problem, Refused
+from domain.kernel.errors import Conflict, Problem, Refused
 from domain.kernel.ids import parse_id
-from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
+from domain.kernel.secret_values import shown
+from domain.schedules.choices import WorkflowChoice, eligible_workflows, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.previews import problems_beside_target, timing_preview
 from domain.schedules.schedules import Schedule
-from domain.schedules.skeletons import skeleton_of
 from domain.timing.zones import zone_names
-from domain.workflows.versions import WorkflowVersion, version_of
 from web.access import actor, request_now, requires
 from web.answers import show_dialog
 from web.forms.schedules import ScheduleForm, stored_form, typed_values
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
+from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
 from web.schedules.rows import fire_lines
 
 PRESETS = (
@@ -45,7 +46,7 @@ def new() -> ResponseReturnValue:
     form = ScheduleForm(data={"enabled": True, "timezone": zone, "spread_seconds": "0", "trigger_type": "recurring"})
     if choice is not None:
         form.workflow.data = choice.label
-    _begin_payload(form, _bound_version(choice))
+    begin_payload(form, bound_version(choice))
     return _dialog(form, choice, None)
 
 
@@ -53,8 +54,9 @@ def new() -> ResponseReturnValue:
 @requires("workflow:manage")
 def create() -> ResponseReturnValue:
     form = ScheduleForm(request.form)
+    take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
-        return _dialog(form, _typed_workflow(form)[0], None)
+        return _dialog(form, typed_workflow(form)[0], None)
 
     def command(draft: ScheduleDraft) -> Schedule:
         return create_schedule(actor(), draft, request_now(), min_interval_seconds())
@@ -67,7 +69,9 @@ def create() -> ResponseReturnValue:
 def edit(schedule_id: UUID) -> ResponseReturnValue:
     stored = load(tenant_id(), Schedule, schedule_id)
     choice = workflow_choice(tenant_id(), stored.workflow_id)
-    return _dialog(stored_form(stored, choice.label if choice else ""), choice, stored)
+    form = stored_form(stored, choice.label if choice else "")
+    show_payload(form, bound_version(choice), stored)
+    return _dialog(form, choice, stored)
 
 
 @blueprint.post("/<uuid:schedule_id>/edit")
@@ -75,8 +79,9 @@ def edit(schedule_id: UUID) -> ResponseReturnValue:
 def save(schedule_id: UUID) -> ResponseReturnValue:
     form = ScheduleForm(request.form)
     stored = load(tenant_id(), Schedule, schedule_id)
+    take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
-        return _dialog(form, _typed_workflow(form)[0], stored)
+        return _dialog(form, typed_workflow(form)[0], stored)
 
     def command(draft: ScheduleDraft) -> Schedule:
         return edit_schedule(actor(), schedule_id, form.seen_revision, draft, request_now(), min_interval_seconds())
@@ -99,29 +104,17 @@ def when() -> ResponseReturnValue:
     return render_template("schedules/_when.html", form=form, presets=PRESETS, **_looked_ahead(form))
 
 
-@blueprint.post("/payload")
-@requires("workflow:manage")
-def payload() -> ResponseReturnValue:
-    """The payload part for the workflow that was typed; what someone wrote into it stays."""
-    form = ScheduleForm(request.form)
-    choice, problems = _typed_workflow(form)
-    form.attach(problems)
-    version = _bound_version(choice)
-    if form.is_payload_untouched:
-        _begin_payload(form, version)
-    return render_template("schedules/_payload.html", form=form, choice=choice, version=version, is_swap=True)
-
-
 def _save(
     form: ScheduleForm, stored: Schedule | None, command: Callable[[ScheduleDraft], Schedule], done: str
 ) -> ResponseReturnValue:
-    choice, problems = _typed_workflow(form)
+    choice, problems = typed_workflow(form)
     try:
         with transaction():
+            form.check_payload()
             schedule = command(form.draft(choice.id if choice else None, stored))
             address, name = address_of(schedule.id), schedule.name
     except Refused as refusal:
-        form.attach(_all_problems(form.draft(None, stored), problems, refusal.problems))
+        form.attach(_all_problems(form, stored, problems, refusal.problems))
         return _dialog(form, choice, stored, 422)
     except Conflict as conflict:
         form.form_errors.append(conflict.message)
@@ -129,11 +122,15 @@ def _save(
     return changed(address, {"message": f"{name} {done}.", "href": address, "label": "Open schedule"})
 
 
-def _all_problems(draft: ScheduleDraft, typed: Sequence[Problem], refused: Sequence[Problem]) -> list[Problem]:
-    """Of everything that is wrong: a workflow that cannot be scheduled hides what is wrong beside it."""
-    if all(problem.path == "workflowId" for problem in refused):
+def _all_problems(
+    form: ScheduleForm, stored: Schedule | None, typed: Sequence[Problem], refused: Sequence[Problem]
+) -> list[Problem]:
+    """Of everything that is wrong: a workflow that cannot be scheduled, or a payload that cannot be read, hides the rest."""
+    unread = form.unread_payload
+    if unread or all(problem.path == "workflowId" for problem in refused):
+        draft = replace(form.draft(None, stored), payload="{}") if unread else form.draft(None, stored)
         beside = problems_beside_target(draft, request_now(), min_interval_seconds())
-        return [*(typed or refused), *beside]
+        return [*(typed or (() if unread else refused)), *unread, *beside]
     return list(refused)
 
 
@@ -141,29 +138,7 @@ def _is_asking(form: ScheduleForm) -> bool:
     """Whether only a look ahead is wanted: without JavaScript buttons of the form ask for it, and presets fill it."""
     if request.form.get("preset"):
         form.cron.data, form.trigger_type.data = request.form["preset"], "recurring"
-    return "preset" in request.form or "check" in request.form
-
-
-def _typed_workflow(form: ScheduleForm) -> tuple[WorkflowChoice | None, list[Problem]]:
-    try:
-        return chosen_workflow(tenant_id(), form.workflow.data or ""), []
-    except Refused as refused:
-        return None, list(refused.problems)
-
-
-def _bound_version(choice: WorkflowChoice | None) -> WorkflowVersion | None:
-    """The version that the schedule would run; None while it cannot run any."""
-    if choice is None or choice.obstacle:
-        return None
-    try:
-        return version_of(tenant_id(), choice.id, choice.version)
-    except NotFound:
-        return None
-
-
-def _begin_payload(form: ScheduleForm, version: WorkflowVersion | None) -> None:
-    skeleton = skeleton_of(version.payload_schema) if version else {}
-    form.payload.data = form.payload_start.data = strict_json.pretty(skeleton)
+    return "preset" in request.form or "check" in request.form or bool(form.editor and form.editor.is_rearranged)
 
 
 def _looked_ahead(form: ScheduleForm) -> dict[str, Any]:
@@ -182,7 +157,8 @@ def _dialog(
         "form": form,
         "choice": choice,
         "choices": eligible_workflows(tenant_id()),
-        "version": _bound_version(choice),
+        "version": bound_version(choice),
+        "payload_note": schema_note(bound_version(choice)),
         "stored": stored,
         **_looked_ahead(form),
         "zones": zone_names(),
@@ -207,7 +183,9 @@ def _differences(form: ScheduleForm, stored: Schedule) -> list[tuple[str, str]]:
     """What is stored now and differs from what was typed: (label, stored value)."""
     choice = workflow_choice(tenant_id(), stored.workflow_id)
     now_stored = typed_values(stored, choice.label if choice else "")
-    return [
+    payload = strict_json.pretty(shown(stored.payload_json))
+    changed = [("Payload", payload)] if form.editor and not form.editor.is_still(payload) else []
+    return changed + [
         (form[name].label.text, "yes" if value is True else "no" if value is False else value or "empty")
         for name, value in now_stored.items()
         if _plain(value) != _plain(form[name].data)

@@ -107,6 +107,27 @@ class PayloadEditor:
             return []
         return unknown_members(self.root or self._built(self.value))
 
+    def under(self, schema: Any, drawn_for: str) -> PayloadEditor:
+        """The same value with another schema; this editor itself while something in it cannot be read."""
+        if self.problems and self.is_form:
+            return self
+        options = {"prefix": self.prefix, "label": self.label, "secret_names": self.secret_names}
+        other = PayloadEditor(schema, self.value, mode=self.mode, drawn_for=drawn_for, **options)  # type: ignore[arg-type]
+        if not other.is_form:
+            other.text = self.text
+        other.problems, other.errors, other.summary = self.problems, self.errors, self.summary
+        other.is_rearranged = self.is_rearranged
+        return other
+
+    def is_still(self, text: str) -> bool:
+        """Whether the value is still the one in this JSON text, or nothing was typed."""
+        if not self.text.strip() or self.text.split() == text.split():
+            return True
+        try:
+            return not self.problems and strict_json.dumps(strict_json.loads(text)) == strict_json.dumps(self.value)
+        except Refused:
+            return False
+
     def check(self) -> None:
         """Raises Refused with what cannot be read."""
         if self.problems:
@@ -187,7 +208,9 @@ class PayloadEditor:
         self.problems = [Problem(self.prefix + p.path, p.message, p.code) for p in found]
 
     def _read_text(self, text: str) -> None:
-        self.text = text
+        self.text, self.value = text, {}
+        if not text.strip():
+            return
         try:
             self.value = strict_json.loads(text, path=self.prefix)
         except Refused as refused:
