@@ -32,6 +32,7 @@ from domain.kernel.log import log_context, logger
 from domain.runs.admission import admit_waiting, workflows_with_waiting
 from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
 from domain.runs.runs import CANCELED, EFFECT, FAILED, PURE, WAITING
+from domain.runs.waking import wake_parents
 
 log = logger(__name__)
 
@@ -68,6 +69,7 @@ class Worker:
             with self.lock:
                 self.held -= mine
         admitted = _admit_next(claims)
+        _wake_parents(claims)
         was_lost = claims[0].losses > 0  # claimed alone: others may wait behind it
         return len(claims) == chunk or was_lost or admitted > 0
 
@@ -173,6 +175,12 @@ def _admit_next(claims: Sequence[Claim]) -> int:
         return admit_waiting(clock.database_now(), waiting) if waiting else 0
 
     return transacted(admit)
+
+
+def _wake_parents(claims: Sequence[Claim]) -> None:
+    """Runs that waited for these go on at once, instead of at the scheduler's next look."""
+    if any(claim.is_child for claim in claims):
+        transacted(wake_parents)
 
 
 def _error(category: str, code: str, message: str) -> dict[str, Any]:

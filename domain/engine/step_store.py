@@ -18,7 +18,7 @@ from domain.kernel.db import db, transaction
 from domain.kernel.errors import StaleTransition
 from domain.runs.claims import Claim, note_progress, prove_claim
 from domain.runs.steps import STARTED, SUCCEEDED, RunStep
-from domain.runs.tasks import HumanTask
+from domain.runs.tasks import HumanTask, announce_task
 from domain.runs.waits import OPEN, RESOLVED, RETRY, Wait
 
 Row = dict[str, Any]  # the columns of a RunStep by name
@@ -147,8 +147,10 @@ class DatabaseStore:
         if opening:
             wait = self._wait(opening, place, now)
             if opening.question:
-                db.session.add(_question(wait, opening.question))
-            db.session.flush()
+                task = _question(wait, opening.question)
+                db.session.add(task)
+                db.session.flush()
+                announce_task(task, now)
         if opening is None or not opening.is_met:
             db.session.execute(_LET_WAIT, {"id": self._claim.run_id, "state": state})
 

@@ -37,6 +37,11 @@ class Claim:
     cancel_requested: bool
     losses: int = 0
 
+    @property
+    def is_child(self) -> bool:
+        """Whether a step of another run waits for this one."""
+        return "parentRunId" in (self.trigger_metadata or {})
+
 
 @dataclass(frozen=True)
 class Ending:
