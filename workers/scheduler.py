@@ -28,6 +28,7 @@ from domain.kernel.db import transaction
 from domain.kernel.failpoints import hit
 from domain.kernel.log import first_line, logger
 from domain.pruning import prune
+from domain.publishing.failing import pause_failing
 from domain.runs.admission import admit_waiting, ready_by_lane
 from domain.runs.announcing import READY_CHANNEL
 from domain.runs.children import end_orphans
@@ -164,6 +165,10 @@ class Scheduler:
         self.heard_of_database_at = at
         return at - self.reached_database_at
 
+    def hold_failing(self) -> None:
+        with self.app.app_context(), transaction():
+            pause_failing(clock.database_now())
+
     def prune(self) -> None:
         """Forget what is past its time, a batch after the other."""
         is_more = True
@@ -205,6 +210,7 @@ class Scheduler:
             (self.dispatch, SECOND),
             (self.reap, SECOND),
             (self.wake, SECOND),
+            (self.hold_failing, SECOND),
             (self.life.beat, self.config.lease_seconds / 3),
             (self.prune, 3600),
         ]
@@ -240,7 +246,7 @@ def _patiently(job: Callable[[], None]) -> None:
 def main() -> None:
     """Run one scheduler process until it is told to stop."""
     config = configured()
-    app = process_app(config, "scheduler", 4)
+    app = process_app(config, "scheduler", 7)  # one connection per job
     Scheduler(app, config, make_sender(config.redis_url)).run()
 
 
