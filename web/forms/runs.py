@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from wtforms import HiddenField, RadioField, StringField, TextAreaField
+from wtforms import HiddenField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired
 
 from web.forms.base import PageForm
+
+SAME, PUBLISHED = "same", "published"
 
 
 class CancelForm(PageForm):
@@ -14,17 +15,16 @@ class CancelForm(PageForm):
 
 
 class RerunForm(PageForm):
-    """`version`: `same`, that of the run, or `published`."""
+    """`version`: the run's own or the published one. The payload is in its editor."""
 
     request_key = HiddenField()
-    version = RadioField("Version", default="same", validate_choice=False)
-    payload = TextAreaField("Payload", [InputRequired()])
+    version = RadioField("Version", default=SAME, validate_choice=False)
 
     def offer_versions(self, same: int, published: int | None) -> None:
         """Only the version of the run when it is still the published one."""
-        choices = [SelectChoice("same", f"Version {same}, as it ran")]
+        choices = [SelectChoice(SAME, f"Version {same}, as it ran")]
         if published is not None and published != same:
-            choices.append(SelectChoice("published", f"Version {published}, the published one"))
+            choices.append(SelectChoice(PUBLISHED, f"Version {published}, the published one"))
         self.version.choices = choices
         if self.version.data not in [choice.value for choice in choices]:
-            self.version.data = "same"
+            self.version.data = SAME

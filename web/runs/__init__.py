@@ -1,6 +1,6 @@
-"""The pages of runs: the list, one run with its steps, and what one can do to it."""
+"""The pages of runs: the list, one run with its steps, and the dialogs that end it or run it again."""
 
-from web.runs import actions, board, page
+from web.runs import board, canceling, page, rerunning
 from web.runs.frame import blueprint
 
-__all__ = ["actions", "blueprint", "board", "page"]
+__all__ = ["blueprint", "board", "canceling", "page", "rerunning"]
