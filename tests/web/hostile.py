@@ -79,10 +79,15 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
     password = {"current": PASSWORD, "new": "a wholly other pass phrase", "again": "a wholly other pass phrase"}
     draft = {"revision": "1", "name": "Sync", "key": "sync", "description": "Daily.", "concurrency_limit": "1"}
     draft |= {"schema_ref": "payload.Empty.v1", "schema_mode": "pinned", "definition": '{"steps": []}'}
+    draft |= {"trigger_type": "event", "event_name": "invoice.paid", "source_schema_ref": "payload.Empty.v1"}
+    draft |= {"mapping_mode": "fields", "mapping_shown": "fields", "mapping": "{}"}
+    draft |= {"mapping_target": "region", "mapping_expression": "event.payload.region"}
+    draft |= {"auto_pause_on_failure": "y", "failure_rate_threshold": "50", "failure_rate_min_runs": "20"}
+    draft |= {"retention_days": "30"}
     key = {"request_key": "one click"}
     return {
         "accounts.sign_in": {"email": "nobody@acme.test", "password": PASSWORD, "next": "/runs"},
-        "settings.edit": {"name": "Acme", "timezone": "UTC"},
+        "settings.edit": {"name": "Acme", "timezone": "UTC", "retention_days": "90"},
         "settings.set_password": password,
         "members.add": {"email": "dora@acme.test", "name": "Dora", "role": "viewer", "password": PASSWORD} | key,
         "members.set_role": {"role": "operator"},
@@ -91,15 +96,33 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
         "schemas.replace": {"schema": '{"type": "object"}', "ref": ""},
         "workflows.create": {"name": "Sync", "key": "sync", "description": "Daily."},
         "workflows.save": draft,
+        "workflows.check": draft,
+        "workflows.show_mapping": draft,
+        "workflows.check_mapping": draft,
+        "workflows.restore": {"revision": "1"},
         "workflows.publish": {"revision": "1"},
         "workflows.run": {"payload": "{}"} | key,
+        "workflows.run_payload": {"payload": "{}"},
         "workflows.pause": {"reason": "Maintenance."},
         "schedules.create": schedule,
         "schedules.save": schedule,
         "schedules.preview": schedule,
         "schedules.when": schedule | {"preset": "0 * * * *"},
         "schedules.payload": schedule,
+        "schedules.payload_editor": schedule,
         "schedules.pause": {"reason": "Maintenance."},
         "schedules.run_now": key,
-        "runs.run_again": key,
+        "events.send": {"name": "canary-of-acme", "correlation_key": "42", "payload": "{}"} | key,
+        "events.payload": {"name": "canary-of-acme", "payload": "{}"},
+        "events.add_type": {
+            "name": "invoice.paid",
+            "description": "Somebody paid.",
+            "payload_schema_ref": "payload.Empty.v1",
+        },
+        "events.save_type": {"description": "Somebody paid.", "payload_schema_ref": "payload.Empty.v1"},
+        "tasks.answer": {"answer": '{"approved": true}', "answer-mode": "json"} | key,
+        "tasks.draw_answer": {"answer": '{"approved": true}', "answer-mode": "json"},
+        "runs.cancel": {"reason": "Wrong region."},
+        "runs.run_again": {"version": "same", "payload": "{}"} | key,
+        "runs.rerun_payload": {"version": "same", "payload": "{}"},
     }

@@ -26,10 +26,33 @@ from tests.web.hostile import ODD, RUBBISH, UNSTORABLE, good_forms, recorded
 # What is used once or only looked at: nothing of it is stored.
 UNSTORED = {"request_key", "place", "revision", "payload_start", "preset", "check", "next", "csrf_token", "run_at"}
 UNSTORED |= {"enabled", "max_lateness_seconds", "password", "current", "new", "again"}
+EDITOR_WORDS = ("mode", "drawn", "to", "add", "set", "remove", "redraw")
+UNSTORED |= {f"{prefix}-{word}" for prefix in ("payload", "answer") for word in EDITOR_WORDS} | {"tenant"}
 IGNORED = {("schemas.replace", "ref")}
-LOOKS = {"schedules.preview", "schedules.when", "schedules.payload", "accounts.sign_in"}
+LOOKS = {
+    "schedules.preview",
+    "schedules.when",
+    "schedules.payload",
+    "schedules.payload_editor",
+    "workflows.run_payload",
+    "events.payload",
+    "accounts.sign_in",
+    "tasks.draw_answer",
+}
 # These read the same fields as another form does, or take the time of hashing a password.
-FEWER = {"schedules.save", "schedules.preview", "schedules.when", "schedules.payload", "settings.set_password"}
+FEWER = {
+    "schedules.save",
+    "schedules.preview",
+    "schedules.when",
+    "schedules.payload",
+    "schedules.payload_editor",
+    "settings.set_password",
+    "events.payload",
+}
+# How the mapping is shown, and its JSON while it is shown in rows; a switch is on whatever it is sent.
+IGNORED |= {("workflows.save", name) for name in ("mapping_mode", "mapping_shown", "mapping", "auto_pause_on_failure")}
+LOOKS |= {"workflows.check", "workflows.show_mapping", "workflows.check_mapping"}
+FEWER |= {"workflows.check", "workflows.show_mapping", "workflows.check_mapping"}
 
 
 def check_sane(answer: TestResponse, what: str) -> None:
@@ -100,7 +123,13 @@ def test_a_form_takes_what_is_good(posted: Any) -> None:
     """Or else the tests below would only see refusals of other fields."""
     refused = {name for name, form in posted.forms.items() if posted(name, form).status_code >= 400}
     # Nobody has this account; the definition, the revision and the schema of the walk's rows are in use.
-    assert refused <= {"accounts.sign_in", "workflows.save", "workflows.publish", "schemas.replace"}, refused
+    assert refused <= {
+        "accounts.sign_in",
+        "workflows.save",
+        "workflows.publish",
+        "workflows.restore",
+        "schemas.replace",
+    }, refused
 
 
 def test_no_form_breaks_on_rubbish_in_a_field(posted: Any) -> None:

@@ -91,10 +91,11 @@ def check(workflow_id: UUID) -> ResponseReturnValue:
 
 
 def _page(workflow: Workflow, form: DraftForm, checked: Checked) -> dict[str, Any]:
-    form.offer_schemas(schema_refs(tenant_id()))
+    refs = schema_refs(tenant_id())
+    form.offer_schemas(refs)
     return {
         **head_of(workflow),
-        **mapping_part(form),
+        **mapping_part(form, refs),
         "form": form,
         "checked": checked,
         "summary": summary_of(form),

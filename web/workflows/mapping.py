@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from domain.engine.trigger_checks import mapping_problems
 from domain.kernel.errors import Problem, Refused
-from domain.workflows.payload_schemas import schema_of
+from domain.workflows.payload_schemas import schema_of, schema_refs
 from domain.workflows.workflows import living_workflow
 from web.access import requires
 from web.forms.drafts import INFERRED, DraftForm
@@ -31,7 +31,9 @@ def show_mapping(workflow_id: UUID) -> ResponseReturnValue:
     except Refused as refusal:
         form.mapping_mode.data = form.mapping_shown.data
         form.attach(refusal.problems)
-    return render_template("workflows/_mapping.html", workflow=workflow, form=form, **mapping_part(form))
+    return render_template(
+        "workflows/_mapping.html", workflow=workflow, form=form, **mapping_part(form, schema_refs(tenant_id()))
+    )
 
 
 @blueprint.post("/<uuid:workflow_id>/mapping/check")
@@ -40,12 +42,14 @@ def check_mapping(workflow_id: UUID) -> ResponseReturnValue:
     """What is wrong with the mapping as it is typed, at its rows."""
     workflow = living_workflow(tenant_id(), workflow_id)
     form = DraftForm(request.form)
-    return render_template("workflows/_mapping_notes.html", workflow=workflow, **mapping_part(form), is_live=True)
+    return render_template(
+        "workflows/_mapping_notes.html", workflow=workflow, **mapping_part(form, schema_refs(tenant_id())), is_live=True
+    )
 
 
-def mapping_part(form: DraftForm) -> dict[str, Any]:
-    """The rows with their errors, and what is wrong besides."""
-    schema = _schema(form)
+def mapping_part(form: DraftForm, refs: Sequence[str]) -> dict[str, Any]:
+    """The rows with their errors, and what is wrong besides; `refs` are those of the registered schemas."""
+    schema = _schema(form, refs)
     rows = mapping_rows(schema, form.mapping_pairs)
     problems = _problems(form, schema)
     targets = {row.target for row in rows}
@@ -61,14 +65,10 @@ def mapping_part(form: DraftForm) -> dict[str, Any]:
     return {"rows": rows, "mapping_notes": list(dict.fromkeys(notes))}
 
 
-def _schema(form: DraftForm) -> Any:
+def _schema(form: DraftForm, refs: Sequence[str]) -> Any:
     """The schema that the payload is pinned to; None when it is not, or not known."""
-    if form.schema_mode.data == INFERRED or not form.schema_ref.data:
-        return None
-    try:
-        return schema_of(tenant_id(), form.schema_ref.data)
-    except Refused:
-        return None
+    is_pinned = form.schema_mode.data != INFERRED and form.schema_ref.data in refs
+    return schema_of(tenant_id(), form.schema_ref.data) if is_pinned else None
 
 
 def _problems(form: DraftForm, schema: Any) -> Sequence[Problem]:
