@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -15,7 +16,11 @@ MASK = "***"
 MIN_HIDDEN_CHARACTERS = 4
 # Whoever cuts texts to a size cuts at more than this, or marks the cut with an ellipsis.
 LEAST_CUT_CHARACTERS = 100
+# Each text that holds another doubles its backslashes: this is four deep.
+MOST_BACKSLASHES = 16
 _PERCENT = re.compile("%[0-9A-F]{2}")
+_NEVER_ESCAPED = re.compile(r"[A-Za-z0-9 _.,:;!?@#$%^*()\[\]{}|~+=-]+", re.ASCII)
+_LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
 
 
 def texts_to_hide(value: Any) -> tuple[str, ...]:
@@ -24,10 +29,17 @@ def texts_to_hide(value: Any) -> tuple[str, ...]:
     return tuple(sorted(found, key=len, reverse=True))
 
 
+@dataclass(frozen=True)
+class _Spellings:
+    """How hidden texts may be written: word for word, and escaped any number of times, as JSON inside JSON is."""
+
+    literal: tuple[str, ...]
+    escaped: tuple[re.Pattern[str], ...]
+
+
 def redacted(value: Any, hidden: tuple[str, ...]) -> Any:
     """A JSON value without the hidden texts, in keys and numbers too."""
-    spellings = _spellings(hidden)
-    return _redacted(value, spellings) if spellings else value
+    return _redacted(value, _spellings(hidden)) if hidden else value
 
 
 def redacted_text(text: str, hidden: tuple[str, ...]) -> str:
@@ -38,7 +50,7 @@ def redacted_text(text: str, hidden: tuple[str, ...]) -> str:
     return _without(text, _spellings(hidden))
 
 
-def _redacted(value: Any, spellings: tuple[str, ...]) -> Any:
+def _redacted(value: Any, spellings: _Spellings) -> Any:
     if isinstance(value, str):
         return _without(value, spellings)
     if isinstance(value, dict):
@@ -49,7 +61,7 @@ def _redacted(value: Any, spellings: tuple[str, ...]) -> Any:
     if isinstance(value, list):
         return [_redacted(item, spellings) for item in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return MASK if any(spelling in text for text in _numerals(value) for spelling in spellings) else value
+        return MASK if any(one in text for text in _numerals(value) for one in spellings.literal) else value
     return value
 
 
@@ -62,11 +74,12 @@ def _free(key: str, taken: dict[str, Any]) -> str:
     return free
 
 
-def _without(text: str, spellings: Iterable[str]) -> str:
+def _without(text: str, spellings: _Spellings) -> str:
     # All places are marked before any is masked, so that two hidden texts that overlap go together.
-    spans = sorted(span for spelling in spellings for span in _places(text, spelling))
+    spans = [span for one in spellings.literal for span in _places(text, one)]
+    spans += [match.span() for pattern in spellings.escaped for match in pattern.finditer(text)]
     parts, end = [], 0
-    for start, stop in spans:
+    for start, stop in sorted(spans):
         if start >= end:
             parts += [text[end:start], MASK]
         end = max(end, stop)
@@ -124,22 +137,49 @@ def _numerals(number: float) -> tuple[str, ...]:
     return (plain, str(int(number))) if isinstance(number, float) and number.is_integer() else (plain,)
 
 
-def _spellings(hidden: Iterable[str]) -> tuple[str, ...]:
-    found = {spelling for text in hidden for spelling in _spellings_of(text)}
-    return tuple(sorted(found, key=len, reverse=True))
+def _spellings(hidden: Iterable[str]) -> _Spellings:
+    texts = list(hidden)
+    literal = {spelling for text in texts for spelling in _spellings_of(text)}
+    patterns = [_escaped_pattern(text) for text in texts if not _NEVER_ESCAPED.fullmatch(text)]
+    return _Spellings(tuple(sorted(literal, key=len, reverse=True)), tuple(patterns))
 
 
 def _spellings_of(text: str) -> Iterator[str]:
     raw = text.encode("utf-8", "surrogatepass")
-    for escaped in {text, *_json_escaped(text), html.escape(text), html.escape(text, quote=False)}:
+    yield from (text, html.escape(text), html.escape(text, quote=False))
+    for escaped in {text, *_json_escaped(text)}:
+        for safe in ("", "/", "!*'();:@&=+$,/?~"):
+            yield from _percent_cases(quote(escaped, safe=safe, errors="replace"))
+        yield from _percent_cases(quote_plus(escaped, errors="replace"))
         yield escaped
-        yield from _json_escaped(escaped)
-    for url in {quote(raw, safe=""), quote(raw), quote_plus(raw), quote(raw, safe="!*'();:@&=+$,/?~")}:
-        yield url
-        yield _PERCENT.sub(lambda match: match[0].lower(), url)
     yield from (raw.hex(), raw.hex().upper())
     for offset in range(3):
         yield from _base64_cores(raw, offset)
+
+
+def _percent_cases(url: str) -> tuple[str, str]:
+    return url, _PERCENT.sub(lambda match: match[0].lower(), url)
+
+
+def _escaped_pattern(text: str) -> re.Pattern[str]:
+    """The text with any of its characters escaped by backslashes, as often as it may have been written into another."""
+    return re.compile("".join(_escaped_character(character) for character in text))
+
+
+def _escaped_character(character: str) -> str:
+    plain, code = re.escape(character), ord(character)
+    if _NEVER_ESCAPED.fullmatch(character):
+        return plain
+    codes = [f"u{code:04x}"] if code < 0x10000 else [_surrogates(code), f"U{code:08x}"]
+    codes += [f"x{code:02x}"] if code < 0x100 else []
+    letter = [_LETTERS[character]] if character in _LETTERS else []
+    escapes = "|".join([*letter, *(f"(?i:{one})" for one in codes)])
+    return rf"\\{{0,{MOST_BACKSLASHES}}}(?:{plain}|(?<=\\)(?:{escapes}))"
+
+
+def _surrogates(code: int) -> str:
+    high, low = divmod(code - 0x10000, 0x400)
+    return rf"u{0xD800 + high:04x}\\{{1,{MOST_BACKSLASHES}}}u{0xDC00 + low:04x}"
 
 
 def _json_escaped(text: str) -> set[str]:

@@ -25,6 +25,11 @@ SPELLINGS = {
     "JSON without ASCII escapes": json.dumps(SECRET, ensure_ascii=False),
     "JSON with escaped slashes": json.dumps(SECRET).replace("/", "\\/"),
     "JSON inside JSON": json.dumps(json.dumps({"a": SECRET})),
+    "JSON in JSON in JSON": json.dumps(json.dumps(json.dumps({"a": SECRET}))),
+    "the source of a Python text": repr({"a": SECRET}),
+    "JSON in the source of a Python text": repr(json.dumps({"a": SECRET}, ensure_ascii=False)),
+    "JSON for HTML": json.dumps(SECRET).replace("<", "\\u003c").replace("&", "\\u0026"),
+    "JSON in a URL": quote(json.dumps({"a": SECRET})),
     "URL": quote(SECRET, safe=""),
     "URL with slashes": quote(SECRET),
     "URL in small letters": quote(SECRET, safe="").replace("%C3%B6", "%c3%b6").lower(),
@@ -76,6 +81,23 @@ def test_keys_lists_and_numbers_are_masked_too() -> None:
 
 def test_keys_that_become_the_same_are_both_kept() -> None:
     assert redacted({"hunter2": 1, "swordfish": 2}, ("hunter2", "swordfish")) == {"***": 1, "*** (2)": 2}
+
+
+def test_characters_outside_the_first_plane_are_found_as_surrogates() -> None:
+    hidden = texts_to_hide("key-\U0001f511-key")
+
+    assert redacted_text(json.dumps(json.dumps("key-\U0001f511-key")), hidden) == '"\\"***\\""'
+
+
+def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
+    lines = "\n".join(f"{number:064}/" for number in range(150))
+    begun = time.monotonic()
+
+    for text in ("\\" * 250_000, json.dumps(json.dumps(lines)) * 10, '"' * 250_000):
+        redacted_text(text, texts_to_hide([lines, '""""']))
+
+    assert MASK in redacted_text(json.dumps(json.dumps(lines)), texts_to_hide(lines))
+    assert time.monotonic() - begun < 2
 
 
 def test_hidden_texts_that_overlap_go_together() -> None:
