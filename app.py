@@ -15,6 +15,7 @@ from web import (
     accounts,
     api,
     errors,
+    events,
     filters,
     members,
     runs,
@@ -41,6 +42,7 @@ BLUEPRINTS = (
     workflows.blueprint,
     schedules.blueprint,
     runs.blueprint,
+    events.blueprint,
     api.blueprint,
 )
 

@@ -148,7 +148,7 @@ def delete_event_type(actor: Actor, event_type_id: UUID) -> None:
     stored = load(actor.tenant_id, EventType, event_type_id, lock="change")
     uses = event_uses(actor.tenant_id, stored.name)
     if uses:
-        shown = "; ".join(uses[:USES_NAMED]) + ("; and others" if len(uses) > USES_NAMED else "")
+        shown = "; ".join(map(str, uses[:USES_NAMED])) + ("; and others" if len(uses) > USES_NAMED else "")
         raise Refused.at("name", f"{stored.name} is in use: {shown}. Change that first.", "EVENT_IN_USE")
     record_change(actor, "event_type.deleted", stored, before=_content(stored))
     db.session.delete(stored)

@@ -26,13 +26,13 @@ from domain.events.trigger_payloads import triggered_payload
 from domain.expressions import ExpressionError
 from domain.kernel import strict_json
 from domain.kernel.db import db, is_about_values
-from domain.kernel.errors import Conflict, Held, NotFound, Problem, Refused
+from domain.kernel.errors import Conflict, Held, NotFound, Refused
 from domain.kernel.log import logger
 from domain.runs.launch import launch
 from domain.runs.runs import BY_EVENT, Run
 from domain.runs.waking import lock_correlation, resume_event_waits
 from domain.workflows.payload_schemas import schema_of
-from domain.workflows.schema_rules import payload_problems
+from domain.workflows.payload_secrets import taken_payload
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
 
@@ -135,11 +135,9 @@ def _check_depth(name: str, depth: int) -> None:
 
 
 def _checked_payload(event_type: EventType, payload: Any) -> Any:
+    """The payload as it is stored: valid for the event's schema, with secrets sealed."""
     schema = schema_of(event_type.tenant_id, event_type.payload_schema_ref)
-    problems = payload_problems(schema, payload)
-    if problems:
-        raise Refused(Problem(f"payload{p.path}", p.message, p.code) for p in problems)
-    return payload
+    return taken_payload(event_type.tenant_id, schema, payload)
 
 
 def _deliver(actor: Actor, event: Event, event_type: EventType, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -12,7 +13,7 @@ USES_NAMED = 5
 
 # Every place where a living workflow names an event, and runs that wait for one. Steps are nested at will.
 _USES = text("""
-    SELECT w.name, w.event_name = :name AS is_started,
+    SELECT w.id, w.name, w.event_name = :name AS is_started,
         coalesce(w.draft_trigger ->> 'eventName' = :name, false) AS is_drafted
     FROM workflows w
     LEFT JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.published_version
@@ -29,13 +30,30 @@ _USES = text("""
 _WAITS = 'strict $.** ? (@.type == "event.wait" && @.config.eventName == $name)'
 
 
-def event_uses(tenant_id: UUID, name: str, limit: int = USES_NAMED + 1) -> list[str]:
-    """Which living workflows name the event, each in words: as their trigger, or in a step that waits for it."""
+STARTS, DRAFT, WAITS = "starts", "draft", "waits"
+
+
+@dataclass(frozen=True)
+class EventUse:
+    """`kind`: the event starts the workflow, its draft has it as its trigger, or a step or a run of it waits for it."""
+
+    workflow_id: UUID
+    workflow: str
+    kind: str
+
+    def __str__(self) -> str:
+        if self.kind == STARTS:
+            return f"it starts {self.workflow}"
+        return (
+            f"the draft of {self.workflow} has it as its trigger"
+            if self.kind == DRAFT
+            else f"{self.workflow} waits for it"
+        )
+
+
+def event_uses(tenant_id: UUID, name: str, limit: int = USES_NAMED + 1) -> list[EventUse]:
+    """Which living workflows name the event, by name."""
     found = db.session.execute(_USES, {"tenant_id": tenant_id, "name": name, "waits": _WAITS, "limit": limit})
-    return [_use_in_words(row.name, row.is_started, row.is_drafted) for row in found]
-
-
-def _use_in_words(workflow: str, is_started: bool | None, is_drafted: bool) -> str:
-    if is_started:
-        return f"it starts {workflow}"
-    return f"the draft of {workflow} has it as its trigger" if is_drafted else f"{workflow} waits for it"
+    return [
+        EventUse(row.id, row.name, STARTS if row.is_started else DRAFT if row.is_drafted else WAITS) for row in found
+    ]

@@ -14,6 +14,7 @@ from sqlalchemy import String, Text, case, func, select, update
 
 from domain.accounts.audit import SUBJECTS, record_change
 from domain.accounts.tenants import Tenant
+from domain.events.events import Event
 from domain.kernel.db import Base
 from domain.kernel.ids import new_id
 from domain.runs.heartbeats import Heartbeat
@@ -60,6 +61,7 @@ OURS |= {
     "draft_schema_ref",
     "last_run_status",
     "kind",
+    "source",
 }
 
 
@@ -92,6 +94,7 @@ def fill(db: Any, tenant: Tenant, words: str) -> None:
         table = Base.metadata.tables[name]
         held = {column: value for column, value in documents.items() if column in table.columns}
         db.execute(update(table).values(**held))
+    db.execute(update(Event).values(payload={words: [words]}))
     db.execute(update(Schedule).values(payload_json={words: {"deep": words}}))
     definition = {"steps": [{"id": "s", "type": "state.set", "name": words, "values": {words: words}}]}
     db.execute(update(Workflow).values(draft_definition=definition))
