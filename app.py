@@ -9,15 +9,19 @@ from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.log import configure_logs
+from domain.kernel.outbound import configure_outbound
+from domain.kernel.outbox import configure_mail
 from domain.kernel.vault import configure_vault
 from web import (
     access,
     accounts,
+    actions,
     api,
     errors,
-    events,
     filters,
     members,
+    notifications,
+    outbox,
     runs,
     schedules,
     schemas,
@@ -25,6 +29,7 @@ from web import (
     security,
     settings,
     system,
+    tasks,
     throttle,
     tokens,
     workflows,
@@ -37,12 +42,15 @@ BLUEPRINTS = (
     members.blueprint,
     tokens.blueprint,
     system.blueprint,
+    tasks.blueprint,
+    notifications.blueprint,
+    outbox.blueprint,
     schemas.blueprint,
     secrets.blueprint,
     workflows.blueprint,
+    actions.blueprint,
     schedules.blueprint,
     runs.blueprint,
-    events.blueprint,
     api.blueprint,
 )
 
@@ -65,6 +73,8 @@ def create_app(config: Config | None = None) -> Flask:
     )
     db.init_app(app)
     configure_vault(config.secret_key, config.previous_secret_keys)
+    configure_mail(config)
+    configure_outbound(config)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     _register(app, config)
     access.check_marks(app)

@@ -1,6 +1,6 @@
 // Shortcuts. A key presses the element that carries it in data-key: the one in the current row first, else one of the page.
 (() => {
-  const PLACES = { s: "/schedules", w: "/workflows", r: "/runs" };
+  const PLACES = { s: "/schedules", w: "/workflows", r: "/runs", e: "/events", t: "/tasks" };
   const LINKS = ".sheet tbody a.name";
   let isGoing = false;
 

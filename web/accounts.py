@@ -1,4 +1,4 @@
-"""Signing in and out."""
+"""Signing in and out, and going to another tenant of one's own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,26 @@ from wtforms import EmailField, HiddenField, PasswordField
 
 from domain.accounts import sessions
 from domain.kernel.db import transaction
-from domain.kernel.errors import Refused
-from web.access import SESSION_TOKEN, current_access, local_path, public, request_id, request_now, signed_in
+from domain.kernel.errors import NotFound, Refused
+from domain.kernel.ids import parse_id
+from web.access import (
+    SESSION_TOKEN,
+    current_access,
+    local_path,
+    member_access,
+    public,
+    request_id,
+    request_now,
+    signed_in,
+)
+from web.answers import done, show_dialog
 from web.throttle import PER_ACCOUNT, PER_ADDRESS, account_and_address, address, throttled
+from web.top_bar import top_bar
 
 START_PAGE = "/schedules"
 
 blueprint = Blueprint("accounts", __name__)
+blueprint.add_app_template_global(top_bar)
 
 
 class SignInForm(FlaskForm):  # type: ignore[misc]
@@ -48,14 +61,40 @@ def sign_in() -> ResponseReturnValue:
     email = form.email.data or ""
     try:
         with transaction():
-            _, token = sessions.sign_in(email, form.password.data or "", request_now(), request_id())
+            started, token = sessions.sign_in(email, form.password.data or "", request_now(), request_id())
+            must_choose = started.must_choose
     except Refused as refusal:
         with transaction():
             sessions.record_failed_sign_in(email, address(), request_id())
         form.form_errors = [problem.message for problem in refusal.problems]
         return render_template("accounts/sign_in.html", form=form), 422
     remember(token)
-    return redirect(local_path(form.next.data) or START_PAGE, 303)
+    after = local_path(form.next.data)
+    if must_choose:
+        return redirect(url_for("accounts.choose_tenant", next=after), 303)
+    return redirect(after or START_PAGE, 303)
+
+
+@blueprint.get("/switch-tenant")
+@signed_in
+def choose_tenant() -> ResponseReturnValue:
+    places = sessions.places_of(member_access().user.id)
+    after = local_path(request.args.get("next"))
+    return show_dialog("accounts/_tenants.html", "Choose a tenant", places=places, next=after)
+
+
+@blueprint.post("/switch-tenant")
+@signed_in
+def switch_tenant() -> ResponseReturnValue:
+    chosen = parse_id(request.form.get("tenant", ""))
+    if chosen is None:
+        raise NotFound
+    access, token = member_access(), str(session.get(SESSION_TOKEN, ""))
+    with transaction():
+        new_token = sessions.switch_tenant(access, token, chosen, request_now(), request_id())
+    remember(new_token)
+    after = local_path(request.form.get("next"))
+    return done(after or START_PAGE, "You work in another tenant now. Its name is in the top bar.")
 
 
 @blueprint.post("/sign-out")

@@ -64,6 +64,7 @@ def local_environment(environ: Mapping[str, str], directory: Path) -> dict[str, 
     env.setdefault("CARILLON_HTTPS", "0")
     env.setdefault("CARILLON_LOG_FORMAT", "console")
     env["CARILLON_DATA_DIR"] = str(directory)
+    env.setdefault("CARILLON_OUTBOX_DIR", str(directory / "outbox"))
     env["PYTHONUNBUFFERED"] = "1"
     if not sys.stdout.isatty():
         env.setdefault("NO_COLOR", "1")

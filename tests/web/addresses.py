@@ -12,13 +12,26 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from domain.accounts.notifications import Notification, members_with, notify
 from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership
 from domain.kernel.db import db
+from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, PURE, Run
 from domain.workflows.payload_schemas import register_schema
-from tests.factories import NOW, a_published_workflow, a_schedule, a_token, a_user, an_actor, an_event, an_event_type
+from tests.factories import (
+    NOW,
+    a_published_workflow,
+    a_run,
+    a_schedule,
+    a_task,
+    a_token,
+    a_user,
+    an_actor,
+    an_event,
+    an_event_type,
+)
 from tests.web.cast import Browser
 
 CANARY = "canary-of-acme"
@@ -62,6 +75,19 @@ def _event_id(tenant: Tenant) -> Any:
     return an_event(tenant, CANARY, payload={"word": CANARY}).id
 
 
+def _task_id(tenant: Tenant) -> Any:
+    run = a_run(a_published_workflow(tenant, f"{CANARY} that asks"), "waiting")
+    return a_task(run, CANARY, context={"word": CANARY}).id
+
+
+def _notification_id(tenant: Tenant) -> Any:
+    """For every member: whoever walks is among them."""
+    told = members_with(tenant.id, "workflow:read")
+    notify(tenant.id, told, CANARY, CANARY, "info", NOW, f"/runs?q={CANARY}")
+    own = select(Notification.id).where(Notification.tenant_id == tenant.id).order_by(Notification.id).limit(1)
+    return db.session.scalars(own).first() or new_id()
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
@@ -72,6 +98,8 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "run_id": _run_id,
     "event_id": _event_id,
     "event_type_id": lambda tenant: an_event_type(tenant, CANARY).id,
+    "task_id": _task_id,
+    "notification_id": _notification_id,
     "version": lambda _tenant: 1,
 }
 """By the name of the converter: makes a row of the tenant, with CANARY in its name, and answers its id."""

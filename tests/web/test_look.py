@@ -16,6 +16,7 @@ from wtforms.validators import InputRequired
 from domain.kernel import clock
 from web import filters
 from web.bars import Bar, bars_summary, last_bars, span_bar
+from web.top_bar import TopBar
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -48,6 +49,7 @@ def app(monkeypatch):
     app.secret_key = "look"
     app.jinja_env.globals["csrf_token"] = lambda: "token-1"
     app.context_processor(lambda: {"current_access": ALICE})
+    app.jinja_env.globals["top_bar"] = lambda _access: TopBar("3", "99+", [], has_more=False)
     filters.register(app)
     monkeypatch.setattr(clock, "now", lambda: NOW)
     return app
