@@ -15,9 +15,9 @@ from domain.kernel.vault import configure_vault
 from web import (
     access,
     accounts,
-    actions,
     api,
     errors,
+    events,
     filters,
     members,
     notifications,
@@ -48,9 +48,9 @@ BLUEPRINTS = (
     schemas.blueprint,
     secrets.blueprint,
     workflows.blueprint,
-    actions.blueprint,
     schedules.blueprint,
     runs.blueprint,
+    events.blueprint,
     api.blueprint,
 )
 
