@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select, text
 
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
@@ -14,6 +16,18 @@ from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
 from domain.timing.decisions import Row, gap_row
 from domain.timing.outcomes import Outcome, Reason
 
+# `_recorded_until` of many.
+_RECORDED = text("""
+    SELECT s.id, o.until
+    FROM unnest(CAST(:ids AS uuid[])) AS s(id)
+    CROSS JOIN LATERAL (
+        SELECT coalesce(through, scheduled_for) AS until FROM occurrences
+        WHERE schedule_id = s.id AND origin_key = 'timing'
+        ORDER BY scheduled_for DESC
+        LIMIT 1
+    ) o
+""")
+
 
 def close_ledger(schedule: Schedule, now: datetime, is_ending: bool = True) -> None:
     """Account for the instants up to `now` of a settled schedule that nobody will decide: those of a pause, and, when
@@ -22,8 +36,7 @@ def close_ledger(schedule: Schedule, now: datetime, is_ending: bool = True) -> N
     if cursor.next_fire_at is None or cursor.next_fire_at > now:
         return
     if schedule.status == PAUSED:
-        because = f": {schedule.pause_reason}" if schedule.pause_reason else "."
-        _record_gap(schedule, cursor.next_fire_at, now, Reason.PAUSED, f"The schedule was paused{because}")
+        _record_pause(schedule, cursor.next_fire_at, now)
     elif is_ending:
         detail = "The schedule was changed or deleted before this instant was looked at."
         _record_gap(schedule, cursor.next_fire_at, now, Reason.SUPERSEDED, detail)
@@ -31,6 +44,33 @@ def close_ledger(schedule: Schedule, now: datetime, is_ending: bool = True) -> N
         return
     cursor.next_fire_at = None
     db.session.flush()
+
+
+def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
+    """What `close_ledger` and `aim_cursor` do for a settled, paused schedule that is ticked from now on, for many at
+    once: ten thousand cost as many statements as one. Their status is still PAUSED."""
+    cursors = {cursor.schedule_id: cursor for cursor in db.session.scalars(_locked([one.id for one in schedules]))}
+    for schedule in schedules:
+        cursor = cursors[schedule.id]
+        if cursor.next_fire_at is not None and cursor.next_fire_at <= now:
+            _record_pause(schedule, cursor.next_fire_at, now)
+            cursor.next_fire_at = None
+    db.session.flush()
+    aimless = [schedule_id for schedule_id, cursor in cursors.items() if cursor.next_fire_at is None]
+    recorded = {row.id: row.until for row in db.session.execute(_RECORDED, {"ids": aimless})} if aimless else {}
+    for schedule in schedules:
+        cursor = cursors[schedule.id]
+        if cursor.next_fire_at is None:
+            cursor.next_fire_at = schedule.timing.next_after(max(now, recorded.get(schedule.id, now)))
+        offset = spread_offset(schedule.id, schedule.spread_seconds)
+        cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
+    db.session.flush()
+
+
+def _locked(schedule_ids: Sequence[UUID]) -> Select[ScheduleCursor]:
+    wanted = select(ScheduleCursor).where(ScheduleCursor.schedule_id.in_(schedule_ids))
+    locked = wanted.order_by(ScheduleCursor.schedule_id).with_for_update(key_share=True)
+    return locked.execution_options(populate_existing=True)
 
 
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
@@ -58,6 +98,11 @@ def _recorded_until(schedule: Schedule) -> datetime | None:
         .limit(1)
     )
     return db.session.scalars(last).one_or_none()
+
+
+def _record_pause(schedule: Schedule, first: datetime, until: datetime) -> None:
+    because = f": {schedule.pause_reason}" if schedule.pause_reason else "."
+    _record_gap(schedule, first, until, Reason.PAUSED, f"The schedule was paused{because}")
 
 
 def _record_gap(schedule: Schedule, first: datetime, until: datetime, reason: Reason, detail: str) -> None:

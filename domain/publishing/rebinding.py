@@ -11,9 +11,8 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 
 from domain.accounts.audit import Actor, record_change
-from domain.firing.closing import aim_cursor, close_ledger, wake_cursor
+from domain.firing.closing import end_pauses
 from domain.kernel.db import db
-from domain.schedules.cursors import locked_cursor
 from domain.schedules.schedules import INVALID, PAUSED, Schedule
 from domain.workflows.draft_fields import INFERRED, PINNED
 from domain.workflows.payload_schemas import is_clock_ref
@@ -67,6 +66,7 @@ _RECOVER = text("""
 """)
 _INVALIDATE = text("""
     UPDATE schedules s SET status = 'invalid', invalid_reason = m.reason, updated_at = :now,
+        paused_at = NULL, paused_by = NULL, pause_reason = NULL, paused_until = NULL,
         revision = s.revision + CASE WHEN s.status = 'invalid' THEN 0 ELSE 1 END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS m(id, reason)
     WHERE s.id = m.id
@@ -124,19 +124,11 @@ def rebind(actor: Actor, fit: Fitting, version: int, now: datetime) -> None:
 
 def _invalidate_paused(misfits: Sequence[Misfit], now: datetime) -> None:
     """The instants of the pause go on record as paused before the tick, which looks at invalid schedules, refuses more."""
-    reasons = {misfit.id: misfit.reason for misfit in misfits}
-    schedules = db.session.scalars(select(Schedule).where(Schedule.id.in_(list(reasons)))).all() if reasons else ()
-    for schedule in schedules:
-        close_ledger(schedule, now, is_ending=False)
-        schedule.status, schedule.invalid_reason = INVALID, reasons[schedule.id]
-        schedule.paused_at = schedule.paused_by = schedule.pause_reason = schedule.paused_until = None
-        schedule.revision += 1
-        schedule.updated_at = now
-        cursor = locked_cursor(schedule.id)
-        if cursor.next_fire_at is None:
-            aim_cursor(schedule, cursor, now)
-        else:
-            wake_cursor(schedule, cursor)
+    if not misfits:
+        return
+    ids = [misfit.id for misfit in misfits]
+    end_pauses(db.session.scalars(select(Schedule).where(Schedule.id.in_(ids)).order_by(Schedule.id)).all(), now)
+    _run(_INVALIDATE, ids, reasons=[misfit.reason for misfit in misfits], now=now)
 
 
 def _living(tenant_id: UUID, workflow_id: UUID) -> tuple[Any, ...]:

@@ -339,14 +339,15 @@ def test_what_the_new_version_marks_as_secret_is_sealed_in_every_schedule(alice:
     assert len([one for one in statements if "payload_json =" in one]) == 1
 
 
-def test_many_schedules_cost_as_many_queries_as_few(alice: Any, sync: Any) -> None:
+@pytest.mark.parametrize("status", ["active", "paused", "invalid"])
+def test_many_schedules_cost_as_many_queries_as_few(alice: Any, sync: Any, status: str) -> None:
     def publish_with(count: int, ref: str) -> int:
         for number in range(count):
             payload = FITS if number % 3 else DOES_NOT
-            a_schedule(sync, f"{ref} {number}", payload_json=payload | {"n": number})
+            a_schedule(sync, f"{ref} {number}", payload_json=payload | {"n": number}, status=status)
         sync.draft_schema_ref = ref
         with counted() as statements:
-            publish(alice, sync)
+            publish(alice, sync, ELEVEN + timedelta(hours=1))
         return len(statements)
 
     register_schema(alice, LATER, NEEDS_REGION, NOW)
