@@ -13,9 +13,11 @@ from typing import Any
 
 from domain.engine.actions.action import EFFECTS, Action
 from domain.kernel.errors import Refused
+from domain.kernel.log import first_line
 from domain.workflows.schema_rules import check_schema, payload_problems
 
 GROUP = "carillon.actions"
+REASON_CHARACTERS = 200  # of what a package says when it breaks
 _ID = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
@@ -48,7 +50,8 @@ def installed_actions(built_in_ids: Iterable[str]) -> tuple[list[tuple[Action, s
                 except (_Unusable, Refused) as fault:
                     rejected.append(Rejected(name, _package(entry), _reason(fault)))
         except (Exception, SystemExit) as fault:
-            rejected.append(Rejected(entry.name, _package(entry), f"{type(fault).__name__}: {fault}"))
+            said = f"{type(fault).__name__}: {first_line(fault)[:REASON_CHARACTERS]}"
+            rejected.append(Rejected(entry.name, _package(entry), said))
     return list(found.values()), rejected
 
 

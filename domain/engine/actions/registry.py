@@ -14,6 +14,7 @@ from domain.engine.actions.action import Action
 from domain.engine.actions.installed import Rejected, installed_actions
 from domain.engine.failures import ACTION as ACTION_ERROR
 from domain.engine.failures import StepFailed
+from domain.kernel.errors import NotFound
 from domain.kernel.log import logger
 
 Key = tuple[str, int]
@@ -56,6 +57,14 @@ def find_action(action_id: str, version: int) -> Action:
     action = ACTIONS.get((action_id, version))
     if action is None:
         raise StepFailed(f"There is no action {action_id} in version {version}.", "UNKNOWN_ACTION", ACTION_ERROR)
+    return action
+
+
+def listed_action(action_id: str, version: str) -> Action:
+    """The action that an address names. Raises NotFound."""
+    number = int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 0
+    if (action := ACTIONS.get((action_id, number))) is None:
+        raise NotFound
     return action
 
 
