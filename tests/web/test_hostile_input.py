@@ -38,6 +38,7 @@ LOOKS = {
     "events.payload",
     "accounts.sign_in",
     "tasks.draw_answer",
+    "runs.rerun_payload",
 }
 # These read the same fields as another form does, or take the time of hashing a password.
 FEWER = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wtforms import HiddenField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 
+from domain.kernel.errors import Refused
 from web.forms.base import PageForm
 
 SAME, PUBLISHED = "same", "published"
@@ -26,5 +27,10 @@ class RerunForm(PageForm):
         if published is not None and published != same:
             choices.append(SelectChoice(PUBLISHED, f"Version {published}, the published one"))
         self.version.choices = choices
-        if self.version.data not in [choice.value for choice in choices]:
-            self.version.data = SAME
+
+    @property
+    def use_published(self) -> bool:
+        """Which of the offered versions was chosen; raises Refused at its field when it is none of them."""
+        if self.version.data not in [choice.value for choice in self.version.choices]:
+            raise Refused.at("version", "Choose one of these versions.", "CHOICE_INVALID")
+        return bool(self.version.data == PUBLISHED)

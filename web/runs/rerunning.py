@@ -68,8 +68,8 @@ def _run_changed(run_id: UUID) -> ResponseReturnValue:
         editor.check()
         if editor.value is None:
             raise Refused.at("payload", "A payload is a JSON object, in curly braces.", "OBJECT_REQUIRED")
+        use_published = form.use_published
         with transaction():
-            use_published = form.version.data == PUBLISHED
             started_id = rerun(actor(), run_id, _key(run_id), request_now(), editor.value, use_published).id
     except Refused as refusal:
         form.attach(editor.attach(refusal.problems))
