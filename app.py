@@ -15,6 +15,7 @@ from domain.kernel.vault import configure_vault
 from web import (
     access,
     accounts,
+    actions,
     api,
     errors,
     events,
@@ -48,6 +49,7 @@ BLUEPRINTS = (
     schemas.blueprint,
     secrets.blueprint,
     workflows.blueprint,
+    actions.blueprint,
     schedules.blueprint,
     runs.blueprint,
     events.blueprint,
