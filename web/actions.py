@@ -20,9 +20,11 @@ blueprint = Blueprint("actions", __name__, url_prefix="/actions")
 
 EFFECTS = {
     PURE: Label("Touches nothing", "plain", "braces"),
-    LOCAL: Label("Writes here, exactly once", "plain", "server"),
-    OUTSIDE: Label("Reaches outside, at least once with the same key", "plain", "external-link"),
+    LOCAL: Label("Writes here", "plain", "server"),
+    OUTSIDE: Label("Reaches outside", "plain", "external-link"),
 }
+PROMISES = {PURE: "", LOCAL: "exactly once", OUTSIDE: "at least once, with the same key"}
+CATEGORIES = {"http": "HTTP"}  # the others read as they are written
 
 
 @blueprint.app_template_filter()
@@ -31,12 +33,21 @@ def action_effect(effect: str) -> Label:
     return EFFECTS[effect]
 
 
+@blueprint.app_template_filter()
+def action_promise(effect: str) -> str:
+    """How often that happens; empty when nothing is touched."""
+    return PROMISES[effect]
+
+
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
     q = asked_text("q")
     found = sorted(actions_page(q), key=lambda action: (action.category, action.id, action.version))
-    groups = [(category, list(group)) for category, group in groupby(found, key=lambda action: action.category)]
+    groups = [
+        (CATEGORIES.get(category, category.capitalize()), list(group))
+        for category, group in groupby(found, key=lambda action: action.category)
+    ]
     template = "actions/_list.html" if is_fragment() else "actions/index.html"
     return render_template(template, groups=groups, q=q, total=len(found), packages=PACKAGES, rejected=REJECTED)
 
