@@ -23,8 +23,10 @@ def check_failing(step: dict[str, Any], report: Report) -> None:
             if key in step:
                 report.error("UNKNOWN_KEY", f"A step of this type has no key {key}.", f"Remove {key}.")
         return
-    if step.get("onError") not in (None, *ON_ERROR):
-        report.error("INVALID_ON_ERROR", "onError is fail or continue.")
+    config = step.get("config")
+    for place, where in ((step, "onError"), (config if isinstance(config, dict) else {}, "config.onError")):
+        if place.get("onError") not in (None, *ON_ERROR):
+            report.error("INVALID_ON_ERROR", f"{where} is fail or continue.")
     retry = step.get("retry")
     if isinstance(retry, dict):
         _check_retry(retry, report)

@@ -249,6 +249,9 @@ def test_misspelt_parts_of_a_retry_are_mended_by_name():
         "Did you mean TimeoutError?"
     )
     assert only_problem(set_state("a") | {"onError": "ignore"}).code == "INVALID_ON_ERROR"
+    step = call("transform.trim_text", text="a")
+    step["config"]["onError"] = "ignore"
+    assert only_problem(step).code == "INVALID_ON_ERROR"
 
 
 def test_names_of_the_tenant_are_judged_when_they_are_known():
