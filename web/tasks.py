@@ -60,6 +60,8 @@ def index() -> ResponseReturnValue:
     return render_template("tasks/index.html", **values, statuses=(*STATUSES, ANY), types=task_types(_tenant()))
 
 
+# Where a refused answer leaves the browser: reloading it asks again.
+@blueprint.get("/<uuid:task_id>/answer", endpoint="ask_again")
 @blueprint.get("/<uuid:task_id>")
 @requires("workflow:read")
 def show(task_id: UUID) -> ResponseReturnValue:

@@ -62,6 +62,9 @@ OURS |= {
     "last_run_status",
     "kind",
     "source",
+    "severity",
+    # A path of this site, checked when it is written.
+    "link",
 }
 
 

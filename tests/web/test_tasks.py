@@ -242,3 +242,8 @@ def test_a_token_that_may_only_read_answers_nothing(app: Flask, acme: Tenant, as
     assert caller.get(f"/tasks/{task_id}").status_code == 200
     assert caller.post(f"/tasks/{task_id}/answer", {"answer": {"approved": True}}).status_code == 403
     assert caller.get("/tasks?status=nonsense").status_code == 422
+
+
+def test_the_address_of_a_refused_answer_can_be_opened_again(alice: Browser, ask: Any) -> None:
+    task = ask()
+    assert alice.get(f"/tasks/{task.id}/answer").text.count("answer-form") == 1
