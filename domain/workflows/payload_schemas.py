@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -129,11 +129,16 @@ def _drafts_of(schema: type[PayloadSchema]) -> Any:
         .select_from(Workflow)
         .where(
             Workflow.tenant_id == schema.tenant_id,
-            Workflow.draft_schema_ref == schema.ref,
+            _is_named_in_draft(schema.ref),
             Workflow.deleted_at.is_(None),
         )
         .scalar_subquery()
     )
+
+
+def _is_named_in_draft(ref: Any) -> Any:
+    """Whether a draft names the ref, as the schema of its payload or of the event that triggers it."""
+    return or_(Workflow.draft_schema_ref == ref, Workflow.draft_trigger["sourcePayloadSchemaRef"].astext == ref)
 
 
 def register_schema(actor: Actor, ref: str, schema: Any, now: datetime) -> PayloadSchema:
@@ -169,7 +174,7 @@ def delete_schema(actor: Actor, schema_id: UUID) -> None:
     stored = load(actor.tenant_id, PayloadSchema, schema_id, lock="change")
     _check_unused(stored, "deleted")
     drafts = db.session.scalars(
-        owned(actor.tenant_id, Workflow).where(Workflow.draft_schema_ref == stored.ref).order_by(Workflow.name).limit(6)
+        owned(actor.tenant_id, Workflow).where(_is_named_in_draft(stored.ref)).order_by(Workflow.name).limit(6)
     ).all()
     if drafts:
         shown = ", ".join(workflow.name for workflow in drafts[:5]) + (" and others" if len(drafts) > 5 else "")

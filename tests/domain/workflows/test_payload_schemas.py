@@ -172,6 +172,15 @@ def test_a_used_schema_or_one_that_a_draft_names_is_not_deleted(alice: Any, acme
         delete_schema(alice, stored.id)
 
 
+def test_a_schema_that_a_draft_s_trigger_names_is_not_deleted(alice: Any, acme: Any) -> None:
+    stored = register_schema(alice, REF, SCHEMA, NOW)
+    a_workflow(acme, draft_trigger={"type": "event", "eventName": "x", "sourcePayloadSchemaRef": REF})
+
+    with pytest.raises(Refused, match="Invoice sync"):
+        delete_schema(alice, stored.id)
+    assert [row.drafts for row in schemas_page(acme.id)] == [1]
+
+
 def test_an_unused_schema_can_be_deleted_and_what_it_said_stays_on_record(alice: Any, db: Any) -> None:
     stored = register_schema(alice, REF, SCHEMA, NOW)
 
