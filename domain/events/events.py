@@ -26,9 +26,10 @@ class Event(Owned, Base):
 
     __tablename__ = "events"
     __table_args__ = (
-        # events_page, newest first; by name; what a wait that opens looks back on
+        # events_page, newest first; by name; by correlation, and what a wait that opens looks back on
         Index("ix_events_page", "tenant_id", "id"),
-        Index("ix_events_name", "tenant_id", "name", "correlation_key", "id"),
+        Index("ix_events_name", "tenant_id", "name", "id"),
+        Index("ix_events_correlation", "tenant_id", "correlation_key", "name", "id"),
         CheckConstraint("source IN ('api', 'manual', 'run')", name="source"),
     )
 
@@ -49,7 +50,9 @@ class EventDelivery(Base):
 
     __tablename__ = "event_deliveries"
     __table_args__ = (
+        # what one event did; events_page by what is rare
         Index("ix_event_deliveries_event", "event_id", "id"),
+        Index("ix_event_deliveries_refused", "event_id", postgresql_where="outcome = 'refused'"),
         CheckConstraint("outcome IN ('started', 'resumed', 'refused')", name="outcome"),
         CheckConstraint("(outcome = 'refused') = (reason IS NOT NULL)", name="reason"),
         CheckConstraint("outcome = 'refused' OR run_id IS NOT NULL", name="run"),

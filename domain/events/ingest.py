@@ -79,7 +79,7 @@ def ingest_event(
         tenant_id=actor.tenant_id,
         name=name,
         correlation_key=correlation_key,
-        payload=_checked_payload(event_type, payload),
+        payload=_taken_payload(event_type, payload, source),
         source=source,
         actor_id=actor.user_id,
         actor_label=actor.label,
@@ -134,10 +134,12 @@ def _check_depth(name: str, depth: int) -> None:
         raise Refused.at("name", message, "EVENT_LOOP")
 
 
-def _checked_payload(event_type: EventType, payload: Any) -> Any:
+def _taken_payload(event_type: EventType, payload: Any, source: str) -> Any:
     """The payload as it is stored: valid for the event's schema, with secrets sealed."""
     schema = schema_of(event_type.tenant_id, event_type.payload_schema_ref)
-    return taken_payload(event_type.tenant_id, schema, payload)
+    # What a run hands on may hold sealed values; what somebody brings may not.
+    stored = payload if source == BY_RUN else None
+    return taken_payload(event_type.tenant_id, schema, payload, stored)
 
 
 def _deliver(actor: Actor, event: Event, event_type: EventType, now: datetime) -> None:

@@ -44,7 +44,8 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_events_tenant_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
     )
-    op.create_index("ix_events_name", "events", ["tenant_id", "name", "correlation_key", "id"], unique=False)
+    op.create_index("ix_events_name", "events", ["tenant_id", "name", "id"], unique=False)
+    op.create_index("ix_events_correlation", "events", ["tenant_id", "correlation_key", "name", "id"], unique=False)
     op.create_index("ix_events_page", "events", ["tenant_id", "id"], unique=False)
     op.create_table(
         "notifications",
@@ -121,6 +122,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event_deliveries")),
     )
     op.create_index("ix_event_deliveries_event", "event_deliveries", ["event_id", "id"], unique=False)
+    op.create_index(
+        "ix_event_deliveries_refused",
+        "event_deliveries",
+        ["event_id"],
+        unique=False,
+        postgresql_where="outcome = 'refused'",
+    )
     op.create_table(
         "waits",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -306,6 +314,9 @@ def downgrade() -> None:
     op.drop_index("ix_waits_due", table_name="waits", postgresql_where="status = 'open' AND due_at IS NOT NULL")
     op.drop_index("ix_waits_child", table_name="waits", postgresql_where="status = 'open' AND kind = 'child'")
     op.drop_table("waits")
+    op.drop_index(
+        "ix_event_deliveries_refused", table_name="event_deliveries", postgresql_where="outcome = 'refused'"
+    )
     op.drop_index("ix_event_deliveries_event", table_name="event_deliveries")
     op.drop_table("event_deliveries")
     op.drop_index("uq_secrets_name", table_name="secrets")
@@ -315,6 +326,7 @@ def downgrade() -> None:
     op.drop_index("ix_notifications_page", table_name="notifications")
     op.drop_table("notifications")
     op.drop_index("ix_events_page", table_name="events")
+    op.drop_index("ix_events_correlation", table_name="events")
     op.drop_index("ix_events_name", table_name="events")
     op.drop_table("events")
     op.drop_index("uq_event_types_name", table_name="event_types")

@@ -16,6 +16,7 @@ from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.steps import Attempt, Opening, Task
 from domain.events.events import Event
+from domain.events.ingest import record_resumed
 from domain.expressions.mappings import compile_value, is_literal
 from domain.kernel.db import db
 from domain.runs.claims import Claim
@@ -129,6 +130,7 @@ def _opening(claim: Claim, given: Json, attempt: Attempt) -> Opening:
     event = _earlier_event(claim, name, key, filters)
     if event is None:
         return Opening(EVENT, due_at, name, key, filters)
+    record_resumed(event.id, [(claim.workflow_id, claim.run_id)])
     output = event_output(event.id, name, key, event.payload, event.received_at)
     return Opening(EVENT, due_at, name, key, filters, event_id=event.id, output=output)
 

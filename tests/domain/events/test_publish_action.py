@@ -13,9 +13,12 @@ from domain.engine.actions.action import ActionContext
 from domain.engine.actions.registry import find_action
 from domain.engine.failures import StepFailed
 from domain.events.events import Event, EventType
+from domain.kernel.vault import seal
 from domain.runs.runs import Run
-from tests.factories import NOW, a_published_workflow, a_run, a_triggered_workflow
+from domain.workflows.payload_schemas import register_schema
+from tests.factories import NOW, a_published_workflow, a_run, a_triggered_workflow, an_actor, an_event_type
 
+TOKEN = {"type": "object", "properties": {"token": {"type": "string", "x-secret": True}}}
 INPUTS = {"name": "invoice.paid", "payload": {"number": 42}, "correlation_key": "42"}
 
 
@@ -67,6 +70,14 @@ def test_what_is_not_taken_fails_the_step_with_the_reason(
         publish(context, **inputs)
     assert (failed.value.code, failed.value.category) == (code, "ValidationError")
     assert said in failed.value.message
+
+
+def test_what_a_run_hands_on_stays_sealed(context: ActionContext, acme: Tenant, db: Any) -> None:
+    kept = {"$sealed": seal(acme.id, "opensesame-77")}
+    register_schema(an_actor(acme), "payload.Token.v1", TOKEN, NOW)
+    an_event_type(acme, "token.made", "payload.Token.v1")
+    publish(context, name="token.made", payload={"token": kept})
+    assert db.scalars(select(Event.payload)).one() == {"token": kept}
 
 
 def test_a_circle_fails_the_step_that_would_go_on_with_it(context: ActionContext) -> None:
