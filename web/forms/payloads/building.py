@@ -130,7 +130,7 @@ def _secret(shape: Shape, value: Any, about: dict[str, Any]) -> Node:
 
 def _object(shape: Shape, value: dict[str, Any], about: dict[str, Any], room: Room) -> Node:
     node = ObjectNode(**about)
-    for name in shape.properties:
+    for name in shape.member_names:
         member = shape.member(name)
         if name in value or member.kind != "never":
             node.members[name] = build(member, value.get(name, ABSENT), required_slot(shape, name), room)

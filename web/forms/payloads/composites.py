@@ -67,7 +67,9 @@ class ObjectNode(Node):
 
     def _take(self, key: str, inside: Any, found: dict[str, Any], problems: list[Problem], where: str) -> None:
         """Add a member with a free name, unless it would hide another."""
-        if key in self.members:
+        if not key and where in [row.node.pointer for row in self.rows]:
+            self.complain(problems, "Give it a name.", where)
+        elif key in self.members:
             self.complain(problems, f"{spoken(key)} has a field of its own.", where)
         elif key in found:
             self.complain(problems, f"The name {spoken(key)} is used twice.", where)

@@ -25,7 +25,6 @@ from web.forms.payloads.composites import ROW, ChoiceNode, ListNode, ObjectNode
 from web.forms.payloads.nodes import JsonNode, Node, SecretNode, SelectNode, TextNode
 from web.forms.payloads.words import spoken
 
-LONG_TEXT = 200  # a text that may be longer gets several lines
 EMPTIES = {"absent": "Leave it out", "text": "Send empty text", "null": "Send null"}
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TEXT_WIDGETS = {"email": EmailInput, "uri": URLInput}
@@ -99,7 +98,7 @@ def is_long(node: Node) -> bool:
 
 
 def _has_lines(node: TextNode) -> bool:
-    return "\n" in node.text or (node.shape.kind == "string" and node.shape.schema.get("maxLength", 0) > LONG_TEXT)
+    return "\n" in node.text or node.shape.has_lines
 
 
 def _controls(node: Node, prefix: str, secret_names: tuple[str, ...]) -> Iterator[Made]:

@@ -83,7 +83,6 @@ class PayloadEditor:
         self.text = ""
         self.problems: list[Problem] = []
         self.errors: list[str] = []
-        self.summary: list[tuple[str, str]] = []
         self.is_rearranged = False
 
     @property
@@ -115,7 +114,7 @@ class PayloadEditor:
         other = PayloadEditor(schema, self.value, mode=self.mode, drawn_for=drawn_for, **options)  # type: ignore[arg-type]
         if not other.is_form:
             other.text = self.text
-        other.problems, other.errors, other.summary = self.problems, self.errors, self.summary
+        other.problems, other.errors = self.problems, self.errors
         other.is_rearranged = self.is_rearranged
         return other
 
@@ -142,6 +141,17 @@ class PayloadEditor:
                 continue
             self._attach_one(problem.path.removeprefix(self.prefix), problem)
         return others
+
+    @property
+    def summary(self) -> list[tuple[str, str]]:
+        """Every error with the id of the control it is about, in the order of the form."""
+        if self.root is None:
+            return [(self.prefix, f"{self.label}: {said}") for said in self.errors]
+        found = [(f"{self.prefix}-editor", said) for said in self.errors]
+        for node in self.root.walk():
+            for said in node.errors:
+                found.append((self.id_of(node), said if node.label in said else f"{node.label}: {said}"))
+        return found
 
     @cached_property
     def controls(self) -> BaseForm:
@@ -239,11 +249,8 @@ class PayloadEditor:
         if self.root is None:
             said = f"{where}: {problem.message}" if where else problem.message
             self.errors.append(said)
-            self.summary.append((self.prefix, f"{self.label}: {said}"))
             return
-        node, said = place_problem(self.root, where, problem)
-        target = self.errors if node is self.root else node.errors
-        if said not in target:
-            target.append(said)
-            anchor = f"{self.prefix}-editor" if node is self.root else self.id_of(node)
-            self.summary.append((anchor, said if node is self.root else f"{node.label}: {said}"))
+        for node, message in place_problem(self.root, where, problem):
+            target = self.errors if node is self.root else node.errors
+            if message not in target:
+                target.append(message)

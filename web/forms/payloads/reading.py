@@ -107,7 +107,7 @@ class Reader:
         node.is_present = not about["may_be_absent"] or self.text(path, "as") == "object"
         if not node.is_present:
             return node
-        for name in shape.properties:
+        for name in shape.member_names:
             member, inside = shape.member(name), path + pointer([name])
             if member.kind != "never" or self.text(inside, "as") == JSON:
                 node.members[name] = self.read(member, inside, required_slot(shape, name))

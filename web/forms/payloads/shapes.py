@@ -14,6 +14,7 @@ from web.forms.payloads.words import spoken
 SCALARS = frozenset({"string", "integer", "number", "select", "secret"})
 COMPOSITES = frozenset({"object", "list"})
 MAX_VARIANTS = 30
+LONG_TEXT = 200
 _JSON_TYPES = {"array": "list", "boolean": "select", "null": "select"}
 _TYPE_NAMES = {
     "string": "Text",
@@ -83,6 +84,22 @@ class Shape:
     def has_rows(self) -> bool:
         """Whether members whose names are free have a schema: they are rows of a name and a value."""
         return bool(self.schema.get("patternProperties")) or isinstance(self.schema.get("additionalProperties"), dict)
+
+    @property
+    def member_names(self) -> list[str]:
+        """The names in `properties` as a form shows them: what is required first, small before large."""
+        sizes = {name: self.member(name).size for name in self.properties}
+        return sorted(sizes, key=lambda name: (sizes[name], name not in self.required))
+
+    @property
+    def size(self) -> int:
+        """How much of a form it takes: one field, several lines, parts of its own, or JSON."""
+        return 3 if self.kind == "any" else 1 if self.has_lines else 0 if self.kind in SCALARS else 2
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether its text may be so long that it gets several lines."""
+        return self.kind == "string" and int(self.schema.get("maxLength", 0)) > LONG_TEXT
 
     def member(self, name: str) -> Shape:
         """The shape of a member that `properties` names."""
