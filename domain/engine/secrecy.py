@@ -73,7 +73,7 @@ def without_new_references(answer: Any, inputs: Any) -> Any:
 def _name_in(item: dict[str, Any]) -> str:
     name = item[SECRET]
     if len(item) > 1 or not is_secret_name(name):
-        message = f'A secret is named by exactly {{"{SECRET}": "NAME"}}, in capitals, digits and _.'
+        message = f'A secret is named by exactly {{"{SECRET}": "NAME"}}, in capitals, digits and underscores.'
         raise StepFailed(message, "SECRET_NAME_INVALID", VALIDATION)
     return str(name)
 

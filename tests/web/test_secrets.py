@@ -44,7 +44,7 @@ def test_an_admin_keeps_a_secret_and_nobody_sees_it_again(alice: Browser, acme: 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"name": "billing", "value": VALUE}, "in capitals, digits and _"),
+        ({"name": "billing", "value": VALUE}, "in capitals, digits and underscores"),
         ({"name": "BILLING", "value": "abc"}, "A shorter value cannot be told from other text"),
         ({"name": "BILLING", "value": ""}, "Enter at least 4 characters."),
         ({"name": "BILLING", "value": VALUE, "description": "x" * 501}, "at most 500 characters"),
