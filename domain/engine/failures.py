@@ -13,6 +13,7 @@ UNKNOWN = "OutcomeUnknownError"
 CATEGORIES = (VALIDATION, EXPRESSION, ACTION, TRANSIENT, TIMEOUT, CHILD, UNKNOWN)
 
 MESSAGE_MAX_CHARACTERS = 2_000
+FINAL_CODES = frozenset({"TOO_MANY_STEPS", "RUN_TOO_LARGE"})
 
 
 class StepFailed(Exception):
@@ -37,6 +38,11 @@ class StepFailed(Exception):
         self.code = code
         self.category = category
         self.node_path = node_path
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the run as a whole has reached a limit: no handler catches that, and nothing is tried again."""
+        return self.code in FINAL_CODES
 
     @property
     def error(self) -> dict[str, Any]:
@@ -65,6 +71,15 @@ class Canceled(Exception):
 def expression_failed(error: ExpressionError) -> StepFailed:
     """The failure of a step whose expression cannot be computed."""
     return StepFailed(error.message, "EXPRESSION_FAILED", EXPRESSION)
+
+
+def outcome_unknown(node_path: str, *, is_repeated: bool) -> StepFailed:
+    """The failure of an attempt whose worker was lost after it had begun."""
+    if is_repeated:
+        message = "The worker was lost before the outcome was on record. Tried again with the same idempotency key."
+        return StepFailed(message, "OUTCOME_UNKNOWN", TRANSIENT, node_path)
+    message = "The worker was lost before the outcome was on record, and this action cannot be repeated safely."
+    return StepFailed(message, "OUTCOME_UNKNOWN", UNKNOWN, node_path)
 
 
 def failure_of(error: Exception) -> StepFailed:

@@ -66,7 +66,7 @@ class Execution:
             try:
                 step.run(self, iteration)
             except StepFailed as failure:
-                if not step.goes_on or failure.node_path != step.path:
+                if failure.is_final or not step.goes_on or failure.node_path != step.path:
                     raise
                 self.note_error(failure.error)
 

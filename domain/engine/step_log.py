@@ -15,14 +15,7 @@ from random import random
 from typing import Any, NoReturn
 
 from domain.engine.actions.action import LOCAL, PURE
-from domain.engine.failures import (
-    TRANSIENT,
-    UNKNOWN,
-    VALIDATION,
-    Canceled,
-    StepFailed,
-    Suspended,
-)
+from domain.engine.failures import VALIDATION, Canceled, StepFailed, Suspended, outcome_unknown
 from domain.engine.recorded_values import settled
 from domain.engine.step_store import DatabaseStore, Record, Row
 from domain.engine.steps import At, Attempt, Opening, Task
@@ -185,7 +178,11 @@ class StepLog:
     def _begin_attempt(self, row: Row, lost: Record | None) -> None:
         with self._store.writing() as is_canceled:
             if lost:
-                self._store.end_attempt(self._ended(row | {"attempt": lost.attempt}, None, _tried_again(row)))
+                self._store.end_attempt(
+                    self._ended(
+                        row | {"attempt": lost.attempt}, None, outcome_unknown(row["step_path"], is_repeated=True)
+                    )
+                )
             rows = self._pending if is_canceled else [*self._pending, row | {"status": STARTED, "finished_at": None}]
             self._store.insert(rows)
             hit("engine.before_step_commit")
@@ -195,8 +192,7 @@ class StepLog:
 
     def _given_up(self, task: Task, lost: Record) -> Record:
         """The attempt whose worker was lost is a failure of unknown outcome: nobody knows whether it had its effect."""
-        message = "The worker was lost before the outcome was on record, and this action cannot be repeated safely."
-        failure = StepFailed(message, "OUTCOME_UNKNOWN", UNKNOWN, task.path)
+        failure = outcome_unknown(task.path, is_repeated=False)
         row = self._row(task, lost.attempt, lost.started_at, lost.input, failure=failure)
         with self._store.writing() as is_canceled:
             self._store.end_attempt(row)
@@ -208,7 +204,7 @@ class StepLog:
 
     def _retry_of(self, task: Task, attempt: int, failure: StepFailed) -> Opening | None:
         """What the step waits for before it is tried again; None when it is not."""
-        if task.retry is None or not task.retry.is_due_after(attempt, failure.category):
+        if failure.is_final or task.retry is None or not task.retry.is_due_after(attempt, failure.category):
             return None
         asked = timedelta(seconds=failure.retry_after_seconds)
         return Opening(RETRY, due_at=self._time() + max(asked, task.retry.delay_after(attempt, random())))
@@ -298,8 +294,3 @@ class StepLog:
 
     def _time(self) -> datetime:
         return self._now + timedelta(seconds=monotonic() - self._read_at)
-
-
-def _tried_again(row: Row) -> StepFailed:
-    message = "The worker was lost before the outcome was on record. Tried again with the same idempotency key."
-    return StepFailed(message, "OUTCOME_UNKNOWN", TRANSIENT, row["step_path"])

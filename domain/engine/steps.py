@@ -90,9 +90,15 @@ class Task:
     retry: Retry | None = None
 
     def key(self, run_id: UUID) -> str:
-        """The idempotency key of every attempt at this step: SHA-256 over run, path and iteration, in hexadecimal."""
+        """The idempotency key of every attempt at this step: SHA-256 over run, path and iteration, in hexadecimal.
+
+        Raises StepFailed.
+        """
         if self.own_key:
-            return hashlib.sha256(strict_json.dumps(self.own_key()).encode()).hexdigest()
+            try:
+                return hashlib.sha256(strict_json.dumps(self.own_key()).encode()).hexdigest()
+            except ExpressionError as error:
+                raise expression_failed(error) from None
         return hashlib.sha256(f"{run_id}\n{self.path}\n{self.iteration}".encode()).hexdigest()
 
     def prepared(self) -> Any:

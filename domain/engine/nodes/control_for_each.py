@@ -65,7 +65,7 @@ def _compile(step: Json, compiler: Compiler) -> Run:
                 try:
                     execution.run_steps(body, f"{iteration}.{index}" if iteration else str(index))
                 except StepFailed as failure:
-                    if not goes_on:
+                    if failure.is_final or not goes_on:
                         raise
                     execution.note_error(failure.error)
 

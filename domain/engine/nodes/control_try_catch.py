@@ -34,6 +34,8 @@ def _compile(step: Json, compiler: Compiler) -> Run:
         try:
             execution.run_steps(tried, iteration)
         except StepFailed as failure:
+            if failure.is_final:
+                raise
             if capture:
                 execution.assign(capture, failure.error)
             with execution.caught(failure.error):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.engine import step_log
 from domain.engine.failures import ACTION, TRANSIENT, UNKNOWN, VALIDATION
 from domain.engine.retries import Retry
 from tests.domain.engine.engine_runs import (
@@ -203,3 +204,23 @@ def test_a_delay_is_never_negative_and_never_longer_than_its_bound(attempt, back
     assert timedelta(0) <= delay <= timedelta(seconds=5)
     if not jitter and attempt == 1:
         assert delay == min(timedelta(milliseconds=backoff_ms), timedelta(seconds=5))
+
+
+def test_a_run_at_its_limit_ends_whatever_would_catch_its_errors(monkeypatch):
+    monkeypatch.setattr(step_log, "MAX_STEPS", 20)
+    inner = for_each(expr("[1..1000]"), "m", assign(a=1)) | {"onItemError": "continue"}
+    outer = for_each(expr("[1..1000]"), "n", try_([inner], assign(b=1))) | {"onItemError": "continue"}
+    store = MemoryStore()
+    result = ran(outer | GO_ON, give_back("never"), store=store)
+    assert (result.status, result.error["code"]) == ("failed", "TOO_MANY_STEPS")
+    assert len(store.rows) <= 21
+
+
+def test_a_key_of_the_authors_own_is_the_same_for_equal_values_and_fails_as_any_expression():
+    store = MemoryStore()
+    asked = call("test.ask", value=1)
+    keyed = {**asked, "config": {**asked["config"], "idempotencyKey": expr("payload.order")}}
+    ran(for_each([1, 2], "n", keyed), store=store, order="A-1")
+    assert len({key for _, _, (key, _) in store.outside}) == 1
+    broken = {**asked, "config": {**asked["config"], "idempotencyKey": expr('"x" + 1')}}
+    assert ran(broken).error["category"] == "ExpressionError"
