@@ -1,5 +1,5 @@
 """What is forgotten by itself: leases of processes long gone, ended sessions, keys of requests nobody will repeat,
-values of the store that expired, and runs that have been kept as long as their workflow or tenant wants."""
+values of the store that expired, runs and events that have been kept as long as their workflow or tenant wants."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 
 from domain.accounts.request_keys import prune_requests
 from domain.accounts.sessions import prune_sessions
+from domain.events.retention import prune_events
 from domain.runs.heartbeats import prune_heartbeats
 from domain.runs.retention import prune_runs
 from domain.runs.store_items import prune_store
@@ -19,4 +20,4 @@ def prune(now: datetime) -> int:
     """
     prune_heartbeats(now)
     prune_sessions(now)
-    return prune_requests(now) + prune_runs(now) + prune_store(now)
+    return prune_requests(now) + prune_runs(now) + prune_events(now) + prune_store(now)
