@@ -42,8 +42,8 @@ class Bar:
     label: str
 
 
-def last_bars(bars: Sequence[Bar]) -> Markup:
-    """The newest `SHOWN` of `bars` (oldest first) as one image with a text equivalent."""
+def last_bars(bars: Sequence[Bar], nothing: str = "No occurrences yet") -> Markup:
+    """The newest `SHOWN` of `bars` (oldest first) as one image with a text equivalent, which is `nothing` without any."""
     shown = list(bars)[-SHOWN:]
     typical = _typical_seconds(shown)
     empty = SHOWN - len(shown)
@@ -53,7 +53,7 @@ def last_bars(bars: Sequence[Bar]) -> Markup:
     ]
     drawn += [_mark(bar, (empty + i) * PITCH, typical) for i, bar in enumerate(shown)]
     return Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        SHOWN * PITCH, HEIGHT, bars_summary(shown), Markup().join(drawn)
+        SHOWN * PITCH, HEIGHT, bars_summary(shown) if shown else nothing, Markup().join(drawn)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from domain.accounts.tenants import Tenant
 from tests.factories import NOW, a_published_workflow, a_run, a_schedule, a_version, a_workflow
 from tests.statements import counted
 from tests.web.cast import Browser
-from tests.web.workflow_pages import names_on
+from tests.web.workflow_pages import names_on, part_of
+from web.workflows.rows import rate_words
 
 
 def test_an_empty_list_says_what_a_workflow_is_and_has_the_button(alice: Browser, bob: Browser) -> None:
@@ -37,7 +39,7 @@ def test_the_list_shows_version_status_schedules_and_last_run(alice: Browser, ac
     assert names_on(page) == ["Held", "Invoice sync", "New idea"]
     row = page.split(">Invoice sync</a>")[1].split("</tr>")[0]
     assert ">v1</a>" in row and "draft ahead" in row and "Published" in row
-    assert f'href="/schedules?workflow={sync.id}" aria-label="1 schedules' in row
+    assert f'href="/schedules?workflow={sync.id}" aria-label="1 schedule of Invoice sync"' in row
     assert f'href="/runs/{last.id}"' in row and "Succeeded" in row
     assert "draft ahead" not in page.split("Held")[1].split("</tr>")[0]
 
@@ -55,12 +57,18 @@ def test_the_list_shows_version_status_schedules_and_last_run(alice: Browser, ac
         ("status=paused", ["Beta"]),
         ("status=nonsense", ["Alpha", "Beta", "Gamma"]),
         ("q=a&status=paused", ["Beta"]),
+        ("trigger=none", ["Gamma"]),
+        ("trigger=event", ["Beta"]),
+        ("trigger=scheduled", ["Alpha"]),
+        ("trigger=cron", ["Alpha", "Beta", "Gamma"]),
+        ("trigger=event&status=paused&q=be", ["Beta"]),
     ],
 )
 def test_the_filters_are_in_the_address(alice: Browser, acme: Tenant, db: Any, query: str, found: list[str]) -> None:
-    a_published_workflow(acme, "Alpha")
-    a_published_workflow(acme, "Beta", key="beta-key", paused_at=NOW)
-    a_workflow(acme, "Gamma")
+    a_schedule(a_published_workflow(acme, "Alpha"))
+    beta = a_published_workflow(acme, "Beta", key="beta-key", paused_at=NOW, event_name="invoice.paid")
+    a_schedule(beta, "gone", deleted_at=NOW)
+    a_workflow(acme, "Gamma", draft_trigger={"type": "event", "eventName": "invoice.paid"})
     a_workflow(acme, "Gone", deleted_at=NOW)
     db.commit()
 
@@ -68,6 +76,54 @@ def test_the_filters_are_in_the_address(alice: Browser, acme: Tenant, db: Any, q
         page = alice.get(f"/workflows?{query}", htmx=htmx).text
         assert names_on(page) == found
         assert ("<html" in page) is not htmx
+
+
+def test_filtering_puts_only_what_is_chosen_into_the_address(alice: Browser, acme: Tenant, db: Any) -> None:
+    asked = "/workflows?q=sync&status=&trigger=event"
+
+    answer = alice.get(asked, htmx=True, headers={"HX-Trigger": "workflow-filters"})
+
+    assert answer.headers["HX-Replace-Url"] == "/workflows?q=sync&trigger=event"
+    assert "HX-Replace-Url" not in alice.get(asked, htmx=True).headers
+    assert "No workflow matches" in answer.text and 'href="/workflows"' in answer.text
+
+
+def test_each_workflow_says_what_starts_it(alice: Browser, acme: Tenant, db: Any) -> None:
+    a_published_workflow(acme, "On paid", event_name="invoice.paid")
+    a_schedule(a_published_workflow(acme, "On time"))
+    a_published_workflow(acme, "By hand")
+    db.commit()
+
+    page = alice.get("/workflows").text
+
+    for name, words in [("On paid", "invoice.paid"), ("On time", "Scheduled"), ("By hand", "No trigger")]:
+        row = part_of(page, f">{name}</a>", "</tr>")
+        assert words in part_of(row, 'class="c-when"', "</td>")
+
+
+def test_the_last_twenty_runs_are_drawn_and_told_in_words(alice: Browser, acme: Tenant, db: Any) -> None:
+    busy = a_published_workflow(acme, "Busy")
+    for number in range(25):
+        a_run(busy, "failed" if number in (3, 20) else "succeeded", finished_at=NOW + timedelta(minutes=number))
+    a_run(busy, "canceled", finished_at=NOW + timedelta(hours=1))
+    a_run(busy, "running")
+    a_published_workflow(acme, "Fresh")
+    db.commit()
+
+    page = alice.get("/workflows").text
+
+    bars = part_of(part_of(page, ">Busy</a>", "</tr>"), 'class="c-bars"', "</td>")
+    assert 'aria-label="Last 20: 18 ok, 1 failed, 1 canceled"' in bars and bars.count("<title>") == 20
+    assert "95 % ok" in bars
+    assert 'aria-label="No run has ended yet"' in part_of(page, ">Fresh</a>", "</tr>")
+
+
+@pytest.mark.parametrize(
+    ("fraction", "words"),
+    [(None, ""), (0.0, "0 % ok"), (1.0, "100 % ok"), (0.999, "99 % ok"), (0.001, "1 % ok"), (0.95, "95 % ok")],
+)
+def test_a_rate_is_never_rounded_to_all_or_nothing(fraction: float | None, words: str) -> None:
+    assert rate_words(fraction) == words
 
 
 def test_the_list_goes_on_page_by_page_whatever_the_case_of_names(alice: Browser, acme: Tenant, db: Any) -> None:
