@@ -74,6 +74,16 @@ def test_no_way_of_writing_an_address_leads_inside(canary: Site, address):
     assert (failed.code, failed.category) == ("ADDRESS_NOT_ALLOWED", "ValidationError")
 
 
+@pytest.mark.parametrize(
+    "address", ["http://user@{place}/", "http://user:pass@{place}/", "http://{place}\\@other/", "ftp://{place}/"]
+)
+def test_a_way_of_writing_that_readers_differ_on_is_refused_even_where_the_host_is_allowed(monkeypatch, address):
+    with serving_site(answering(200)) as site:
+        allow(monkeypatch, places=f"{LOCAL} other", ports=str(site.port))
+        assert failure(address.format(place=f"127.0.0.1:{site.port}")).code == "ADDRESS_NOT_ALLOWED"
+        assert site.connections == 0
+
+
 def test_ports_that_nobody_named_are_not_asked(monkeypatch):
     for port in (22, 25, 5432, 6379, 8080, 0):
         assert failure(f"http://example.com:{port}/").code == "ADDRESS_NOT_ALLOWED"
