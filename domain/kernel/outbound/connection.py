@@ -97,6 +97,3 @@ class _Stream(httpcore.NetworkStream):
             raise Unreachable(f"{server_hostname} ended the connection while it was being secured.") from None
         finally:
             self._socket.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return None
