@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,8 +76,8 @@ def _seed(tenant: Tenant) -> dict[str, Any]:
     return {"tenant_id": tenant.id, **ids}
 
 
-def read_by(tenant_id: UUID, filters: RunFilters, before: UUID | None = None) -> tuple[int, set[str]]:
-    """How many rows of runs a page reads, and along which indexes; a scan of the table is called `Seq Scan`."""
+def sent_for(tenant_id: UUID, filters: RunFilters, before: UUID | None = None) -> tuple[str, Any]:
+    """The statement of a page, and its parameters."""
     sent: list[tuple[str, Any]] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -86,7 +88,13 @@ def read_by(tenant_id: UUID, filters: RunFilters, before: UUID | None = None) ->
         pages.runs_page(tenant_id, filters, before, LIMIT)
     finally:
         event.remove(db.engine, "before_cursor_execute", note)
-    ((statement, parameters),) = sent
+    (found,) = sent
+    return found
+
+
+def read_by(tenant_id: UUID, filters: RunFilters, before: UUID | None = None) -> tuple[int, set[str]]:
+    """How many rows of runs a page reads, and along which indexes; a scan of the table is called `Seq Scan`."""
+    statement, parameters = sent_for(tenant_id, filters, before)
     plan = db.session.connection().exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
     return _read(plan.scalar_one()[0]["Plan"])
 
@@ -94,7 +102,7 @@ def read_by(tenant_id: UUID, filters: RunFilters, before: UUID | None = None) ->
 def _read(node: dict[str, Any]) -> tuple[int, set[str]]:
     rows, indexes = 0, set()
     if node.get("Relation Name") == "runs":
-        rows = (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+        rows = (node.get("Actual Rows", 0) + node.get("Rows Removed by Filter", 0)) * node.get("Actual Loops", 0)
         indexes = {node.get("Index Name", node["Node Type"])}
     for part in node.get("Plans", ()):
         more, others = _read(part)
@@ -132,6 +140,24 @@ def test_a_page_reads_little_more_than_it_shows(crowd: dict[str, Any], asked: di
         rows, indexes = read_by(crowd["tenant_id"], filters, before)
         assert rows <= READ_AT_MOST, f"{rows} rows along {indexes}"
         assert "Seq Scan" not in indexes
+
+
+@pytest.mark.parametrize(
+    ("asked", "index"),
+    [
+        ({"status": "failed"}, "ix_runs_failed"),
+        ({"status": "waiting"}, "ix_runs_going"),
+        ({"started_by": "event"}, "ix_runs_started_by"),
+    ],
+)
+def test_a_plan_that_the_server_keeps_for_any_value_walks_the_same_index(
+    crowd: dict[str, Any], asked: dict[str, Any], index: str
+) -> None:
+    number = itertools.count(1)
+    statement, _ = sent_for(crowd["tenant_id"], RunFilters(**asked))
+    prepared = re.sub(r"%\(\w+\)s", lambda _: f"${next(number)}", statement)
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {prepared}")
+    assert index in _read(plan.scalar_one()[0]["Plan"])[1]
 
 
 @pytest.mark.parametrize("asked", [{"status": "succeeded"}, {"q": "month", "status": "unfinished"}], ids=str)
