@@ -218,7 +218,8 @@ def _told(event: Event, event_type: EventType, version: WorkflowVersion) -> dict
 
 def _in_words(refusal: Held | Refused | ExpressionError) -> str:
     if isinstance(refusal, Refused):
-        said = f"The payload does not fit: {refusal}"
+        where = ((problem.path.removeprefix("payload"), problem.message) for problem in refusal.problems)
+        said = "The payload does not fit: " + "; ".join(f"{path}: {why}" if path else why for path, why in where)
     elif isinstance(refusal, ExpressionError):
         said = f"The payload mapping cannot be computed: {refusal.message}"
     else:

@@ -121,7 +121,7 @@ def test_one_that_cannot_start_is_on_record_and_stops_nobody_else(alice: Actor, 
     said = deliveries(db, event)
     assert [outcome for outcome, _ in said] == ["refused"] * 4 + ["started"]
     assert said[0][1] == "Paused is paused: supplier outage. Resume it first."
-    assert said[1][1] == "The payload does not fit: payload/region: region is required"
+    assert said[1][1] == "The payload does not fit: /region: region is required"
     assert said[2][1].startswith("The payload mapping cannot be computed: ")
     assert "the mapping sets a itself" in said[3][1]
     assert db.scalars(select(Run.workflow_id)).all() == [last.id]
