@@ -42,4 +42,13 @@ def fill_schedule(form: Locator, workflow: str, name: str, cron: str, payload: s
 def fill_payload(form: Locator, payload: str) -> None:
     """The JSON field, once the part of the form that follows the workflow has arrived."""
     expect(form.locator("#payload-schema-fold")).to_be_attached()
+    show_json(form)
     form.get_by_label("Payload as JSON").fill(payload)
+
+
+def show_json(form: Locator) -> None:
+    """Turns the payload to JSON, if it is shown as a form."""
+    as_json = form.get_by_role("button", name="JSON", exact=True)
+    if as_json.get_attribute("aria-pressed") == "false":
+        as_json.click()
+    expect(form.get_by_role("textbox", name="Payload as JSON")).to_be_visible()
