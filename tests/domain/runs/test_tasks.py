@@ -115,8 +115,9 @@ def test_a_task_whose_time_is_over_takes_no_answer(acme: Tenant, db: Any) -> Non
 
 def test_a_task_of_a_canceled_run_takes_no_answer(acme: Tenant, db: Any) -> None:
     asked = a_question(acme, status="canceled")
-    with pytest.raises(TaskClosed, match="canceled"):
-        answer_task(an_actor(acme), asked.id, YES, "k", LATER)
+    for answer in (YES, "what fits no form"):
+        with pytest.raises(TaskClosed, match="canceled"):
+            answer_task(an_actor(acme), asked.id, answer, f"k {answer}", LATER)
 
 
 def test_a_run_that_no_longer_waits_takes_no_answer(acme: Tenant, db: Any) -> None:
