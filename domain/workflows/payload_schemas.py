@@ -221,5 +221,5 @@ def _check_content(schema: Any) -> None:
 
 def _check_unused(stored: PayloadSchema, verb: str) -> None:
     if stored.used_at is not None:
-        message = f"A published version was made with {stored.ref}, so it cannot be {verb}."
+        message = f"A published version or an event uses {stored.ref}, so it cannot be {verb}."
         raise Refused.at("ref", message, "SCHEMA_IN_USE")
