@@ -22,12 +22,14 @@ export const enhance = (area) => {
   field.dataset.enhanced = "";
   const hadFocus = document.activeElement === area;
   area.replaceWith(box);
-  if (hadFocus) field.focus();
+  if (hadFocus) field.focus({ preventScroll: true });
   if (!field.id) return;
   editors.set(field.id, editor);
   if (left?.id === field.id) {
     field.setSelectionRange(left.at, left.at);
     editor.container.scrollTop = left.top;
+    // Not away from what a refused save has to say.
+    if (!document.activeElement?.matches("[data-error-summary]")) scrollTo({ top: left.page });
     left = null;
   }
   mark();
@@ -77,7 +79,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("htmx:beforeSwap", (event) => {
   for (const [id, editor] of editors) {
     if (!event.detail.target?.contains(editor.textarea)) continue;
-    left = { id, at: editor.textarea.selectionStart, top: editor.container.scrollTop };
+    left = { id, at: editor.textarea.selectionStart, top: editor.container.scrollTop, page: scrollY };
   }
 });
 document.addEventListener("htmx:afterSettle", mark);
