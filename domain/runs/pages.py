@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, and_, cast, select
+from sqlalchemy import ColumnElement, DateTime, and_, cast, select
 from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import owned
@@ -84,40 +85,11 @@ def runs_page(
     """The tenant's runs, newest first, at most `limit`, older than the run `before`. One statement, whatever its size."""
     page = page_ids(tenant_id, filters or RunFilters(), before, limit)
     parent, caller = aliased(Run), aliased(Workflow)
-    told = Run.trigger_metadata
-    # The key of the ledger begins with schedule and instant, so this is one look-up per line.
-    is_its_own = and_(
-        Occurrence.schedule_id == Run.schedule_id,
-        Occurrence.scheduled_for == cast(told["scheduledFor"].astext, DateTime(timezone=True)),
-        Occurrence.id == Run.id,
-    )
     query = (
-        select(
-            Run.id,
-            Run.status,
-            Run.workflow_id,
-            Workflow.name,
-            Run.workflow_version,
-            Run.schedule_id,
-            told["scheduleName"].astext,
-            told["timezone"].astext,
-            Run.started_by,
-            User.name,
-            told["eventId"].astext,
-            told["eventName"].astext,
-            Run.parent_run_id,
-            caller.name,
-            told["rerunOf"].astext,
-            Occurrence.scheduled_for,
-            Occurrence.decided_at,
-            Run.started_at,
-            Run.finished_at,
-            Run.state,
-            Run.error["message"].astext,
-        )
+        select(*_columns(caller))
         .join(page, page.c.id == Run.id)
         .join(Workflow, Workflow.id == Run.workflow_id)
-        .outerjoin(Occurrence, is_its_own)
+        .outerjoin(Occurrence, _is_its_own())
         .outerjoin(User, User.id == Run.actor_id)
         .outerjoin(parent, parent.id == Run.parent_run_id)
         .outerjoin(caller, caller.id == parent.workflow_id)
@@ -144,3 +116,40 @@ def schedule_name(tenant_id: UUID, schedule_id: UUID) -> str | None:
     """The name of a schedule, deleted ones included; None when the tenant has no such schedule."""
     query = select(Schedule.name).where(Schedule.tenant_id == tenant_id, Schedule.id == schedule_id)
     return db.session.scalars(query).one_or_none()
+
+
+def _columns(caller: Any) -> list[Any]:
+    """What a RunRow holds, in its order; `caller` is the workflow of the parent."""
+    told = Run.trigger_metadata
+    return [
+        Run.id,
+        Run.status,
+        Run.workflow_id,
+        Workflow.name,
+        Run.workflow_version,
+        Run.schedule_id,
+        told["scheduleName"].astext,
+        told["timezone"].astext,
+        Run.started_by,
+        User.name,
+        told["eventId"].astext,
+        told["eventName"].astext,
+        Run.parent_run_id,
+        caller.name,
+        told["rerunOf"].astext,
+        Occurrence.scheduled_for,
+        Occurrence.decided_at,
+        Run.started_at,
+        Run.finished_at,
+        Run.state,
+        Run.error["message"].astext,
+    ]
+
+
+def _is_its_own() -> ColumnElement[bool]:
+    """The occurrence of the run. The key of the ledger begins with schedule and instant: one look-up per line."""
+    return and_(
+        Occurrence.schedule_id == Run.schedule_id,
+        Occurrence.scheduled_for == cast(Run.trigger_metadata["scheduledFor"].astext, DateTime(timezone=True)),
+        Occurrence.id == Run.id,
+    )
