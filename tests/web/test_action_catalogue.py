@@ -127,5 +127,5 @@ def test_fields_come_with_their_limits_and_with_those_inside_them() -> None:
         FieldWords("items[].key", "text", True, "At most 64 characters."),
     ]
     assert find_action("http.request", 1).input_schema["properties"].keys() == {
-        row.name for row in fields_in_words(find_action("http.request", 1).input_schema)
+        row.name for row in fields_in_words(find_action("http.request", 1).input_schema) if "." not in row.name
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from datetime import timedelta
 from email.utils import format_datetime
 
@@ -13,6 +14,9 @@ from domain.kernel.outbound import exchanging
 from tests.domain.engine.engine_runs import NOW
 from tests.domain.engine.http_calls import LOCAL, allow, failure, request, resolve_to
 from tests.domain.engine.http_servers import answering, certified, serving_site
+
+# Header lines are read in small letters.
+BASIC = f"basic {b64encode('ada:päss:1'.encode()).decode().lower()}"
 
 
 @pytest.fixture
@@ -230,3 +234,17 @@ def test_a_step_that_says_nothing_is_tried_three_times_when_that_could_help():
     assert [hint.is_due_after(attempt, "TransientError") for attempt in (1, 2, 3)] == [True, True, False]
     assert hint.is_due_after(1, "TimeoutError")
     assert not hint.is_due_after(1, "ActionError") and not hint.is_due_after(1, "ValidationError")
+
+
+@pytest.mark.parametrize(
+    ("auth", "header"),
+    [({"bearer": "t0ken"}, "bearer t0ken"), ({"username": "ada", "password": "päss:1"}, BASIC)],
+)
+def test_who_asks_is_said_in_the_usual_ways(site, auth, header):
+    request(site.url, auth=auth)
+    assert sent(site)[1]["authorization"] == header
+
+
+def test_who_asks_is_said_once(site):
+    assert failure(site.url, auth={"bearer": "a"}, headers={"Authorization": "Bearer b"}).code == "RESERVED_HEADER"
+    assert site.requests == []

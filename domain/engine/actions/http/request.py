@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -41,6 +42,17 @@ _CODES: dict[type[OutboundError], tuple[str, str]] = {
 }
 _SCALAR = {"type": ["string", "number", "boolean", "null"]}
 
+_AUTH = {
+    "type": "object",
+    "properties": {
+        "bearer": {"type": "string", "minLength": 1, "maxLength": 8_000, "pattern": "^[\\x21-\\x7e]+$"},
+        "username": {"type": "string", "maxLength": 1_000, "pattern": "^[^:\\x00-\\x1f\\x7f]*$"},
+        "password": {"type": "string", "maxLength": 1_000, "pattern": "^[^\\x00-\\x1f\\x7f]*$"},
+    },
+    "additionalProperties": False,
+    "oneOf": [{"required": ["bearer"]}, {"required": ["username", "password"]}],
+}
+
 
 def run(inputs: dict[str, Any], context: ActionContext) -> dict[str, Any]:
     method, url = inputs.get("method", "GET"), inputs["url"]
@@ -75,6 +87,10 @@ def _sent(inputs: dict[str, Any], key: str | None) -> tuple[dict[str, str], byte
     headers = {name.lower(): value for name, value in inputs.get("headers", {}).items()}
     if taken := sorted(headers.keys() & (RESERVED_HEADERS | {KEY_HEADER})):
         raise StepFailed(f"The header {taken[0]} is set by Carillon. Leave it out.", "RESERVED_HEADER", VALIDATION)
+    if auth := inputs.get("auth"):
+        if "authorization" in headers:
+            raise StepFailed("Give either auth or the header authorization.", "RESERVED_HEADER", VALIDATION)
+        headers["authorization"] = _authorization(auth)
     body = inputs.get("body")
     if key:
         headers[KEY_HEADER] = key
@@ -83,6 +99,13 @@ def _sent(inputs: dict[str, Any], key: str | None) -> tuple[dict[str, str], byte
     if isinstance(body, str):
         return {"content-type": "text/plain; charset=utf-8", **headers}, body.encode()
     return {"content-type": "application/json", **headers}, strict_json.dumps(body).encode()
+
+
+def _authorization(auth: dict[str, str]) -> str:
+    """RFC 6750, or RFC 7617 in UTF-8."""
+    if "bearer" in auth:
+        return f"Bearer {auth['bearer']}"
+    return f"Basic {b64encode('{username}:{password}'.format(**auth).encode()).decode()}"
 
 
 def _query(asked: dict[str, Any]) -> dict[str, Any]:
@@ -97,7 +120,7 @@ ACTION = Action(
     category="http",
     description="Asks an address on the web and gives its answer. Redirects are not followed, and private addresses are asked only where this installation allows it.",
     input_schema=object_schema(
-        ("method", "headers", "query", "body", "timeout_seconds", "expect"),
+        ("method", "headers", "query", "auth", "body", "timeout_seconds", "expect"),
         method=described({"enum": list(METHODS)}, "GET unless given."),
         url={"type": "string", "minLength": 1, "maxLength": 8_000, "description": "Begins with http:// or https://."},
         headers={
@@ -113,6 +136,7 @@ ACTION = Action(
             "additionalProperties": {"type": [*_SCALAR["type"], "array"], "items": _SCALAR, "maxItems": 100},
             "description": "Added to the address; a list gives its name several times, null leaves it out.",
         },
+        auth=described(_AUTH, "A bearer token, or a user name and a password; best given as secrets."),
         body=described(ANY, "Text is sent as it is, any other value as JSON; null sends nothing."),
         timeout_seconds=described(
             {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_SECONDS},
