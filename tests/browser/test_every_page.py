@@ -55,6 +55,8 @@ PAGES = {
     "the editor of a workflow": "/workflows/{workflow}",
     "publishing": "/workflows/{workflow}/publish",
     "a version": "/workflows/{workflow}/versions/1",
+    "comparing versions": "/workflows/{workflow}/versions/compare",
+    "restoring a version": "/workflows/{workflow}/versions/1/restore",
     "running a workflow": "/workflows/{workflow}/run",
     "the list of runs": "/runs",
     "a run": "/runs/{succeeded}",
