@@ -111,7 +111,7 @@ def an_acme(site: Site, *, has_workflow: bool = True) -> Acme:
             actor = Actor(tenant.id, alice.id, alice.name)
             now = clock.database_now()
             register_schema(actor, SCHEMA_REF, SCHEMAS[SCHEMA_REF], now)
-            workflow_id = _publish(actor, INVOICE_SYNC, now) if has_workflow else None
+            workflow_id = publish(actor, INVOICE_SYNC, now) if has_workflow else None
         return Acme(site, actor, alice.email, site.cookies(alice, tenant), site.cookies(bob, tenant), workflow_id)
 
 
@@ -120,7 +120,8 @@ def soon(seconds: int) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _publish(actor: Actor, what: DemoWorkflow, now: datetime) -> UUID:
+def publish(actor: Actor, what: DemoWorkflow, now: datetime) -> UUID:
+    """The workflow, made and published with the schema that is registered under its ref."""
     workflow = create_workflow(actor, what.name, now)
     definition = strict_json.dumps({"steps": what.steps})
     fields = replace(fields_of(workflow), definition_text=definition, schema_ref=what.schema_ref)
