@@ -1,10 +1,11 @@
 """What is forgotten by itself: leases of processes long gone, ended sessions, keys of requests nobody will repeat,
-values of the store that expired, runs and events that have been kept as long as their workflow or tenant wants."""
+values of the store that expired, what people were told long ago, runs and events that have been kept as long as their workflow or tenant wants."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from domain.accounts.notifications import prune_notifications
 from domain.accounts.request_keys import prune_requests
 from domain.accounts.sessions import prune_sessions
 from domain.events.retention import prune_events
@@ -20,4 +21,5 @@ def prune(now: datetime) -> int:
     """
     prune_heartbeats(now)
     prune_sessions(now)
-    return prune_requests(now) + prune_runs(now) + prune_events(now) + prune_store(now)
+    ways = (prune_requests, prune_notifications, prune_runs, prune_events, prune_store)
+    return sum(prune_some(now) for prune_some in ways)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, select, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,7 +16,7 @@ from domain.accounts.tenants import Owned, load
 from domain.accounts.users import Membership, User
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import NotFound
-from domain.kernel.ids import new_id
+from domain.kernel.ids import first_id_at, new_id
 
 INFO, WARNING, ERROR = "info", "warning", "error"
 SEVERITIES = (INFO, WARNING, ERROR)
@@ -25,6 +25,8 @@ BODY_MAX_CHARACTERS = 2_000
 LINK_MAX_CHARACTERS = 500
 DEDUPE_KEY_MAX_CHARACTERS = 200
 PAGE_SIZE = 50
+KEPT = timedelta(days=90)
+PRUNED_AT_ONCE = 5_000
 # A path on this site that no browser can read as another site: no second slash or backslash, nothing to strip.
 LINK_PATTERN = r"^/(?:[!-.0-\[\]-~][!-\[\]-~]*)?$"
 
@@ -115,6 +117,13 @@ def read_all_notifications(tenant_id: UUID, user_id: UUID, now: datetime) -> int
         Notification.tenant_id == tenant_id, Notification.user_id == user_id, Notification.read_at.is_(None)
     )
     return len(db.session.scalars(unread.values(read_at=now).returning(Notification.id)).all())
+
+
+def prune_notifications(now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
+    """Forget at most `limit` of what people were told long ago; how many it were."""
+    past = select(Notification.id).where(Notification.id < first_id_at(now - KEPT)).order_by(Notification.id)
+    forgotten = delete(Notification).where(Notification.id.in_(past.limit(limit))).returning(Notification.id)
+    return len(db.session.scalars(forgotten).all())
 
 
 def members_with(tenant_id: UUID, permission: str) -> list[UUID]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from datetime import datetime
 from uuid import UUID
 
 _lock = threading.Lock()
@@ -21,6 +22,11 @@ def new_id() -> UUID:
         milliseconds, sequence = _last >> 12, _last & 0xFFF
     tail = int.from_bytes(os.urandom(8), "big") & ((1 << 62) - 1)
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (sequence << 64) | (0b10 << 62) | tail)
+
+
+def first_id_at(instant: datetime) -> UUID:
+    """The least id that was made at an instant, to the millisecond, or later."""
+    return UUID(int=max(round(instant.timestamp() * 1_000), 0) << 80)
 
 
 def parse_id(text: str) -> UUID | None:

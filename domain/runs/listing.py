@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, bindparam, select, true, union_all
 
 from domain.accounts.tenants import owned
-from domain.kernel.ids import parse_id
+from domain.kernel.ids import first_id_at, parse_id
 from domain.runs.runs import (
     BY_API,
     BY_EVENT,
@@ -60,12 +60,6 @@ class RunFilters:
 def created_at(run_id: UUID) -> datetime:
     """When a run was asked for, to the millisecond: its id says so."""
     return datetime.fromtimestamp((run_id.int >> _TAIL_BITS) / 1000, UTC)
-
-
-def first_id_at(instant: datetime) -> UUID:
-    """The least id of a run that was asked for at an instant, to the millisecond, or later."""
-    milliseconds = max(round(instant.timestamp() * 1000), 0)
-    return UUID(int=milliseconds << _TAIL_BITS)
 
 
 def page_ids(tenant_id: UUID, filters: RunFilters, before: UUID | None, limit: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from domain.accounts.notifications import (
     members_in,
     members_with,
     notify,
+    prune_notifications,
 )
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import User
+from domain.kernel import clock
 from tests.factories import NOW, a_tenant, a_user
 
 
@@ -104,3 +107,12 @@ def test_members_are_found_by_what_their_role_allows(acme: Tenant, alice: User, 
     assert members_with(acme.id, "workflow:admin") == [alice.id]
     assert members_with(acme.id, "workflow:read") == sorted([alice.id, olga.id, bob.id])
     assert members_in(acme.id, ["viewer", "operator"]) == sorted([bob.id, olga.id])
+
+
+def test_what_people_were_told_long_ago_is_forgotten_a_batch_at_a_time(acme: Tenant, alice: User, db: Any) -> None:
+    now = clock.database_now()
+    for number in range(3):
+        notify(acme.id, [alice.id], f"Told {number}", "", "info", now)
+    assert prune_notifications(now + timedelta(days=89)) == 0
+    assert prune_notifications(now + timedelta(days=91), limit=2) == 2
+    assert told(db, alice) == ["Told 2"]
