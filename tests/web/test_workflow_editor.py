@@ -335,3 +335,10 @@ def test_the_editor_costs_as_many_queries_with_many_steps_as_with_one(alice: Bro
         a_version(sync, number)
 
     assert queries() == few
+
+
+def test_auto_pause_without_figures_says_which_ones_count(alice: Browser, sync: Workflow, db: Any) -> None:
+    alice.post(f"/workflows/{sync.id}/save", fields_of(sync, auto_pause_on_failure="y"))
+
+    assert "paused when 50 % of 10 runs failed" in alice.get(f"/workflows/{sync.id}").text
+    assert stored(db, sync).failure_rate_threshold is None

@@ -62,7 +62,7 @@ class DraftForm(PageForm):
     concurrency_limit = StringField("Runs at the same time", id="draft-limit")
     auto_pause_on_failure = BooleanField("Pause when too many runs fail", id="draft-auto-pause")
     failure_rate_threshold = StringField("Share of failed runs, in %", id="draft-threshold")
-    failure_rate_min_runs = StringField("Of at least this many runs", id="draft-min-runs")
+    failure_rate_min_runs = StringField("Of how many runs", id="draft-min-runs")
     retention_days = StringField("Keep runs for, in days", id="draft-retention")
     definition = TextAreaField("Definition", REQUIRED, id="draft-definition")
 

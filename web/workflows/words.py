@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.kernel.errors import Refused
-from web.forms.drafts import INFERRED, DraftForm, typed_trigger
+from domain.publishing.failing import DEFAULT_MIN_RUNS, DEFAULT_THRESHOLD
+from web.forms.drafts import INFERRED, DraftForm, percent_text, typed_trigger
 
 DESCRIPTION_SHOWN = 100
+# What an empty field of auto-pause stands for.
+USUAL_PERCENT = percent_text(DEFAULT_THRESHOLD)
+USUAL_MIN_RUNS = str(DEFAULT_MIN_RUNS)
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,8 @@ class Summary:
     trigger: str
     payload: str
     runs: str
+    usual_percent: str = USUAL_PERCENT
+    usual_min_runs: str = USUAL_MIN_RUNS
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -69,8 +75,9 @@ def _runs(form: DraftForm) -> str:
     at_once = "one at a time" if limit == "1" else f"{limit} at a time" if limit else "any number at a time"
     pausing = "never paused by itself"
     if form.auto_pause_on_failure.data:
-        share = (form.failure_rate_threshold.data or "?").strip().removesuffix("%").strip()
-        pausing = f"paused when {share} % of {(form.failure_rate_min_runs.data or '?').strip()} runs failed"
+        share = (form.failure_rate_threshold.data or "").strip().removesuffix("%").strip() or USUAL_PERCENT
+        runs = (form.failure_rate_min_runs.data or "").strip() or USUAL_MIN_RUNS
+        pausing = f"paused when {share} % of {runs} runs failed"
     days = (form.retention_days.data or "").strip()
     kept = f"kept for {days} {'day' if days == '1' else 'days'}" if days else "kept as long as the tenant keeps runs"
     return " · ".join([at_once.capitalize(), pausing, kept])
