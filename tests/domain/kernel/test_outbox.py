@@ -9,16 +9,16 @@ from dataclasses import replace
 from email.message import EmailMessage
 from email.policy import SMTP
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from domain.kernel import outbox
 from domain.kernel.errors import NotFound
-from domain.kernel.ids import new_id
 from domain.kernel.mail import MailDelayed
 from tests.servers import plain_config
 
-ACME, GLOBEX = new_id(), new_id()
+ACME, GLOBEX = UUID(int=1), UUID(int=2)
 
 
 @pytest.fixture(autouse=True)
