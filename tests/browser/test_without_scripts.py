@@ -23,7 +23,7 @@ def test_a_schedule_is_created_edited_held_run_and_deleted_without_scripts(acme:
     expect(page.locator("#timing-preview")).to_contain_text("Weekdays at 09:00, UTC")
     expect(page.get_by_label("Name")).to_have_value(NAME)
     page.get_by_label("Region").select_option(json.dumps(PAYLOAD["region"]))
-    page.get_by_label("Batch size").fill(str(PAYLOAD["batchSize"]))
+    page.get_by_label("Invoices per run").fill(str(PAYLOAD["batchSize"]))
     page.get_by_role("button", name="JSON", exact=True).click()
     expect(page.get_by_label("Payload as JSON")).to_have_value(json.dumps(PAYLOAD, indent=2))
     page.get_by_role("button", name="Save schedule").last.click()

@@ -307,3 +307,15 @@ def test_buttons_for_what_is_not_there_do_nothing(drawing: Flask, word: str, pat
     form = drawn(drawing, PayloadEditor(ORDER, value)).sent
     form[f"payload-{word}"] = path
     assert PayloadEditor.from_form(ORDER, form).value == value
+
+
+def test_a_row_can_hold_a_choice(drawing: Flask) -> None:
+    free = {
+        "oneOf": [
+            {"title": "A", "type": "string"},
+            {"title": "B", "type": "object", "properties": {"x": {"type": "integer"}}},
+        ]
+    }
+    schema = {"type": "object", "additionalProperties": free}
+    value = {"data": "0", "more": {"x": 1}}
+    assert PayloadEditor.from_form(schema, drawn(drawing, PayloadEditor(schema, value)).sent).value == value
