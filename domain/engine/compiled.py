@@ -15,6 +15,8 @@ from domain.engine.nodes.node import Compiler
 from domain.engine.nodes.registry import NODE_TYPES
 from domain.engine.retries import parse_retry
 from domain.engine.running import Block, Step
+from domain.expressions import NOW
+from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.workflows.versions import WorkflowVersion
 
@@ -30,6 +32,7 @@ class CompiledDefinition:
 
     steps: Block
     is_pure: bool
+    reads_system: bool = True
     fault: StepFailed | None = None
 
 
@@ -54,12 +57,18 @@ def compiled_version(workflow_id: UUID, version: int) -> CompiledDefinition:
 def compile_definition(definition: Any, *, is_pure: bool) -> CompiledDefinition:
     """The compiled form of a definition in which `definition_problems` found no error, when it was published."""
     try:
-        return CompiledDefinition(_block(definition["steps"], "root.steps"), is_pure)
+        return CompiledDefinition(_block(definition["steps"], "root.steps"), is_pure, _reads_system(definition))
     except Exception as error:
         message = (
             f"This release cannot run the definition ({type(error).__name__}: {error}). Mend and publish it again."
         )
-        return CompiledDefinition((), is_pure, StepFailed(message, "INVALID_WORKFLOW_DEFINITION", VALIDATION))
+        return CompiledDefinition((), is_pure, fault=StepFailed(message, "INVALID_WORKFLOW_DEFINITION", VALIDATION))
+
+
+def _reads_system(definition: Any) -> bool:
+    """Whether any expression may look at the time or the chance of its step, which cost something to make."""
+    text = strict_json.dumps(definition["steps"])
+    return "system" in text or NOW in text
 
 
 def _block(steps: list[Any], path: str) -> Block:

@@ -37,7 +37,7 @@ def interpret(definition: CompiledDefinition, claim: Claim, log: StepLog) -> Res
     """
     if definition.fault:
         return Result(FAILED, None, None, definition.fault.error)
-    execution = Execution(claim, log)
+    execution = Execution(claim, log, reads_system=definition.reads_system)
     output = None
     try:
         execution.run_steps(definition.steps, "")

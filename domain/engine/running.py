@@ -47,9 +47,10 @@ class Returned(Exception):
 class Execution:
     """The scopes of one run. What is put into them is never changed, only replaced, so records stay as they were."""
 
-    def __init__(self, claim: Claim, log: StepLog) -> None:
+    def __init__(self, claim: Claim, log: StepLog, *, reads_system: bool = True) -> None:
         self.claim = claim
         self.log = log
+        self._reads_system = reads_system
         self._retry: Retry | None = None
         self._at: At | None = None
         self._error: dict[str, Any] | None = None
@@ -102,7 +103,7 @@ class Execution:
         return self._scopes
 
     def _system(self, at: At | None) -> dict[str, Any]:
-        if at is None:
+        if at is None or not self._reads_system:
             return {}
         chance = hashlib.sha256(f"{self.claim.run_id}\n{at.path}\n{at.iteration}\nchance".encode()).digest()
         return {

@@ -5,6 +5,7 @@
 
 from domain.expressions.expression import Expression, parse, referenced_roots
 from domain.expressions.functions import FUNCTIONS
+from domain.expressions.grammar import NOW
 from domain.expressions.limits import EVALUATION_SECONDS, MAX_CHARACTERS, MAX_OUTPUT_CHARACTERS, ExpressionError
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "FUNCTIONS",
     "MAX_CHARACTERS",
     "MAX_OUTPUT_CHARACTERS",
+    "NOW",
     "Expression",
     "ExpressionError",
     "parse",
