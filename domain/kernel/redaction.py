@@ -6,6 +6,7 @@ import base64
 import html
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +17,14 @@ MASK = "***"
 MIN_HIDDEN_CHARACTERS = 4
 # Whoever cuts texts to a size cuts at more than this, or marks the cut with an ellipsis.
 LEAST_CUT_CHARACTERS = 100
-# Each text that holds another doubles its backslashes: this is four deep.
-MOST_BACKSLASHES = 16
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _NEVER_ESCAPED = re.compile(r"[A-Za-z0-9 _.,:;!?@#$%^*()\[\]{}|~+=-]+", re.ASCII)
-_LETTERS = {"\n": "n", "\r": "r", "\t": "t", "\b": "b", "\f": "f"}
+# Each text that holds another doubles its backslashes, so any number of them is one escape.
+_ESCAPE = re.compile(
+    r"\\+(?:u([dD][89abAB][0-9a-fA-F]{2})\\+u([dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|u([0-9a-fA-F]{4})|U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))?"
+)
+_LETTERS = str.maketrans("\n\r\t\b\f", "nrtbf")
 
 
 def texts_to_hide(value: Any) -> tuple[str, ...]:
@@ -31,10 +35,13 @@ def texts_to_hide(value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Spellings:
-    """How hidden texts may be written: word for word, and escaped any number of times, as JSON inside JSON is."""
+    """How hidden texts may be written: word for word, and escaped any number of times, as JSON inside JSON is.
+
+    `escaped`: without their backslashes, to be looked for in what `_unescaped` leaves of a text.
+    """
 
     literal: tuple[str, ...]
-    escaped: tuple[re.Pattern[str], ...]
+    escaped: tuple[str, ...]
 
 
 def redacted(value: Any, hidden: tuple[str, ...]) -> Any:
@@ -76,8 +83,9 @@ def _free(key: str, taken: dict[str, Any]) -> str:
 
 def _without(text: str, spellings: _Spellings) -> str:
     # All places are marked before any is masked, so that two hidden texts that overlap go together.
-    spans = [span for one in spellings.literal for span in _places(text, one)]
-    spans += [match.span() for pattern in spellings.escaped for match in pattern.finditer(text)]
+    spans = [span for one in spellings.literal for span in (*_places(text, one), *_cut_place(text, one))]
+    if spellings.escaped and "\\" in text:
+        spans += _escaped_places(text, spellings.escaped)
     parts, end = [], 0
     for start, stop in sorted(spans):
         if start >= end:
@@ -95,7 +103,6 @@ def _places(text: str, spelling: str) -> Iterator[tuple[int, int]]:
             end += period
         yield at, end
         at = text.find(spelling, end - len(spelling) + 1)
-    yield from _cut_place(text, spelling)
 
 
 def _period(text: str) -> int:
@@ -140,8 +147,9 @@ def _numerals(number: float) -> tuple[str, ...]:
 def _spellings(hidden: Iterable[str]) -> _Spellings:
     texts = list(hidden)
     literal = {spelling for text in texts for spelling in _spellings_of(text)}
-    patterns = [_escaped_pattern(text) for text in texts if not _NEVER_ESCAPED.fullmatch(text)]
-    return _Spellings(tuple(sorted(literal, key=len, reverse=True)), tuple(patterns))
+    plain = {_unescaped(text)[0] for text in texts if not _NEVER_ESCAPED.fullmatch(text)}
+    escaped = sorted(one for one in plain if len(one) >= MIN_HIDDEN_CHARACTERS)
+    return _Spellings(tuple(sorted(literal, key=len, reverse=True)), tuple(escaped))
 
 
 def _spellings_of(text: str) -> Iterator[str]:
@@ -161,25 +169,37 @@ def _percent_cases(url: str) -> tuple[str, str]:
     return url, _PERCENT.sub(lambda match: match[0].lower(), url)
 
 
-def _escaped_pattern(text: str) -> re.Pattern[str]:
-    """The text with any of its characters escaped by backslashes, as often as it may have been written into another."""
-    return re.compile("".join(_escaped_character(character) for character in text))
+def _escaped_places(text: str, spellings: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """Where hidden texts stand escaped, with the backslashes before them. In time linear in the text."""
+    plain, bounds = _unescaped(text)
+    begins = [begin for begin, _ in bounds]
+
+    def bound(at: int) -> int:
+        return at + bounds[bisect_right(begins, at - 1) - 1][1] if at else 0
+
+    for spelling in spellings:
+        yield from ((bound(start), bound(end)) for start, end in _places(plain, spelling))
 
 
-def _escaped_character(character: str) -> str:
-    plain, code = re.escape(character), ord(character)
-    if _NEVER_ESCAPED.fullmatch(character):
-        return plain
-    codes = [f"u{code:04x}"] if code < 0x10000 else [_surrogates(code), f"U{code:08x}"]
-    codes += [f"x{code:02x}"] if code < 0x100 else []
-    letter = [_LETTERS[character]] if character in _LETTERS else []
-    escapes = "|".join([*letter, *(f"(?i:{one})" for one in codes)])
-    return rf"\\{{0,{MOST_BACKSLASHES}}}(?:{plain}|(?<=\\)(?:{escapes}))"
+def _unescaped(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """The text without backslashes, what they stand for put in place, and by how much the ends of its characters differ
+    from those in `text`: (from which character on, difference). A line end and its kin are their letters, n for one."""
+    parts: list[str] = []
+    bounds, at, length = [(0, 0)], 0, 0
+    for match in _ESCAPE.finditer(text):
+        parts += (text[at : match.start()], character := _meant(match))
+        length, at = length + match.start() - at, match.end()
+        bounds.append((length, at - length - len(character)))
+        length += len(character)
+    return "".join([*parts, text[at:]]).translate(_LETTERS), bounds
 
 
-def _surrogates(code: int) -> str:
-    high, low = divmod(code - 0x10000, 0x400)
-    return rf"u{0xD800 + high:04x}\\{{1,{MOST_BACKSLASHES}}}u{0xDC00 + low:04x}"
+def _meant(match: re.Match[str]) -> str:
+    high, low, *codes = match.groups()
+    if high:
+        return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10 | int(low, 16) & 0x3FF))
+    code = next(filter(None, codes), None)
+    return chr(int(code, 16)).replace("\\", "") if code else ""
 
 
 def _json_escaped(text: str) -> set[str]:

@@ -100,6 +100,46 @@ def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
     assert time.monotonic() - begun < 2
 
 
+@pytest.mark.parametrize(
+    ("secret", "answered"),
+    [
+        ("\\\\\\\\server\\share", "\\" * 300_000),
+        ('pass\\"\\"\\"word', "pass" + "\\" * 300_000),
+        ('"' * 2_000 + "x", '"' * 200_000 + "\\"),
+        ("\\" * 500 + "word", "\\u005c" * 30_000),
+        ("\\".join("ab" * 200), "\\u0061\\u0062" * 20_000),
+    ],
+)
+def test_no_answer_makes_looking_for_a_secret_slow(secret: str, answered: str) -> None:
+    hidden, begun = texts_to_hide(secret), time.monotonic()
+
+    redacted_text(answered, hidden)
+    assert MASK in redacted_text(json.dumps(json.dumps(secret)), hidden)
+
+    assert time.monotonic() - begun < 2
+
+
+@given(
+    secret=st.text(st.sampled_from('\\"\n\t/<u0041nab\U0001f511'), min_size=4, max_size=20),
+    times=st.integers(1, 5),
+    escapes_all=st.booleans(),
+)
+def test_no_secret_survives_being_written_into_json_again_and_again(secret: str, times: int, escapes_all: bool) -> None:
+    secret = f"key-{secret}-key"
+    written = secret
+    for _ in range(times):
+        written = json.dumps(written, ensure_ascii=escapes_all)
+
+    assert MASK in redacted_text(f"before {written} after", texts_to_hide(secret))
+    assert "-key" not in redacted_text(f"before {written} after", texts_to_hide(secret))
+
+
+def test_only_the_secret_goes_out_of_an_escaped_text() -> None:
+    said = json.dumps({"path": "C:\\new", "a": 'hush"hush', "b": "\n\U0001f511"})
+
+    assert redacted_text(said, ('hush"hush',)) == said.replace('hush\\"hush', MASK)
+
+
 def test_hidden_texts_that_overlap_go_together() -> None:
     assert redacted_text("x abcd1234xyz y", ("abcd1234", "1234xyz")) == "x *** y"
     assert redacted_text("ababab", ("abab",)) == MASK
