@@ -262,5 +262,6 @@
     markTheme();
     enhance(doc);
     all(".notice").forEach(keep);
+    one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   });
 })();

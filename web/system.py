@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 
@@ -28,6 +29,7 @@ from web.throttle import is_redis_up
 blueprint = Blueprint("system", __name__)
 
 log = logger(__name__)
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A connection that hangs holds its thread until the network gives up; two of them, and further probes only wait.
 _probes = ThreadPoolExecutor(2, thread_name_prefix="health")
 
@@ -36,6 +38,12 @@ _probes = ThreadPoolExecutor(2, thread_name_prefix="health")
 def process_status(is_alive: bool) -> Label:
     """Whether the process renews its heartbeat."""
     return Label("Alive", "ok", "check-circle") if is_alive else Label("Gone", "fail", "x-circle")
+
+
+@blueprint.app_template_filter()
+def field_word(name: str) -> str:
+    """The name of a stored field as words: catchUp is Catch up, payload_json is Payload json."""
+    return _HUMPS.sub(" ", name).replace("_", " ").capitalize()
 
 
 @blueprint.get("/healthz")

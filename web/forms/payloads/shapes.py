@@ -87,9 +87,13 @@ class Shape:
 
     @property
     def member_names(self) -> list[str]:
-        """The names in `properties` as a form shows them: what is required first, small before large."""
+        """The names in `properties` as a form shows them: what is required first and in that order, small before large.
+
+        The database keeps the names of an object in an order of its own, and a list as it was written.
+        """
         sizes = {name: self.member(name).size for name in self.properties}
-        return sorted(sizes, key=lambda name: (sizes[name], name not in self.required))
+        required = {name: place for place, name in enumerate(self.required)}
+        return sorted(sizes, key=lambda name: (sizes[name], required.get(name, len(required))))
 
     @property
     def size(self) -> int:
