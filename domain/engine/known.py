@@ -60,13 +60,14 @@ class Known:
         return None
 
 
-# From the workflows that a definition calls to those that these call, each in the version that a run would take.
+# From the workflows that a definition calls to those that these call, each in the version that a run would take. What looks
+# like a call may be a literal of a mapping, so its version may be anything.
 _CALLS = text("""
     WITH RECURSIVE reached(caller, key, version) AS (
         SELECT NULL::text, * FROM unnest(CAST(:keys AS text[]), CAST(:versions AS integer[]))
         UNION
         SELECT w.key, c.step ->> 'workflowKey',
-            CASE jsonb_typeof(c.step -> 'workflowVersion') WHEN 'number' THEN (c.step ->> 'workflowVersion')::integer END
+            CASE WHEN c.step ->> 'workflowVersion' ~ '^[1-9][0-9]{0,8}$' THEN (c.step ->> 'workflowVersion')::integer END
         FROM reached r
         JOIN workflows w ON w.tenant_id = :tenant_id AND w.key = r.key AND w.deleted_at IS NULL
         JOIN workflow_versions v ON v.tenant_id = :tenant_id AND v.workflow_id = w.id

@@ -18,6 +18,7 @@ from tests.factories import (
     a_delivery,
     a_published_workflow,
     a_run,
+    a_task,
     a_tenant,
     a_token,
     a_triggered_workflow,
@@ -107,6 +108,17 @@ def test_sending_it_again_with_its_key_answers_the_same_and_does_nothing(alice: 
 
     other = alice.post("/events", BODY | {"payload": {"number": 43}}, key="payment-17")
     assert (other.status_code, other.json["code"]) == (409, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_no_key_is_taken_for_that_of_what_another_request_did(alice: Caller, acme: Tenant, db: Any) -> None:
+    task, done = a_task(a_run(a_published_workflow(acme), "waiting")), a_run(a_published_workflow(acme, "Done"))
+    db.commit()
+    answered = alice.post(f"/tasks/{task.id}/answer", {"answer": {"approved": True}}, key="one")
+    assert answered.status_code == 200
+    for key in ("one:act", "act.one", "act.api:one"):
+        assert alice.post("/events", BODY, key=key).status_code == 202
+        assert alice.post(f"/workflow-runs/{done.id}/rerun", {}, key=f"{key}:act").status_code == 202
+    assert event_count(db) == 3
 
 
 def test_without_a_key_every_request_is_an_event(alice: Caller, db: Any) -> None:

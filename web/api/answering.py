@@ -57,7 +57,8 @@ def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
             if answer.get("fingerprint") != _fingerprint():
                 raise KeyReused
         else:
-            status, body, location = act(f"{key}:act")
+            # Begins with a word of its own: what follows is the caller's to choose, and must not be the key of a request.
+            status, body, location = act(f"act.{key}")
             answer = {"status": status, "body": shown(body), "location": location, "fingerprint": _fingerprint()}
             if given:
                 answer_request(tenant_id, key, answer)

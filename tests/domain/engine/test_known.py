@@ -94,6 +94,15 @@ def test_a_call_of_a_numbered_version_follows_that_version(acme: Any) -> None:
     assert known_names(acme.id, "a", calling("b", workflowVersion=1)).way_back("b") == ("b", "a")
 
 
+@pytest.mark.parametrize("version", [1.5, -1, 10**20, 1e300, "1", "x", True, None])
+def test_a_literal_that_looks_like_a_call_of_no_version_stops_nobody(acme: Any, version: Any) -> None:
+    assigned = {"vars.x": {"type": "control.callWorkflow", "workflowKey": "c", "workflowVersion": version}}
+    steps = [{"id": "a", "type": "transform.assign", "config": {"assign": assigned}}]
+    a_published_workflow(acme, "b", draft_definition={"steps": steps})
+
+    assert known_names(acme.id, "a", calling("b")).calls.keys() == {"b"}
+
+
 def test_a_call_is_judged_by_key_version_and_way_back() -> None:
     workflows = {
         "sync": KnownWorkflow(new_id(), 3, frozenset({1, 3})),
