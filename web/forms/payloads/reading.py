@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from werkzeug.exceptions import RequestEntityTooLarge
+
 from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.strict_json import pointer
@@ -25,6 +27,8 @@ from web.forms.payloads.shapes import Shape
 from web.forms.payloads.starting import carried_value
 
 MAX_LEVELS_READ = 32
+# More than any form that was drawn has: a few bytes of a posted name stand for an item with all its fields.
+MAX_NODES_READ = 2_500
 
 
 class Posted(Protocol):
@@ -42,13 +46,17 @@ class Reader:
     form: Posted
     prefix: str
     room: Room = field(default_factory=Room)
+    left: int = MAX_NODES_READ
 
     def text(self, path: str, word: str = "") -> str:
         name = f"{self.prefix}-{word}{path}" if word else self.prefix + path
         return (self.form.get(name) or "").replace("\r\n", "\n")
 
     def read(self, shape: Shape, path: str, slot: Slot) -> Node:
-        """The node at `path` as it was posted; controls that were not posted are empty."""
+        """The node at `path` as it was posted; controls that were not posted are empty. Raises RequestEntityTooLarge."""
+        self.left -= 1
+        if self.left < 0:
+            raise RequestEntityTooLarge(f"A form has at most {MAX_NODES_READ:,} fields. Send the payload as JSON.")
         about = slot.of(shape)
         marked = self.text(path, "as")
         self.room.nodes -= 1

@@ -9,12 +9,17 @@ from web.forms.payloads.starting import starting_value
 
 ADD, EMPTY, REMOVE, REDRAW = "add", "set", "remove", "redraw"
 ACTS = (ADD, EMPTY, REMOVE, REDRAW)
+# With what is added then it is still below what is read (`reading.MAX_NODES_READ`).
+FULL_AT = 1_000
 
 
 def rearrange(root: Node, act: str, path: str) -> None:
     """Do `act` at the node named `path`; what is not there any more is left alone. The nodes must be placed anew."""
-    node = next((node for node in root.walk() if node.name == path), None)
-    if act == ADD and isinstance(node, ObjectNode):
+    nodes = list(root.walk())
+    node = next((node for node in nodes if node.name == path), None)
+    if act == ADD and node and len(nodes) > FULL_AT:
+        node.errors.append("The form has no room for more. Add it as JSON.")
+    elif act == ADD and isinstance(node, ObjectNode):
         _add_member(node)
     elif act == ADD and isinstance(node, ListNode) and len(node.items) < MAX_ROWS:
         _add_item(node)
