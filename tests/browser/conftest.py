@@ -58,6 +58,7 @@ def site(addresses: Addresses, redis_url: str, tmp_path_factory: pytest.TempPath
     """Carillon as it runs in production, on a database of its own."""
     name = f"browser_{uuid4().hex}"
     env = servers.environment(servers.create_database(addresses, name), redis_url)
+    env["CARILLON_OUTBOX_DIR"] = str(tmp_path_factory.mktemp("outbox"))
     servers.flush_redis(addresses, redis_url)
     app = servers.make_app(servers.config_for(env["DATABASE_URL"], redis_url))
     with servers.serving(env, tmp_path_factory.mktemp("web") / "log") as url, fleet_on(env) as fleet:

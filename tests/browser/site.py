@@ -120,11 +120,11 @@ def soon(seconds: int) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def publish(actor: Actor, what: DemoWorkflow, now: datetime) -> UUID:
+def publish(actor: Actor, what: DemoWorkflow, now: datetime, trigger: Any = None) -> UUID:
     """The workflow, made and published with the schema that is registered under its ref."""
     workflow = create_workflow(actor, what.name, now)
     definition = strict_json.dumps({"steps": what.steps})
-    fields = replace(fields_of(workflow), definition_text=definition, schema_ref=what.schema_ref)
+    fields = replace(fields_of(workflow), definition_text=definition, schema_ref=what.schema_ref, trigger=trigger)
     saved = save_draft(actor, workflow.id, workflow.revision, fields, now)
     publish_workflow(actor, saved.id, saved.revision, now)
     return workflow.id

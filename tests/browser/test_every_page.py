@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from domain.accounts.audit import Actor
-from domain.accounts.tenants import Tenant
-from domain.accounts.users import user_by_email
-from domain.demo import EMAIL, SLUG, VIEWER_EMAIL, create_demo_tenant
-from domain.firing.run_now import run_schedule_now
-from domain.kernel import clock
-from domain.kernel.db import db, transaction
 from tests.browser.conftest import Visit, Watch
 from tests.browser.places import drawer
-from tests.browser.site import Json, Site, an_acme
-from tests.faults.fleet import wait_until
+from tests.browser.shop import Shop, open_shop
+from tests.browser.site import Site, an_acme
 
 AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 360, "height": 740}
@@ -40,6 +33,7 @@ SIDEWAYS = """() => {
 VIOLATIONS = """axe.run(document, {resultTypes: ["violations"], ...RULES}).then((answer) => answer.violations.flatMap(
   (violation) => violation.nodes.map((node) => `${violation.id}: ${node.target} ${node.any.map((a) => a.message)[0] ?? ""}`)
 ))"""
+OPEN_FOLDS = "document.querySelectorAll('main details:not(.menu)').forEach((fold) => { fold.open = true; })"
 PAGES = {
     "the list of schedules": "/schedules",
     "a list without a match": "/schedules?q=nothing+has+this+name",
@@ -56,11 +50,39 @@ PAGES = {
     "publishing": "/workflows/{workflow}/publish",
     "a version": "/workflows/{workflow}/versions/1",
     "comparing versions": "/workflows/{workflow}/versions/compare",
+    "a workflow with a trigger and a mapping": "/workflows/{fulfilment}",
+    "publishing with what changes": "/workflows/{fulfilment}/publish",
+    "pausing a workflow": "/workflows/{workflow}/pause",
+    "deleting a workflow": "/workflows/{workflow}/delete",
+    "two versions side by side": "/workflows/{payroll}/versions/compare?from=1&to=2",
     "restoring a version": "/workflows/{workflow}/versions/1/restore",
     "running a workflow": "/workflows/{workflow}/run",
     "the list of runs": "/runs",
     "a run": "/runs/{succeeded}",
+    "a list of runs that is narrowed": "/runs?status=waiting&by=event&from=2026-01-01T00:00",
     "a failed run": "/runs/{failed}",
+    "a run that was tried again": "/runs/{tried}",
+    "a run that waits": "/runs/{asking}",
+    "a run that called another": "/runs/{sold}",
+    "a canceled run": "/runs/{gone}",
+    "canceling a run": "/runs/{asking}/cancel",
+    "running again": "/runs/{sold}/run-again",
+    "the list of events": "/events",
+    "an event": "/events/{event}",
+    "sending an event": "/events/new",
+    "the catalogue of events": "/events/types",
+    "an event of the catalogue": "/events/types/{event_type}",
+    "a new event of the catalogue": "/events/types/new",
+    "the inbox": "/tasks",
+    "a question": "/tasks/{task}",
+    "an answered question": "/tasks/{answered}",
+    "what one was told": "/notifications",
+    "the actions": "/actions",
+    "an action": "/actions/show?id=http.request&version=1",
+    "the secrets": "/settings/secrets",
+    "a new secret": "/settings/secrets/new",
+    "another value of a secret": "/settings/secrets/{secret}/replace",
+    "deleting a secret": "/settings/secrets/{secret}/delete",
     "the settings": "/settings",
     "the members": "/settings/members",
     "a new member": "/settings/members/new",
@@ -70,57 +92,21 @@ PAGES = {
     "one's password": "/settings/password",
     "the system": "/system",
     "the audit": "/system/audit",
+    "the outbox": "/system/outbox",
     "nothing there": "/nothing",
 }
 
 
-FINISHED = {"Europe, all day": "succeeded", "Ask the supplier": "failed"}
-"""Schedules of the demo tenant, and how their second run ends."""
-
-
 @pytest.fixture(scope="module")
-def demo(site: Site) -> dict[str, Any]:
-    """The demo tenant, in which every page has something to show: its admin, its viewer, and the ids of what is shown."""
-    with site.app.app_context():
-        with transaction():
-            create_demo_tenant(clock.database_now())
-        tenant_id = site.scalar("SELECT id FROM tenants WHERE slug = :slug", slug=SLUG)
-        tenant = db.session.get_one(Tenant, tenant_id)
-        users = {name: user_by_email(email) for name, email in (("admin", EMAIL), ("viewer", VIEWER_EMAIL))}
-        states: Json = {name: site.cookies(user, tenant) for name, user in users.items() if user}
-    return states | {"ids": _stored_ids(site, tenant_id) | _run_ids(site, tenant_id)}
-
-
-def _stored_ids(site: Site, tenant_id: Any) -> Json:
-    query = "SELECT id FROM schedules WHERE tenant_id = :tenant AND status = :status ORDER BY id LIMIT 1"
-    ids = {status: site.scalar(query, tenant=tenant_id, status=status) for status in ("active", "paused", "invalid")}
-    query = "SELECT id FROM workflows WHERE tenant_id = :tenant AND name = 'Invoice sync'"
-    return ids | {"workflow": site.scalar(query, tenant=tenant_id)}
-
-
-def _run_ids(site: Site, tenant_id: Any) -> Json:
-    """One run of each outcome, by status."""
-    for name in FINISHED:
-        for number in range(2):
-            _run_now(site, tenant_id, name, f"{name} {number}")
-    query = "SELECT id FROM runs WHERE tenant_id = :tenant AND status = :status LIMIT 1"
-    return {
-        status: wait_until(lambda status=status: site.scalar(query, tenant=tenant_id, status=status), f"a {status} run")
-        for status in FINISHED.values()
-    }
-
-
-def _run_now(site: Site, tenant_id: Any, name: str, key: str) -> None:
-    query = "SELECT id FROM schedules WHERE tenant_id = :tenant AND name = :name"
-    schedule_id = site.scalar(query, tenant=tenant_id, name=name)
-    with site.app.app_context(), transaction():
-        run_schedule_now(Actor(tenant_id), schedule_id, key, clock.database_now())
+def shop(site: Site) -> Shop:
+    return open_shop(site)
 
 
 @pytest.mark.parametrize("place", PAGES)
-def test_a_page_is_sound_in_every_look(place: str, demo: Json, visit: Visit, watch: Watch) -> None:
-    page = visit(demo["admin"])
-    page.goto(PAGES[place].format(**demo["ids"]))
+def test_a_page_is_sound_in_every_look(place: str, shop: Shop, visit: Visit, watch: Watch) -> None:
+    page = visit(shop.admin)
+    page.goto(PAGES[place].format(**shop.ids))
+    page.evaluate(OPEN_FOLDS)
     inspect(page, watch)
 
 
@@ -130,7 +116,9 @@ def test_the_sign_in_page_is_sound_in_every_look(visit: Visit, watch: Watch) -> 
     inspect(page, watch)
 
 
-@pytest.mark.parametrize("address", ["/schedules", "/workflows", "/runs"])
+@pytest.mark.parametrize(
+    "address", ["/schedules", "/workflows", "/runs", "/events", "/tasks", "/notifications", "/settings/secrets"]
+)
 def test_an_empty_list_is_sound_in_every_look(address: str, site: Site, visit: Visit, watch: Watch) -> None:
     page = visit(an_acme(site, has_workflow=False).alice)
     page.goto(address)
@@ -138,21 +126,21 @@ def test_an_empty_list_is_sound_in_every_look(address: str, site: Site, visit: V
     inspect(page, watch)
 
 
-def test_a_refused_page_is_sound_in_every_look(demo: Json, visit: Visit, watch: Watch) -> None:
-    page = visit(demo["viewer"])
+def test_a_refused_page_is_sound_in_every_look(shop: Shop, visit: Visit, watch: Watch) -> None:
+    page = visit(shop.viewer)
     page.goto("/schedules/new")
     expect(page.get_by_role("heading", name="Your role does not allow this")).to_be_visible()
     inspect(page, watch)
 
 
-def test_what_a_viewer_sees_is_sound_in_every_look(demo: Json, visit: Visit, watch: Watch) -> None:
-    page = visit(demo["viewer"])
-    page.goto(f"/workflows/{demo['ids']['workflow']}")
+def test_what_a_viewer_sees_is_sound_in_every_look(shop: Shop, visit: Visit, watch: Watch) -> None:
+    page = visit(shop.viewer)
+    page.goto(f"/workflows/{shop.ids['workflow']}")
     inspect(page, watch)
 
 
-def test_the_drawer_is_sound_in_every_look_with_and_without_errors(demo: Json, visit: Visit, watch: Watch) -> None:
-    page = visit(demo["admin"])
+def test_the_drawer_is_sound_in_every_look_with_and_without_errors(shop: Shop, visit: Visit, watch: Watch) -> None:
+    page = visit(shop.admin)
     page.goto("/schedules")
     page.get_by_role("link", name="New schedule").click()
     expect(drawer(page).get_by_label("Workflow").first).to_be_focused()
@@ -162,8 +150,8 @@ def test_the_drawer_is_sound_in_every_look_with_and_without_errors(demo: Json, v
     inspect(page, watch)
 
 
-def test_an_open_menu_and_a_notice_are_sound_in_every_look(demo: Json, visit: Visit, watch: Watch) -> None:
-    page = visit(demo["admin"])
+def test_an_open_menu_and_a_notice_are_sound_in_every_look(shop: Shop, visit: Visit, watch: Watch) -> None:
+    page = visit(shop.admin)
     page.goto("/schedules")
     page.get_by_label("Actions for Morning digest").click()
     page.evaluate("document.dispatchEvent(new CustomEvent('toast', {detail: {message: 'Said', kind: 'error'}}))")
