@@ -147,22 +147,34 @@ def _numerals(number: float) -> tuple[str, ...]:
 def _spellings(hidden: Iterable[str]) -> _Spellings:
     texts = list(hidden)
     literal = {spelling for text in texts for spelling in _spellings_of(text)}
-    plain = {_unescaped(text)[0] for text in texts if not _NEVER_ESCAPED.fullmatch(text)}
+    special = [text for text in texts if not _NEVER_ESCAPED.fullmatch(text)]
+    plain = {_unescaped(one)[0] for text in special for one in (text, *_html_escaped(text))}
     escaped = sorted(one for one in plain if len(one) >= MIN_HIDDEN_CHARACTERS)
     return _Spellings(tuple(sorted(literal, key=len, reverse=True)), tuple(escaped))
 
 
 def _spellings_of(text: str) -> Iterator[str]:
-    raw = text.encode("utf-8", "surrogatepass")
-    yield from (text, html.escape(text), html.escape(text, quote=False))
+    written = set(_written(text))
+    yield from written
+    # What carries a secret is encoded as a whole: a body in JSON, a query, a header.
+    for one in written:
+        raw = one.encode("utf-8", "surrogatepass")
+        yield from (raw.hex(), raw.hex().upper())
+        for offset in range(3):
+            yield from _base64_cores(raw, offset)
+
+
+def _written(text: str) -> Iterator[str]:
     for escaped in {text, *_json_escaped(text)}:
+        yield from (escaped, *_html_escaped(escaped))
         for safe in ("", "/", "!*'();:@&=+$,/?~"):
             yield from _percent_cases(quote(escaped, safe=safe, errors="replace"))
         yield from _percent_cases(quote_plus(escaped, errors="replace"))
-        yield escaped
-    yield from (raw.hex(), raw.hex().upper())
-    for offset in range(3):
-        yield from _base64_cores(raw, offset)
+
+
+def _html_escaped(text: str) -> tuple[str, ...]:
+    named = html.escape(text)
+    return html.escape(text, quote=False), named, named.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
 
 
 def _percent_cases(url: str) -> tuple[str, str]:

@@ -35,6 +35,9 @@ SPELLINGS = {
     "URL in small letters": quote(SECRET, safe="").replace("%C3%B6", "%c3%b6").lower(),
     "form": quote_plus(SECRET),
     "HTML": html.escape(SECRET),
+    "HTML with numbers": html.escape(SECRET).replace("&quot;", "&#34;"),
+    "JSON in HTML": html.escape(json.dumps({"a": SECRET})),
+    "JSON in HTML in JSON": json.dumps(html.escape(json.dumps({"a": SECRET}, ensure_ascii=False))),
     "hex": SECRET.encode().hex(),
     "HEX": SECRET.encode().hex().upper(),
 }
@@ -59,6 +62,15 @@ def test_base64_is_masked_wherever_the_secret_begins(before: str, encode: Any) -
     assert MASK in clean
     # What stays is what its neighbours decide too: less than one character on either side.
     assert len(clean) < len(f"Basic {encoded}") - len(SECRET)
+
+
+@pytest.mark.parametrize("written", [json.dumps, quote, quote_plus, html.escape])
+def test_an_encoded_body_or_query_is_masked_where_it_carries_the_secret(written: Any) -> None:
+    for before in ("", "{", '{"'):
+        said = f"{before}{written(SECRET)} and more".encode()
+        for encoded in (base64.b64encode(said).decode(), said.hex()):
+            clean = redacted_text(encoded, HIDDEN)
+            assert MASK in clean and len(clean) < len(encoded) - len(SECRET)
 
 
 @given(secret=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=4, max_size=40), data=st.data())
