@@ -126,6 +126,33 @@ def test_an_empty_list_is_sound_in_every_look(address: str, site: Site, visit: V
     inspect(page, watch)
 
 
+def test_the_top_bar_and_the_tabs_stay_where_they_are_from_page_to_page(shop: Shop, visit: Visit) -> None:
+    page = visit(shop.admin)
+    for width in (1440, 900):
+        page.set_viewport_size({"width": width, "height": 900})
+        bars = {
+            address: places(page, address, ".nav-wide a") for address in ("/schedules", "/runs", "/tasks", "/system")
+        }
+        assert len({str(bar) for bar in bars.values()}) == 1, bars
+    addresses = ("/settings", "/settings/secrets", "/actions", "/settings/password")
+    assert len({str(places(page, address, ".tabs a")) for address in addresses}) == 1
+
+
+def test_the_current_tab_is_in_sight_on_a_phone(shop: Shop, visit: Visit) -> None:
+    page = visit(shop.admin, viewport=NARROW)
+    page.goto("/settings/password")
+    expect(page.locator(".tabs [aria-current]")).to_be_in_viewport(ratio=1)
+
+
+def places(page: Page, address: str, selector: str) -> list[list[int]]:
+    """Where the links stand on the page of `address`: left and upper edge of each."""
+    page.goto(address)
+    edges = "all => all.map((a) => a.getBoundingClientRect()).map((box) => [Math.round(box.left), Math.round(box.top)])"
+    found: list[list[int]] = page.locator(selector).evaluate_all(edges)
+    assert found
+    return found
+
+
 def test_a_refused_page_is_sound_in_every_look(shop: Shop, visit: Visit, watch: Watch) -> None:
     page = visit(shop.viewer)
     page.goto("/schedules/new")

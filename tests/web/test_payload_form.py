@@ -319,3 +319,13 @@ def test_a_row_can_hold_a_choice(drawing: Flask) -> None:
     schema = {"type": "object", "additionalProperties": free}
     value = {"data": "0", "more": {"x": 1}}
     assert PayloadEditor.from_form(schema, drawn(drawing, PayloadEditor(schema, value)).sent).value == value
+
+
+def test_what_is_required_comes_first_and_in_the_order_that_the_schema_names_it(drawing: Flask) -> None:
+    kept = {"sum": {"type": "number"}, "note": {"type": "string"}, "orderId": {"type": "string"}}
+    page = drawn(drawing, PayloadEditor({"type": "object", "required": ["orderId", "sum"], "properties": kept}))
+    assert [label for label in page.labels if "empty" not in label] == [
+        "payload-orderId",
+        "payload-sum",
+        "payload-note",
+    ]

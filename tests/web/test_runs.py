@@ -140,6 +140,13 @@ def test_the_filters_are_in_the_address(
         assert set(rows_of(page)) == {runs[name].id for name in found}
 
 
+def test_the_filter_says_which_times_it_is_set_to(alice: Browser, sync: Workflow) -> None:
+    assert ">Any time</span>" in alice.get("/runs").text
+    assert ">Since 2026-03-02 10:00</span>" in alice.get("/runs?from=2026-03-02T10:00").text
+    part = alice.get("/runs?from=2026-03-02T10:00&to=2026-03-03T10:00", htmx=True).text
+    assert 'id="run-span" hx-swap-oob="true">2026-03-02 10:00 – 2026-03-03 10:00</span>' in part
+
+
 def test_filters_that_leave_nothing_offer_the_way_back(alice: Browser, sync: Workflow) -> None:
     a_run(sync)
     page = alice.get("/runs?status=failed").text

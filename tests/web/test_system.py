@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from domain.accounts.audit import record_change
 from domain.accounts.tenants import edit_tenant
 from domain.kernel import clock
 from domain.kernel.ids import new_id
@@ -139,3 +140,14 @@ def test_the_audit_log_is_paged_and_filtered(alice: Browser, db: Any) -> None:
     assert "Nothing on record here" in alice.get("/system/audit?result=refused").text
     assert alice.get(f"/system/audit?subject={alice.tenant.id}").text.count("Tenant edited") == 50
     assert alice.get("/system/audit?before=nonsense&about=nonsense&result=%00").status_code == 200
+
+
+def test_the_audit_log_names_fields_in_words(alice: Browser, db: Any) -> None:
+    kept = {"catchUp": "all", "draft_definition": {}}
+    schedule = a_schedule(a_published_workflow(alice.tenant))
+    record_change(an_actor(alice.tenant), "schedule.edited", schedule, after=kept)
+    db.commit()
+    page = alice.get("/system/audit").text
+    assert "Catch up:" in page
+    assert "Draft definition:" in page
+    assert "catchUp" not in page
