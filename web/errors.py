@@ -35,13 +35,14 @@ RETRY_AFTER_SECONDS = "60"
 PAGES = frozenset({400, 403, 404, 409, 429, 500, 503})
 # For these htmx swaps or stays silent, so the notice has to come with the answer.
 NOTICED = frozenset({409, 422})
+# By what an address calls it: the name of its id, else where it stands. Others are what their name says.
 SUBJECT_KINDS = {
-    "members": "user",
-    "tokens": "api_token",
-    "secrets": "secret",
-    "settings": "tenant",
-    "schemas": "payload_schema",
-    "api": "schedule",
+    "member": "user",
+    "token": "api_token",
+    "setting": "tenant",
+    "schema": "payload_schema",
+    "workflow-run": "run",
+    "events.add_type": "event_type",
 }
 EXPLANATIONS = {
     500: "The request ended with an error that is on record under its number.",
@@ -142,12 +143,20 @@ def keep_refusal(reason: str) -> None:
     """Put a command that was turned down on record, in a transaction of its own: its own one is undone."""
     if request.method not in UNSAFE_METHODS or current_access() is None:
         return
-    subject_id = next((value for value in (request.view_args or {}).values() if isinstance(value, UUID)), None)
-    blueprint = request.blueprint or ""
-    kind = SUBJECT_KINDS.get(blueprint, blueprint.removesuffix("s"))
+    kind, subject_id = _subject()
     with transaction():
         record_refusal(actor(), str(request.endpoint), kind, subject_id, reason)
     log.info("A command was refused.", action=request.endpoint, reason=reason)
+
+
+def _subject() -> tuple[str, UUID | None]:
+    """What the request is about: one of `audit.SUBJECTS`, and the id in its address if there is one."""
+    ids = ((name, value) for name, value in (request.view_args or {}).items() if isinstance(value, UUID))
+    name, subject_id = next(ids, ("", None))
+    where = request.path.split("/")[2] if is_api() else request.blueprint or ""
+    word = name.removesuffix("_id") or where.removesuffix("s")
+    kind = SUBJECT_KINDS.get(str(request.endpoint)) or SUBJECT_KINDS.get(word, word)
+    return kind, subject_id
 
 
 def _notice(answer: Answer) -> Response:

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.routing import Rule
 
+from domain.accounts.audit import SUBJECTS, AuditEntry
 from domain.accounts.permissions import PERMISSIONS
 from domain.accounts.tokens import ApiToken
 from tests.web.addresses import CANARY, address, ask, rules
@@ -85,6 +86,33 @@ def test_a_viewer_changes_nothing(app: Flask, ids: dict[str, Any], bob: Browser,
         path = address(app, rule, ids)
         assert ask(bob, path, method).status_code == 403, f"{method} {path}"
     assert db.scalar(select(ApiToken.revoked_at).where(ApiToken.name == CANARY)) is None
+
+
+def test_what_a_viewer_was_refused_is_on_record_with_what_it_was_about(
+    app: Flask, ids: dict[str, Any], bob: Browser, db: Any
+) -> None:
+    for rule, method in rules(app):
+        if method in UNSAFE and permission_of(app, rule) not in (PUBLIC, SIGNED_IN):
+            ask(bob, address(app, rule, ids), method)
+    found = db.execute(select(AuditEntry.action, AuditEntry.subject_kind, AuditEntry.subject_id)).all()
+    refused = {action: (kind, subject_id) for action, kind, subject_id in found}
+    assert {kind for kind, _ in refused.values()} <= set(SUBJECTS)
+    assert refused["api.give_answer"] == ("task", ids["task_id"])
+    assert refused["api.cancel_from_body"] == ("run", ids["run_id"])
+    assert refused["api.change_schedule"] == ("schedule", ids["schedule_id"])
+    assert refused["events.delete_type"] == ("event_type", ids["event_type_id"])
+    assert refused["secrets.replace"] == ("secret", ids["secret_id"])
+    assert refused["members.remove"] == ("user", ids["member_id"])
+    assert refused["tokens.revoke"] == ("api_token", ids["token_id"])
+    assert refused["schemas.replace"] == ("payload_schema", ids["schema_id"])
+    kinds = {
+        "api.send_event": "event",
+        "events.add_type": "event_type",
+        "events.send": "event",
+        "secrets.create": "secret",
+    }
+    kinds |= {"workflows.create": "workflow", "settings.edit": "tenant", "schedules.create": "schedule"}
+    assert {action: refused[action] for action in kinds} == {action: (kind, None) for action, kind in kinds.items()}
 
 
 def test_every_unsafe_page_request_needs_the_token_of_its_session(
