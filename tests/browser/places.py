@@ -51,4 +51,6 @@ def show_json(form: Locator) -> None:
     as_json = form.get_by_role("button", name="JSON", exact=True)
     if as_json.get_attribute("aria-pressed") == "false":
         as_json.click()
+    # Until the code editor has taken the place of the plain field, what is typed may end up in either.
+    expect(form.locator("textarea[data-enhanced]")).to_be_attached()
     expect(form.get_by_role("textbox", name="Payload as JSON")).to_be_visible()

@@ -28,7 +28,7 @@ def test_a_schedule_is_made_found_and_opened_with_the_keyboard_alone(acme: Acme,
     expect(form.locator("#payload-schema-fold")).to_be_attached()
     tab_to(page, form.get_by_role("button", name="JSON", exact=True))
     page.keyboard.press("Enter")
-    expect(form.get_by_role("textbox", name="Payload as JSON")).to_be_visible()
+    expect(form.locator("textarea[data-enhanced]")).to_be_attached()
     tab_to(page, form.get_by_label("Payload as JSON"))
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.insert_text('{"region": "eu", "batchSize": 3}')
