@@ -38,7 +38,9 @@ def index() -> ResponseReturnValue:
         "now": request_now(),
     }
     if is_fragment():
-        return render_template("runs/_list.html", **shown) + render_template("runs/_span.html", **shown, is_out_of_band=True)
+        return render_template("runs/_list.html", **shown) + render_template(
+            "runs/_span.html", **shown, is_out_of_band=True
+        )
     return render_template("runs/index.html", **shown, **_choices(filters))
 
 
