@@ -26,7 +26,9 @@ NAME_PATTERN = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 VALUE_MAX_CHARACTERS = 10_000
 DESCRIPTION_MAX_CHARACTERS = 500
 PAGE_SIZE = 50
-NAME_RULE = "Write the name of a secret in capitals, digits and underscores, beginning with a letter, such as BILLING_TOKEN."
+NAME_RULE = (
+    "Write the name of a secret in capitals, digits and underscores, beginning with a letter, such as BILLING_TOKEN."
+)
 
 
 class Secret(Identified, Owned, Base):

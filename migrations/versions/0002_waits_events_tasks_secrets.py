@@ -314,9 +314,7 @@ def downgrade() -> None:
     op.drop_index("ix_waits_due", table_name="waits", postgresql_where="status = 'open' AND due_at IS NOT NULL")
     op.drop_index("ix_waits_child", table_name="waits", postgresql_where="status = 'open' AND kind = 'child'")
     op.drop_table("waits")
-    op.drop_index(
-        "ix_event_deliveries_refused", table_name="event_deliveries", postgresql_where="outcome = 'refused'"
-    )
+    op.drop_index("ix_event_deliveries_refused", table_name="event_deliveries", postgresql_where="outcome = 'refused'")
     op.drop_index("ix_event_deliveries_event", table_name="event_deliveries")
     op.drop_table("event_deliveries")
     op.drop_index("uq_secrets_name", table_name="secrets")

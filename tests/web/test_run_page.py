@@ -307,7 +307,9 @@ def test_a_changed_payload_begins_as_the_input_and_starts_a_new_run(alice: Brows
     assert started.input_json == {"region": "us", "key": sealed} and started.started_by == "rerun"
 
 
-@pytest.mark.parametrize("payload", ['{"region": 7}', "{", "", "[]", "null", '{"region": "eu", "key": {"$sealed": "mine"}}'])
+@pytest.mark.parametrize(
+    "payload", ['{"region": 7}', "{", "", "[]", "null", '{"region": "eu", "key": {"$sealed": "mine"}}']
+)
 def test_a_payload_that_does_not_fit_comes_back_as_it_was_typed(alice: Browser, strict: Workflow, payload: str) -> None:
     run = a_run(strict, input_json={"region": "eu"})
     answer = changed(alice, run, payload)

@@ -204,9 +204,7 @@ def test_the_place_of_the_last_visit_may_be_gone(app: Flask, alice: Browser, ini
     assert answer.location == "/schedules" and "Acme · UTC" in client.get("/schedules").text
 
 
-def test_a_role_counts_in_its_own_tenant_only(
-    app: Flask, alice: Browser, charlie: Browser, db: Any
-) -> None:
+def test_a_role_counts_in_its_own_tenant_only(app: Flask, alice: Browser, charlie: Browser, db: Any) -> None:
     join(charlie, alice.tenant, db)
     there = client_of(app, charlie.user, alice.tenant)
     assert there.get("/settings/members").status_code == 403
