@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from domain.firing.due import Entry, Step, due_steps, put_back
-from domain.kernel.db import db, is_about_values
+from domain.kernel.db import db, write_or_halve
 from domain.kernel.failpoints import hit
 from domain.kernel.log import logger
 from domain.schedules.cursors import ScheduleCursor
@@ -121,32 +122,16 @@ def _decide(schedule_ids: Sequence[UUID], now: datetime) -> int:
         return 0
     hit("tick.after_lock")
     steps = due_steps(schedule_ids, now)
-    _write_or_halve(steps, now)
+    write_or_halve(steps, partial(_write, now=now), lambda step, error: _put_back(step, now, error))
     hit("tick.before_commit")
     return len(steps)
 
 
-def _write_or_halve(steps: Sequence[Step], now: datetime) -> None:
-    """Write a batch; one that the database refuses is halved until the bad row stands alone and is put back."""
-    try:
-        with db.session.begin_nested():
-            _write(steps, now)
-    except DBAPIError as error:
-        if error.connection_invalidated or not is_about_values(error):
-            raise
-        if len(steps) > 1:
-            middle = len(steps) // 2
-            _write_or_halve(steps[:middle], now)
-            _write_or_halve(steps[middle:], now)
-            return
-        step = steps[0]
-        log.error(
-            "A schedule could not be written and is put back", schedule_id=str(step.schedule_id), error=str(error)
-        )
-        first = min((entry.scheduled_for for entry in step.entries), default=step.next_fire_at)
-        reason = f"Its occurrence could not be recorded: {str(error.orig).splitlines()[0]}"
-        with db.session.begin_nested():
-            _write([put_back(step.schedule_id, first, now, reason)], now)
+def _put_back(step: Step, now: datetime, error: DBAPIError) -> None:
+    log.error("A schedule could not be written and is put back", schedule_id=str(step.schedule_id), error=str(error))
+    first = min((entry.scheduled_for for entry in step.entries), default=step.next_fire_at)
+    reason = f"Its occurrence could not be recorded: {str(error.orig).splitlines()[0]}"
+    _write([put_back(step.schedule_id, first, now, reason)], now)
 
 
 def _write(steps: Sequence[Step], now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,6 +39,7 @@ COLLISIONS = frozenset({"40001", "40P01", "55P03"})
 COLLISION_TRIES = 3
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 
 
 class Base(DeclarativeBase):
@@ -129,6 +130,26 @@ def is_collision(error: BaseException | None) -> bool:
 def is_about_values(error: BaseException) -> bool:
     """Whether the database refused what it was given (SQLSTATE classes 22 and 23): it will do so again."""
     return isinstance(error, DataError | IntegrityError)
+
+
+def write_or_halve(
+    rows: Sequence[Row], write: Callable[[Sequence[Row]], None], put_back: Callable[[Row, DBAPIError], None]
+) -> None:
+    """`write` a batch in a savepoint; one that the database refuses is halved until the bad row stands alone, and that
+    one goes to `put_back`. Whatever is not about values is raised as it came."""
+    try:
+        with db.session.begin_nested():
+            write(rows)
+    except DBAPIError as error:
+        if error.connection_invalidated or not is_about_values(error):
+            raise
+        if len(rows) == 1:
+            with db.session.begin_nested():
+                put_back(rows[0], error)
+            return
+        middle = len(rows) // 2
+        write_or_halve(rows[:middle], write, put_back)
+        write_or_halve(rows[middle:], write, put_back)
 
 
 def forget_connections() -> None:

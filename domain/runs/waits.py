@@ -33,6 +33,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 
 class Wait(Base):
     """`due_at`: when it ends by itself: a time or retry wait with success, any other as timed out; None is never.
+    That of a child is only ever set when it could not be closed, and says when to try again.
 
     `attempt`: the attempt at the step that waits (of a retry: the one that failed). `event_id`: the event that ended it.
     """

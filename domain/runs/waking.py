@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.kernel import strict_json
 from domain.kernel.clock import database_now
-from domain.kernel.db import db
+from domain.kernel.db import db, write_or_halve
 from domain.kernel.failpoints import hit
+from domain.kernel.log import logger
 from domain.runs.announcing import announce_work
 from domain.runs.filters import matches
 from domain.runs.runs import SUCCEEDED, Run
@@ -25,7 +27,11 @@ from domain.runs.steps import FAILED as STEP_FAILED
 from domain.runs.steps import SUCCEEDED as STEP_SUCCEEDED
 from domain.runs.waits import CANCELED, OPEN, RESOLVED, RETRY, TIME, TIMED_OUT, Wait
 
+log = logger(__name__)
+
 BATCH = 500
+# When to try a wait again that could not be closed.
+PUT_BACK = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -44,12 +50,13 @@ _DUE = text("""
     SELECT w.id, w.run_id, w.kind, w.event_name, w.due_at, s.step_path, s.input FROM waits w
     LEFT JOIN run_steps s ON s.run_id = w.run_id AND s.step_path = w.step_path AND s.iteration = w.iteration
         AND s.attempt = w.attempt
-    WHERE w.status = 'open' AND w.due_at <= :now ORDER BY w.due_at, w.id LIMIT :limit
+    WHERE w.status = 'open' AND w.due_at <= :now AND w.kind <> 'child' ORDER BY w.due_at, w.id LIMIT :limit
 """)
 _ENDED_CHILDREN = text("""
     SELECT w.id, w.run_id, w.step_path, c.id AS child_id, c.status, c.output, c.state, c.error, f.name
     FROM waits w JOIN runs c ON c.id = w.child_run_id JOIN workflows f ON f.id = c.workflow_id
-    WHERE w.status = 'open' AND w.kind = 'child' AND c.finished_at IS NOT NULL ORDER BY w.run_id LIMIT :limit
+    WHERE w.status = 'open' AND w.kind = 'child' AND c.finished_at IS NOT NULL AND coalesce(w.due_at <= :now, true)
+    ORDER BY w.run_id LIMIT :limit
 """)
 _LOCK = text("SELECT id FROM runs WHERE id = ANY(:ids) AND status = 'waiting' ORDER BY id FOR NO KEY UPDATE")
 _LOCK_FREE = text(f"{_LOCK.text} SKIP LOCKED")
@@ -73,6 +80,7 @@ _EXPIRE_TASKS = text("""
     WHERE wait_id = ANY(:ids) AND status = 'open'
 """)
 _MAKE_READY = text("UPDATE runs SET status = 'queued', ready_at = :now WHERE id = ANY(:ids) AND status = 'waiting'")
+_PUT_BACK = text("UPDATE waits SET due_at = :later WHERE id = :id AND status = 'open'")
 
 
 def resolve_wait(wait_id: UUID, output: Any, now: datetime, event_id: UUID | None = None) -> bool:
@@ -136,7 +144,7 @@ def next_due() -> tuple[datetime, datetime | None]:
 def wake_due(now: datetime) -> int:
     """End the waits whose time has come: a moment and a retry go on, everything else has timed out. How many."""
     due = db.session.execute(_DUE, {"now": now, "limit": BATCH}).all()
-    return len(_close([_due_closing(row, now) for row in due], now, skip_locked=True))
+    return _close_each([_due_closing(row, now) for row in due], now)
 
 
 def _due_closing(row: Any, now: datetime) -> _Closing:
@@ -151,8 +159,8 @@ def _due_closing(row: Any, now: datetime) -> _Closing:
 def wake_parents() -> int:
     """Let runs go on whose child run has ended; how many. A child that failed or was canceled fails the step."""
     now = database_now()
-    ended = db.session.execute(_ENDED_CHILDREN, {"limit": BATCH}).all()
-    return len(_close([_child_closing(row) for row in ended], now, skip_locked=True))
+    ended = db.session.execute(_ENDED_CHILDREN, {"now": now, "limit": BATCH}).all()
+    return _close_each([_child_closing(row) for row in ended], now)
 
 
 def _child_closing(row: Any) -> _Closing:
@@ -172,6 +180,19 @@ def cancel_wait_of(run_id: UUID, now: datetime) -> None:
     row = db.session.execute(select(Wait.step_path).where(Wait.id == wait_id)).one()
     error = _error("Canceled", "CANCELED", "Canceled while it waited.", row)
     _record_closings([_Closing(wait_id, run_id, CANCELED, error=error)], now)
+
+
+def _close_each(closings: Sequence[_Closing], now: datetime) -> int:
+    """Close those whose run is free, how many; one that the database refuses is put back and stops no other."""
+    closed: list[UUID] = []
+
+    def put_back(closing: _Closing, error: DBAPIError) -> None:
+        log.error("A wait could not be closed and is put back", run_id=str(closing.run_id), error=str(error))
+        db.session.execute(_PUT_BACK, {"id": closing.wait_id, "later": now + PUT_BACK})
+
+    if closings:
+        write_or_halve(closings, lambda some: closed.extend(_close(some, now, skip_locked=True)), put_back)
+    return len(closed)
 
 
 def _close(closings: Sequence[_Closing], now: datetime, *, skip_locked: bool = False) -> list[UUID]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from domain.accounts.tenants import Tenant
 from domain.events.events import Event
@@ -298,6 +298,29 @@ def test_the_state_of_a_waiting_run_can_be_seen(acme):
     run = begin(a_flow(acme, "Label", label, pause(3_600_000)))
     work()
     assert fresh(run).state == "waiting for money"
+
+
+def test_a_wait_that_cannot_be_closed_stops_no_other_and_is_tried_again(acme, db):
+    flow = a_flow(acme, "Wait", pause(1_000))
+    pausing = [begin(flow) for _ in range(5)]
+    called = a_flow(acme, "Called", assign(n=1))
+    calling = [begin(a_flow(acme, f"Calls {n}", call_workflow(called.key))) for n in range(3)]
+    poisoned = {pausing[2].id, calling[1].id}
+    quoted = ", ".join(f"'{run_id}'" for run_id in poisoned)
+    rule = f"status = 'open' OR run_id NOT IN ({quoted})"
+    db.execute(text(f"ALTER TABLE waits ADD CONSTRAINT poison CHECK ({rule})"))
+    work()
+    assert [fresh(run).status for run in calling] == ["succeeded", "waiting", "succeeded"]
+    now = clock.database_now() + timedelta(seconds=2)
+    assert wake_due(now) == 4
+    query = select(Wait).where(Wait.status == "open").execution_options(populate_existing=True)
+    stuck = {wait.run_id: wait.due_at for wait in db.scalars(query)}
+    assert stuck.keys() == poisoned and min(stuck.values()) > now + timedelta(minutes=4)
+    assert (wake_due(now), wake_parents()) == (0, 0)
+    db.execute(text("ALTER TABLE waits DROP CONSTRAINT poison"))
+    db.execute(text("UPDATE waits SET due_at = clock_timestamp() WHERE status = 'open'"))
+    work_at(clock.database_now())
+    assert {fresh(run).status for run in (*pausing, *calling)} == {"succeeded"}
 
 
 def test_a_wait_ends_once():
