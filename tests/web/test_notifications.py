@@ -49,7 +49,7 @@ def test_the_top_bar_counts_what_waits(alice: Browser, bob: Browser, acme: Tenan
     tell(alice), tell(alice, "Again")
     page = alice.get("/runs").text
     assert bell_of(page) == "Notifications, 2 unread"
-    assert page.count('Tasks <span class="bubble">1<span class="sr"> open</span></span>') == 2
+    assert page.count('Tasks</span> <span class="bubble">1<span class="sr"> open</span></span>') == 2
     assert bell_of(bob.get("/runs").text) == "Notifications"
 
 

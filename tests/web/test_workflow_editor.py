@@ -120,7 +120,7 @@ def test_the_page_links_its_schedules_and_a_new_one(alice: Browser, sync: Workfl
 
     page = alice.get(f"/workflows/{sync.id}").text
 
-    assert f'href="/schedules?workflow={sync.id}">Schedules (1)</a>' in page
+    assert f'href="/schedules?workflow={sync.id}">Schedules&nbsp;(1)</a>' in page
     assert f'href="/schedules/new?workflow={sync.id}"' in page
 
 
