@@ -3,7 +3,7 @@
 from domain.accounts import audit, notifications, request_keys, secrets, sessions, tenants, tokens, users
 from domain.events import events
 from domain.runs import heartbeats, runs, steps, store_items, tasks, waits
-from domain.schedules import cursors, occurrences, schedules
+from domain.schedules import backfills, cursors, occurrences, schedules
 from domain.workflows import payload_schemas, versions, workflows
 
 ALL = (
@@ -21,6 +21,7 @@ ALL = (
     schedules,
     cursors,
     occurrences,
+    backfills,
     runs,
     steps,
     waits,

@@ -17,6 +17,12 @@ def asked_text(name: str) -> str:
     return request.args.get(name, "").replace("\x00", "").strip()[:TEXT_MAX_CHARACTERS]
 
 
+def one_of(name: str, known: tuple[str, ...]) -> str:
+    """A word of the address that is one of `known`; empty when it is absent or anything else."""
+    value = request.args.get(name, "")
+    return value if value in known else ""
+
+
 def request_key() -> str:
     """What makes sending this form twice harmless; a new one when the form brings none, or one that no page of ours made."""
     given = request.form.get("request_key", "")

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -71,6 +71,8 @@ class Run(Base):
         Index(
             "ix_runs_children", "parent_run_id", postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL"
         ),
+        # admit_waiting and the page of a backfill
+        Index("ix_runs_backfill", "backfill_id", "id", postgresql_where="backfill_id IS NOT NULL"),
         # failing workflows, and what is kept of finished runs
         Index("ix_runs_finished", "workflow_id", "finished_at", postgresql_where="finished_at IS NOT NULL"),
         # reap_lost
@@ -108,3 +110,5 @@ class Run(Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     parent_run_id: Mapped[UUID | None]
+    backfill_id: Mapped[UUID | None]
+    is_rehearsal: Mapped[bool] = mapped_column(default=False, server_default=text("false"))

@@ -33,7 +33,10 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 
 
 class Schedule(Identified, Owned, Base):
-    """`run_at` only for one-time schedules, `cron` only for recurring ones; `timezone` for both."""
+    """`run_at` only for one-time schedules, `cron` only for recurring ones; `timezone` for both.
+
+    `paused_until`: when a pause ends by itself. `skip_next_at`: the one instant to come that is to be skipped.
+    """
 
     __tablename__ = "schedules"
     __table_args__ = (
@@ -67,6 +70,8 @@ class Schedule(Identified, Owned, Base):
         CheckConstraint("status IN ('active', 'paused', 'invalid', 'completed')", name="status"),
         CheckConstraint("(status = 'paused') = (paused_at IS NOT NULL)", name="paused"),
         CheckConstraint("paused_at IS NOT NULL OR (paused_by IS NULL AND pause_reason IS NULL)", name="pause_reason"),
+        CheckConstraint("paused_at IS NOT NULL OR paused_until IS NULL", name="paused_until"),
+        CheckConstraint("skip_next_at IS NOT NULL OR skip_next_by IS NULL", name="skip_next"),
         CheckConstraint("(status = 'invalid') = (invalid_reason IS NOT NULL)", name="invalid_reason"),
         CheckConstraint("overlap IN ('queue', 'skip', 'allow')", name="overlap"),
         CheckConstraint("catch_up IN ('latest', 'all', 'skip')", name="catch_up"),
@@ -92,6 +97,8 @@ class Schedule(Identified, Owned, Base):
     paused_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     pause_reason: Mapped[str | None]
     paused_until: Mapped[datetime | None]
+    skip_next_at: Mapped[datetime | None]
+    skip_next_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
     overlap: Mapped[Overlap] = mapped_column(String, default="queue", server_default="queue")
     catch_up: Mapped[CatchUp] = mapped_column(String, default="latest", server_default="latest")
     starts_at: Mapped[datetime | None]

@@ -15,7 +15,7 @@ from domain.runs.listing import STARTERS, STATUSES, RunFilters
 from domain.runs.pages import PAGE_SIZE, RunRow, runs_page, schedule_choices, schedule_name, workflow_choices
 from domain.timing.zones import parse_local
 from web.access import is_fragment, request_now, requires
-from web.asked import asked_text
+from web.asked import asked_text, one_of
 from web.runs.frame import STARTER_WORDS, blueprint, tenant_id, zone_name
 
 BUSY_SECONDS, IDLE_SECONDS = 2, 10
@@ -62,8 +62,8 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
     ids = {name: request.args.get(name, type=UUID) for name in ("workflow", "schedule", "parent")}
     words = {
         "q": asked_text("q"),
-        "status": _one_of("status", STATUSES),
-        "by": _one_of("by", STARTERS),
+        "status": one_of("status", STATUSES),
+        "by": one_of("by", STARTERS),
         "from": _wall_time("from"),
         "to": _wall_time("to"),
     }
@@ -78,11 +78,6 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         ids["parent"],
     )
     return filters, {**ids, **{name: word or None for name, word in words.items()}}
-
-
-def _one_of(name: str, known: tuple[str, ...]) -> str:
-    asked = request.args.get(name, "")
-    return asked if asked in known else ""
 
 
 def _wall_time(name: str) -> str:

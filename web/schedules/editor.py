@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from flask import render_template, request, url_for
+from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.tenants import load
@@ -19,7 +19,7 @@ from domain.kernel.ids import parse_id
 from domain.kernel.secret_values import shown
 from domain.schedules.choices import WorkflowChoice, eligible_workflows, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
-from domain.schedules.previews import problems_beside_target, timing_preview
+from domain.schedules.previews import problems_beside_target
 from domain.schedules.schedules import Schedule
 from domain.timing.zones import zone_names
 from web.access import actor, request_now, requires
@@ -27,15 +27,7 @@ from web.answers import show_dialog
 from web.forms.schedules import ScheduleForm, stored_form, typed_values
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
-from web.schedules.rows import fire_lines
-
-PRESETS = (
-    ("Hourly", "0 * * * *"),
-    ("Daily at 09:00", "0 9 * * *"),
-    ("Weekdays at 09:00", "0 9 * * 1-5"),
-    ("Weekly on Monday", "0 9 * * 1"),
-    ("Monthly on the 1st", "0 9 1 * *"),
-)
+from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
 
 
 @blueprint.get("/new")
@@ -89,21 +81,6 @@ def save(schedule_id: UUID) -> ResponseReturnValue:
     return _save(form, stored, command, "was saved")
 
 
-@blueprint.post("/preview")
-@requires("workflow:manage")
-def preview() -> ResponseReturnValue:
-    return render_template("schedules/_preview.html", **_looked_ahead(ScheduleForm(request.form)))
-
-
-@blueprint.post("/when")
-@requires("workflow:manage")
-def when() -> ResponseReturnValue:
-    """The timing part with the pattern of a preset in it."""
-    form = ScheduleForm(request.form)
-    _is_asking(form)
-    return render_template("schedules/_when.html", form=form, presets=PRESETS, **_looked_ahead(form))
-
-
 def _save(
     form: ScheduleForm, stored: Schedule | None, command: Callable[[ScheduleDraft], Schedule], done: str
 ) -> ResponseReturnValue:
@@ -135,19 +112,8 @@ def _all_problems(
 
 
 def _is_asking(form: ScheduleForm) -> bool:
-    """Whether only a look ahead is wanted: without JavaScript buttons of the form ask for it, and presets fill it."""
-    if request.form.get("preset"):
-        form.cron.data, form.trigger_type.data = request.form["preset"], "recurring"
-    return "preset" in request.form or "check" in request.form or bool(form.editor and form.editor.is_rearranged)
-
-
-def _looked_ahead(form: ScheduleForm) -> dict[str, Any]:
-    """What the timing would do, for the fragment `_preview.html`; no preview while nothing has been typed."""
-    typed = form.cron.data if form.trigger_type.data == "recurring" else form.run_at.data
-    if not typed:
-        return {"preview": None}
-    preview = timing_preview(form.draft(None), request_now(), min_interval_seconds())
-    return {"preview": preview, "fires": fire_lines(preview.fires, preview.timezone, request_now())}
+    """Whether only a look ahead is wanted: without JavaScript buttons of the form ask for it."""
+    return fill_in(form) or "check" in request.form or bool(form.editor and form.editor.is_rearranged)
 
 
 def _dialog(
@@ -160,7 +126,7 @@ def _dialog(
         "version": bound_version(choice),
         "payload_note": schema_note(bound_version(choice)),
         "stored": stored,
-        **_looked_ahead(form),
+        **looked_ahead(form),
         "zones": zone_names(),
         "presets": PRESETS,
         "place": place(),

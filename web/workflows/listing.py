@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from domain.publishing import STATUSES, TRIGGERS, workflow_count, workflows_page
 from web.access import is_fragment, request_now, requires
-from web.asked import asked_text
+from web.asked import asked_text, one_of
 from web.workflows.frame import access_now, blueprint, tenant_id
 from web.workflows.rows import listed
 
@@ -21,7 +21,7 @@ TRIGGER_WORDS = {"none": "No trigger", "event": "Event", "scheduled": "Scheduled
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
-    narrowed = {"q": asked_text("q"), "status": _one_of("status", STATUSES), "trigger": _one_of("trigger", TRIGGERS)}
+    narrowed = {"q": asked_text("q"), "status": one_of("status", STATUSES), "trigger": one_of("trigger", TRIGGERS)}
     rows = workflows_page(tenant_id(), **narrowed, after=request.args.get("after", type=UUID), limit=PAGE_SIZE + 1)
     zone, now = access_now().tenant.timezone, request_now()
     is_filtering = request.headers.get("HX-Trigger") == "workflow-filters"
@@ -43,11 +43,6 @@ def index() -> ResponseReturnValue:
     if is_filtering:
         answer.headers["HX-Replace-Url"] = _address(narrowed)
     return answer
-
-
-def _one_of(name: str, allowed: tuple[str, ...]) -> str:
-    value = request.args.get(name, "")
-    return value if value in allowed else ""
 
 
 def _address(narrowed: dict[str, str], /, **change: Any) -> str:
