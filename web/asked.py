@@ -12,9 +12,9 @@ TEXT_MAX_CHARACTERS = 200
 _KEY = re.compile(r"[A-Za-z0-9 ._:-]{1,64}")
 
 
-def asked_text(name: str) -> str:
+def asked_text(name: str, max_characters: int = TEXT_MAX_CHARACTERS) -> str:
     """A text of the address, shortened, without what no row can hold; empty when it is absent."""
-    return request.args.get(name, "").replace("\x00", "").strip()[:TEXT_MAX_CHARACTERS]
+    return request.args.get(name, "").replace("\x00", "").strip()[:max_characters]
 
 
 def one_of(name: str, known: tuple[str, ...]) -> str:

@@ -185,6 +185,14 @@ def test_the_list_goes_on_page_by_page_and_is_narrowed(alice: Caller, acme: Tena
     assert problems_of(alice.get("/events?outcome=rubbish")) == {"outcome": "CHOICE_INVALID"}
 
 
+def test_the_longest_correlation_key_can_be_looked_for(alice: Caller, acme: Tenant, db: Any) -> None:
+    longest = "k" * 256
+    an_event(acme, correlation_key=longest)
+    db.commit()
+    assert len(alice.get(f"/events?correlationKey={longest}").json["items"]) == 1
+    assert problems_of(alice.get(f"/events?correlationKey={longest}k")) == {"correlationKey": "TOO_LONG"}
+
+
 def test_a_viewer_reads_and_sends_nothing(bob: Caller, acme: Tenant, db: Any) -> None:
     event = an_event(acme)
     db.commit()

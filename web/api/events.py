@@ -40,7 +40,7 @@ def list_events() -> Response:
     name, outcome, correlation_key, cursor, limit = collected(
         lambda: query_text("name"),
         lambda: query_choice("outcome", OUTCOMES),
-        lambda: query_text("correlationKey"),
+        lambda: query_text("correlationKey", CORRELATION_MAX_CHARACTERS),
         page_cursor,
         page_limit,
     )

@@ -60,11 +60,11 @@ def check_query(allowed: Collection[str]) -> None:
         raise Refused(problems)
 
 
-def query_text(name: str) -> str:
+def query_text(name: str, max_characters: int = Q_MAX_CHARACTERS) -> str:
     """A parameter as text; empty when it is absent. Raises Refused when it is too long or cannot be stored."""
     value = request.args.get(name, "")
-    if len(value) > Q_MAX_CHARACTERS:
-        raise Refused.at(name, f"At most {Q_MAX_CHARACTERS} characters.", "TOO_LONG")
+    if len(value) > max_characters:
+        raise Refused.at(name, f"At most {max_characters} characters.", "TOO_LONG")
     strict_json.check_value(value, path=name)
     return value.strip()
 

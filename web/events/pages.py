@@ -9,6 +9,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from domain.events.event_types import event_type_choices
+from domain.events.ingest import CORRELATION_MAX_CHARACTERS
 from domain.events.pages import OUTCOMES, PAGE_SIZE, EventFilters, event_detail, events_page
 from web.access import is_fragment, requires
 from web.asked import asked_text
@@ -51,7 +52,7 @@ def _filters() -> EventFilters:
     return EventFilters(
         name=asked_text("name"),
         outcome=outcome if outcome in OUTCOMES else "",
-        correlation_key=asked_text("correlation"),
+        correlation_key=asked_text("correlation", CORRELATION_MAX_CHARACTERS),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from domain.engine.assign_paths import AssignPath, BadPath, parse_path
+from domain.engine.assign_paths import RESERVED, AssignPath, BadPath, check_name, parse_path
 from domain.engine.failures import StepFailed, expression_failed
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.problems import Report
@@ -36,6 +36,16 @@ def check_place(place: Any, report: Report, where: str) -> AssignPath | None:
     except BadPath as fault:
         report.error("INVALID_ASSIGN_PATH", f"{where}: {fault}")
         return None
+
+
+def check_variable(name: Any, report: Report, where: str) -> None:
+    """Report a name that a step cannot give to a variable of its own."""
+    try:
+        check_name(name)
+        if name in RESERVED:
+            raise BadPath(f"{name} already means something else.")
+    except BadPath as fault:
+        report.error("INVALID_CONFIG", f"{where}: {fault}")
 
 
 def compile_assignments(entries: dict[str, Any] | None) -> Assignments:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.engine.assign_paths import RESERVED, BadPath, check_name
 from domain.engine.failures import VALIDATION, StepFailed
+from domain.engine.nodes.assignments import check_variable
 from domain.engine.nodes.mapping_checks import check_mapping
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
@@ -22,15 +22,10 @@ LOCALS = ("item", "index", "length", "isFirst", "isLast")
 
 
 def _check(step: Json, report: Report) -> None:
-    items, name = step["items"], step["itemVar"]
+    items = step["items"]
     if check_mapping(items, report, "items") and is_literal(items) and not isinstance(items, list):
         report.error("INVALID_EXPR", "items is an expression that gives a list.", 'Write {"$expr": "payload.lines"}.')
-    try:
-        check_name(name)
-        if name in RESERVED:
-            raise BadPath(f"{name} already means something else.")
-    except BadPath as fault:
-        report.error("INVALID_CONFIG", f"itemVar: {fault}")
+    check_variable(step["itemVar"], report, "itemVar")
     if step.get("onItemError", FAIL) not in (FAIL, CONTINUE):
         report.error("INVALID_CONFIG", "onItemError is fail or continue.")
     if step.get("concurrency", 1) != 1:

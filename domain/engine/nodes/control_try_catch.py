@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.engine.assign_paths import RESERVED, AssignPath, BadPath, check_name
+from domain.engine.assign_paths import AssignPath
 from domain.engine.failures import StepFailed
+from domain.engine.nodes.assignments import check_variable
 from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeType, Run
 from domain.engine.problems import Report
 from domain.engine.running import Execution
@@ -13,15 +14,8 @@ from domain.engine.steps import Task
 
 
 def _check(step: Json, report: Report) -> None:
-    name = step.get("captureErrorAs")
-    if name is None:
-        return
-    try:
-        check_name(name)
-        if name in RESERVED:
-            raise BadPath(f"{name} already means something else.")
-    except BadPath as fault:
-        report.error("INVALID_CONFIG", f"captureErrorAs: {fault}")
+    if step.get("captureErrorAs") is not None:
+        check_variable(step["captureErrorAs"], report, "captureErrorAs")
 
 
 def _compile(step: Json, compiler: Compiler) -> Run:

@@ -16,7 +16,7 @@ from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.steps import Attempt, Opening, Task
 from domain.events.events import Event
-from domain.events.ingest import record_resumed
+from domain.events.ingest import CORRELATION_MAX_CHARACTERS, record_resumed
 from domain.expressions.mappings import compile_value, is_literal
 from domain.kernel.db import db
 from domain.runs.claims import Claim
@@ -24,7 +24,6 @@ from domain.runs.filters import LISTED, OPERATORS, PRESENCE, matches
 from domain.runs.waits import EVENT, Wait
 from domain.runs.waking import event_output, lock_correlation
 
-MAX_CORRELATION_CHARACTERS = 256
 MAX_FILTERS = 20
 _FILTER_KEYS = {"path", "op", "value"}
 
@@ -109,8 +108,8 @@ def _compile(step: Json, compiler: Compiler) -> Run:
 
 def _correlation(value: Any) -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-    if not text or len(text) > MAX_CORRELATION_CHARACTERS:
-        message = f"correlationKey gave no text of 1 to {MAX_CORRELATION_CHARACTERS} characters."
+    if not text or len(text) > CORRELATION_MAX_CHARACTERS:
+        message = f"correlationKey gave no text of 1 to {CORRELATION_MAX_CHARACTERS} characters."
         raise StepFailed(message, "NO_CORRELATION", VALIDATION)
     return text
 
