@@ -66,7 +66,9 @@
 
   // What was typed and not saved
   const guarded = "#drawer form, form[data-guard]";
-  document.addEventListener("input", (event) => { if (event.target.closest(guarded)) isDirty = true; });
+  for (const name of ["input", "change", "timing:change"]) {
+    document.addEventListener(name, (event) => { if (event.target.closest?.(guarded)) isDirty = true; });
+  }
   document.addEventListener("submit", (event) => {
     if (event.defaultPrevented && !event.target.matches("[hx-post]")) return;
     if (event.target.matches(guarded)) { sent = isDirty ? event.target : null; isDirty = false; }

@@ -1,5 +1,7 @@
-// A button of the payload editor changes what would be sent, as typing does: the drawer asks before it closes.
+// A button that changes a part of a dialog changes what would be sent, as typing does: the drawer asks before it closes,
+// and what follows the timing looks again.
 document.addEventListener("htmx:afterSettle", (event) => {
-  const editor = event.detail.target;
-  if (editor?.matches?.("fieldset.payload")) document.getElementById(editor.id)?.dispatchEvent(new Event("input", { bubbles: true }));
+  const part = event.detail.target;
+  if (part?.matches?.("fieldset.payload")) document.getElementById(part.id)?.dispatchEvent(new Event("input", { bubbles: true }));
+  if (part?.matches?.("fieldset.when")) document.getElementById(part.id)?.dispatchEvent(new Event("timing:change", { bubbles: true }));
 });

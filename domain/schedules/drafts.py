@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.names import parse_name
+from domain.schedules.schedules import timing_of
 from domain.timing.cron import check_frequency
 from domain.timing.fields import parse_cron
 from domain.timing.timing import Timing, check_run_at, check_window
@@ -95,9 +97,18 @@ def checked_columns(
     columns |= _timing_columns(draft, now, min_interval_seconds, checks)
     columns |= _policy_columns(draft, checks)
     columns["external_key"] = _external_key(draft, checks)
-    columns["payload_json"] = checks.attempt(lambda: _payload(draft.payload, version, stored_payload))
+    columns["payload_json"] = checks.attempt(lambda: checked_payload(draft.payload, version, stored_payload))
     checks.finish()
     return columns
+
+
+def typed_timing(draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> Timing | None:
+    """The timing of a draft; None while it is refused. Nothing else of the draft is looked at."""
+    checks = Checks()
+    columns = _timing_columns(draft, now, min_interval_seconds, checks)
+    if checks.problems or draft.dst_gap not in DST_GAPS or draft.dst_repeat not in DST_REPEATS:
+        return None
+    return timing_of(SimpleNamespace(dst_gap=draft.dst_gap, dst_repeat=draft.dst_repeat, **columns))
 
 
 def payload_refusals(version: WorkflowVersion, payload: Any) -> list[Problem]:
@@ -106,6 +117,20 @@ def payload_refusals(version: WorkflowVersion, payload: Any) -> list[Problem]:
         return []
     found = stored_problems(version.tenant_id, version.payload_schema, payload)
     return [Problem(f"payload{p.path}", p.message, p.code) for p in found]
+
+
+def checked_payload(payload: object, version: WorkflowVersion | None, stored: Any = None) -> Any:
+    """The payload to store, secrets sealed; `payload`: an object or its JSON text. Raises Refused at `payload…`."""
+    if isinstance(payload, str | bytes):
+        payload = strict_json.loads(payload or "{}", path="payload", max_bytes=PAYLOAD_MAX_BYTES)
+    else:
+        strict_json.check_value(payload, path="payload", max_bytes=PAYLOAD_MAX_BYTES)
+    if not isinstance(payload, dict):
+        raise Refused.at("payload", "The payload must be a JSON object, in curly braces.", "PAYLOAD_NOT_OBJECT")
+    if version is None:
+        return payload
+    schema = None if is_clock_ref(version.payload_schema_ref) else version.payload_schema
+    return taken_payload(version.tenant_id, schema, payload, stored)
 
 
 def _timing_columns(draft: ScheduleDraft, now: datetime, least: int, checks: Checks) -> dict[str, Any]:
@@ -187,16 +212,3 @@ def _external_key(draft: ScheduleDraft, checks: Checks) -> str | None:
     if draft.external_key in (None, ""):
         return None
     return checks.attempt(lambda: parse_name(draft.external_key, "externalKey"))
-
-
-def _payload(payload: object, version: WorkflowVersion | None, stored: Any) -> Any:
-    if isinstance(payload, str | bytes):
-        payload = strict_json.loads(payload or "{}", path="payload", max_bytes=PAYLOAD_MAX_BYTES)
-    else:
-        strict_json.check_value(payload, path="payload", max_bytes=PAYLOAD_MAX_BYTES)
-    if not isinstance(payload, dict):
-        raise Refused.at("payload", "The payload must be a JSON object, in curly braces.", "PAYLOAD_NOT_OBJECT")
-    if version is None:
-        return payload
-    schema = None if is_clock_ref(version.payload_schema_ref) else version.payload_schema
-    return taken_payload(version.tenant_id, schema, payload, stored)

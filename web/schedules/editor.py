@@ -28,6 +28,7 @@ from web.forms.schedules import ScheduleForm, stored_form, typed_values
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
 from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
+from web.schedules.what_if import consequences_of
 
 
 @blueprint.get("/new")
@@ -132,6 +133,7 @@ def _dialog(
         "place": place(),
         "action": url_for("schedules.save", schedule_id=stored.id) if stored else url_for("schedules.create"),
         "cancel": address_of(stored.id) if stored else url_for("schedules.index"),
+        "what_if": consequences_of(form, stored, choice) if stored else None,
         "differences": _differences(form, stored) if status == 409 and stored else (),
     }
     if status != 200 and values["preview"] and values["preview"].problems:
