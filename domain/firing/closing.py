@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Select, func, select, text
@@ -15,6 +15,8 @@ from domain.schedules.occurrences import TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
 from domain.timing.decisions import Row, gap_row
 from domain.timing.outcomes import Outcome, Reason
+
+_SECOND = timedelta(seconds=1)
 
 # `_recorded_until` of many.
 _RECORDED = text("""
@@ -29,17 +31,21 @@ _RECORDED = text("""
 """)
 
 
-def close_ledger(schedule: Schedule, now: datetime, is_ending: bool = True) -> None:
+def close_ledger(
+    schedule: Schedule, now: datetime, is_ending: bool = True, made_up_from: datetime | None = None
+) -> None:
     """Account for the instants up to `now` of a settled schedule that nobody will decide: those of a pause, and, when
-    its timing changes or ends, those that a spread or a failed try still holds back. They become one gap row."""
+    its timing changes or ends, those that a spread or a failed try still holds back. They become one gap row, which
+    ends before `made_up_from` if given: what comes from then on is the caller's to record."""
     cursor = locked_cursor(schedule.id)
     if cursor.next_fire_at is None or cursor.next_fire_at > now:
         return
+    until = min(now, made_up_from - _SECOND) if made_up_from else now
     if schedule.status == PAUSED:
-        _record_pause(schedule, cursor.next_fire_at, now)
+        _record_pause(schedule, cursor.next_fire_at, until, now)
     elif is_ending:
         detail = "The schedule was changed or deleted before this instant was looked at."
-        _record_gap(schedule, cursor.next_fire_at, now, Reason.SUPERSEDED, detail)
+        _record_gap(schedule, cursor.next_fire_at, until, Reason.SUPERSEDED, detail, now)
     else:
         return
     cursor.next_fire_at = None
@@ -53,7 +59,7 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
     for schedule in schedules:
         cursor = cursors[schedule.id]
         if cursor.next_fire_at is not None and cursor.next_fire_at <= now:
-            _record_pause(schedule, cursor.next_fire_at, now)
+            _record_pause(schedule, cursor.next_fire_at, now, now)
             cursor.next_fire_at = None
     db.session.flush()
     aimless = [schedule_id for schedule_id, cursor in cursors.items() if cursor.next_fire_at is None]
@@ -82,11 +88,19 @@ def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> Non
 
 
 def wake_cursor(schedule: Schedule, cursor: ScheduleCursor) -> None:
-    """Say when the tick looks: at the instant plus the schedule's spread, never while paused or completed."""
+    """Say when the tick looks: at the instant plus the schedule's spread; while paused when the pause ends by itself,
+    or never; and never when completed."""
     offset = spread_offset(schedule.id, schedule.spread_seconds)
-    is_ticked = schedule.status in (ACTIVE, INVALID)
-    cursor.wake_at = cursor.next_fire_at + offset if is_ticked and cursor.next_fire_at else None
+    if schedule.status in (ACTIVE, INVALID):
+        cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
+    else:
+        cursor.wake_at = schedule.paused_until
     db.session.flush()
+
+
+def pause_in_words(reason: str | None) -> str:
+    """What a row says of the instants of a pause."""
+    return f"The schedule was paused: {reason}" if reason else "The schedule was paused."
 
 
 def _recorded_until(schedule: Schedule) -> datetime | None:
@@ -100,12 +114,13 @@ def _recorded_until(schedule: Schedule) -> datetime | None:
     return db.session.scalars(last).one_or_none()
 
 
-def _record_pause(schedule: Schedule, first: datetime, until: datetime) -> None:
-    because = f": {schedule.pause_reason}" if schedule.pause_reason else "."
-    _record_gap(schedule, first, until, Reason.PAUSED, f"The schedule was paused{because}")
+def _record_pause(schedule: Schedule, first: datetime, until: datetime, now: datetime) -> None:
+    _record_gap(schedule, first, until, Reason.PAUSED, pause_in_words(schedule.pause_reason), now)
 
 
-def _record_gap(schedule: Schedule, first: datetime, until: datetime, reason: Reason, detail: str) -> None:
+def _record_gap(
+    schedule: Schedule, first: datetime, until: datetime, reason: Reason, detail: str, now: datetime
+) -> None:
     row = _gap(schedule, first, until, reason)
     if row is None:
         return
@@ -121,7 +136,7 @@ def _record_gap(schedule: Schedule, first: datetime, until: datetime, reason: Re
             detail=detail,
             through=row.through,
             count=row.count,
-            decided_at=until,
+            decided_at=now,
             actor_id=schedule.paused_by,
         )
     )

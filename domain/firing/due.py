@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from domain.firing.holds import hold_of
+from domain.firing.closing import pause_in_words
+from domain.firing.holds import Hold, hold_of
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.kernel.log import logger
 from domain.schedules.cursors import spread_offset
-from domain.schedules.schedules import timing_of
-from domain.timing.decisions import Decision, Policy, decide
-from domain.timing.outcomes import REASON_WORDS, Outcome
+from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, timing_of
+from domain.timing.decisions import Decision, Policy, decide, gap_row
+from domain.timing.decisions import Row as LedgerRow
+from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
+from domain.timing.timing import Timing
 
 log = logger(__name__)
 
@@ -30,7 +34,8 @@ PUT_BACK = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Entry:
-    """One row for the ledger; `ready` says that its run may start at once if its workflow has no limit."""
+    """One row for the ledger; `ready` says that its run may start at once if its workflow has no limit. `actor_id`: who
+    asked for it or held it, if a person."""
 
     id: UUID
     schedule_id: UUID
@@ -41,14 +46,20 @@ class Entry:
     detail: str | None
     through: datetime | None
     count: int
-    ready: bool
+    ready: bool = False
+    actor_id: UUID | None = None
 
 
 @dataclass(frozen=True)
 class Step:
-    """What one schedule's batch does: ledger entries, then the cursor. `error` only for one that was put back."""
+    """What one schedule's batch does: ledger entries, then the cursor. `error` only for one that was put back.
+
+    `ends_pause`: the schedule is active again, because its pause was to last until now.
+    """
 
     schedule_id: UUID
+    tenant_id: UUID
+    name: str
     entries: tuple[Entry, ...]
     next_fire_at: datetime | None
     wake_at: datetime | None
@@ -56,17 +67,20 @@ class Step:
     last_error: str | None
     is_exhausted: bool = False
     is_poisoned: bool = False
+    ends_pause: bool = False
 
 
 # Read after the cursors are locked, in a statement of its own: only then is what it sees true until the commit.
 # Deciding in the locking statement broke `skip` in 82 of 2,000 tries.
 _DUE = text("""
-    SELECT c.schedule_id, c.tenant_id, c.next_fire_at, s.trigger_type, s.run_at, s.cron, s.timezone, s.starts_at,
+    SELECT c.schedule_id, c.tenant_id, c.next_fire_at, s.name, s.trigger_type, s.run_at, s.cron, s.timezone, s.starts_at,
         s.ends_at, s.dst_gap, s.dst_repeat, s.overlap, s.catch_up, s.max_lateness_seconds, s.spread_seconds, s.status,
-        s.invalid_reason, w.name AS workflow_name, w.deleted_at IS NOT NULL AS workflow_deleted,
+        s.invalid_reason, s.paused_by, s.pause_reason, s.paused_until, w.name AS workflow_name, w.deleted_at IS NOT NULL AS workflow_deleted,
         w.paused_at IS NOT NULL AS workflow_paused, w.pause_reason AS workflow_pause_reason, w.published_version,
         t.edition, CASE WHEN s.overlap = 'allow' THEN 0 ELSE (
-            SELECT count(*) FROM runs r WHERE r.schedule_id = c.schedule_id AND r.finished_at IS NULL
+            SELECT count(*) FROM runs r
+            WHERE r.schedule_id = c.schedule_id AND r.finished_at IS NULL AND r.backfill_id IS NULL
+                AND NOT r.is_rehearsal
         ) END AS unfinished
     FROM schedule_cursors c
     JOIN schedules s ON s.id = c.schedule_id
@@ -92,9 +106,12 @@ def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROW
     return steps
 
 
-def put_back(schedule_id: UUID, next_fire_at: datetime | None, now: datetime, error: str) -> Step:
+def put_back(step: Row[Any] | Step, next_fire_at: datetime | None, now: datetime, error: str) -> Step:
     """Leave the schedule undecided and look again later, with the reason on its own record."""
-    return Step(schedule_id, (), next_fire_at, now + PUT_BACK, None, error, is_poisoned=True)
+    wake_at = now + PUT_BACK
+    return Step(
+        step.schedule_id, step.tenant_id, step.name, (), next_fire_at, wake_at, None, error, is_poisoned=True
+    )  # fmt: skip
 
 
 def _step(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) -> Step:
@@ -102,39 +119,80 @@ def _step(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) ->
         return _decided(row, now, decide_once)
     except Exception as error:
         log.exception("A schedule could not be decided and is put back", schedule_id=str(row.schedule_id))
-        return put_back(row.schedule_id, row.next_fire_at, now, f"Its timing could not be computed: {error}")
+        return put_back(row, row.next_fire_at, now, f"Its timing could not be computed: {error}")
 
 
 def _decided(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) -> Step:
-    if row.status in ("paused", "completed") or row.next_fire_at is None:
-        return Step(row.schedule_id, (), row.next_fire_at, None, None, None)
+    ends_pause = row.status == PAUSED and row.paused_until is not None and row.paused_until <= now
+    if not ends_pause and (row.status not in (ACTIVE, INVALID) or row.next_fire_at is None):
+        return Step(row.schedule_id, row.tenant_id, row.name, (), row.next_fire_at, row.paused_until, None, None)
+    timing, first, entries = timing_of(row), row.next_fire_at, []
+    if ends_pause and first is not None and first <= row.paused_until:
+        entries += _pause(row, timing)
+        first = timing.next_after(row.paused_until)
     offset = spread_offset(row.schedule_id, row.spread_seconds)
     looked_at = now - offset
     policy = Policy(row.overlap, row.catch_up, row.max_lateness_seconds)
-    decision = decide_once(timing_of(row), row.next_fire_at, looked_at, looked_at, policy, row.unfinished)
+    decision = decide_once(timing, first, looked_at, looked_at, policy, row.unfinished) if first else Decision((), None)
     hold = hold_of(row)
-    entries: list[Entry] = []
-    is_free = row.unfinished == 0
-    for ledger_row in decision.rows:
-        outcome, reason = ledger_row.outcome, ledger_row.reason
-        detail = REASON_WORDS[reason] if reason else None
-        if hold and outcome in (Outcome.FIRED, Outcome.SKIPPED):
-            outcome, reason, detail = Outcome.REFUSED, hold.reason, hold.detail  # type: ignore[assignment]
-        is_fired = outcome == Outcome.FIRED
-        entries.append(
-            Entry(
-                new_id(), row.schedule_id, row.tenant_id, ledger_row.scheduled_for, str(outcome),
-                str(reason) if reason else None, detail, ledger_row.through, ledger_row.count,
-                is_fired and (row.overlap == "allow" or is_free),
-            )
-        )  # fmt: skip
-        is_free = is_free and not is_fired
+    entries += _entries(row, decision.rows, hold)
+    next_fire_at = decision.next_fire_at
     return Step(
         row.schedule_id,
+        row.tenant_id,
+        row.name,
         tuple(entries),
-        decision.next_fire_at,
-        decision.next_fire_at + offset if decision.next_fire_at else None,
+        next_fire_at,
+        next_fire_at + offset if next_fire_at else None,
         max((entry.scheduled_for for entry in entries if entry.outcome == Outcome.FIRED), default=None),
-        hold.detail if hold and entries else None,
-        is_exhausted=decision.next_fire_at is None and row.status == "active",
+        hold.detail if hold and decision.rows else None,
+        is_exhausted=next_fire_at is None and (row.status == ACTIVE or ends_pause),
+        ends_pause=ends_pause,
+    )
+
+
+def _pause(row: Row[Any], timing: Timing) -> list[Entry]:
+    """The gap row of a pause that ends by itself: the instants up to its end, that one included."""
+    gap = gap_row(timing, row.next_fire_at, row.paused_until, Reason.PAUSED)
+    detail = pause_in_words(row.pause_reason)
+    return [_entry(row, gap, gap.outcome, gap.reason, detail, actor_id=row.paused_by)] if gap else []
+
+
+def _entries(row: Row[Any], ledger_rows: Sequence[LedgerRow], hold: Hold | None) -> list[Entry]:
+    entries: list[Entry] = []
+    is_free = row.unfinished == 0
+    for ledger_row in ledger_rows:
+        outcome, reason = ledger_row.outcome, ledger_row.reason
+        if hold and outcome in (Outcome.FIRED, Outcome.SKIPPED):
+            entries.append(_entry(row, ledger_row, Outcome.REFUSED, hold.reason, hold.detail))
+            continue
+        is_fired = outcome == Outcome.FIRED
+        is_ready = is_fired and (row.overlap == "allow" or is_free)
+        detail = REASON_WORDS[reason] if reason else None
+        entries.append(_entry(row, ledger_row, outcome, reason, detail, is_ready))
+        is_free = is_free and not is_fired
+    return entries
+
+
+def _entry(
+    row: Row[Any],
+    ledger_row: LedgerRow,
+    outcome: Outcome,
+    reason: StrEnum | None,
+    detail: str | None,
+    is_ready: bool = False,
+    actor_id: UUID | None = None,
+) -> Entry:
+    return Entry(
+        new_id(),
+        row.schedule_id,
+        row.tenant_id,
+        ledger_row.scheduled_for,
+        str(outcome),
+        str(reason) if reason else None,
+        detail,
+        ledger_row.through,
+        ledger_row.count,
+        is_ready,
+        actor_id,
     )

@@ -14,6 +14,7 @@ from uuid import UUID
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
 from domain.firing.closing import aim_cursor, close_ledger, wake_cursor
+from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held, Refused, StaleTransition
@@ -87,26 +88,46 @@ def edit_schedule(
 
 
 def pause_schedule(
-    actor: Actor, schedule_id: UUID, reason: str, now: datetime, revision: int | None = None
+    actor: Actor,
+    schedule_id: UUID,
+    reason: str,
+    now: datetime,
+    revision: int | None = None,
+    until: datetime | None = None,
 ) -> Schedule:
-    """Stop firing from `now` on. What was due before it has been decided; raises StaleTransition unless active."""
+    """Stop firing from `now` on, and with `until` let the tick end the pause then: it fires again from the next instant
+    after `until`. What was due before `now` has been decided.
+
+    Raises Refused at `reason` and at `until` unless that lies ahead, StaleTransition unless the schedule is active.
+    """
+    until = until.replace(microsecond=0) if until else None
+    if until is not None and until <= now:
+        raise Refused.at("until", "This time has passed. Choose one in the future.", "UNTIL_IN_PAST")
     schedule = _settled(actor, schedule_id, now, revision)
     if schedule.status != ACTIVE:
         raise StaleTransition(f"{schedule.name} is {schedule.status}; only an active schedule can be paused.")
     text = parse_name(reason, "reason", max_characters=REASON_MAX_CHARACTERS) if reason.strip() else None
+    before = snapshot(schedule)
     _set_paused(schedule, actor, text, now)
+    schedule.paused_until = until
     schedule.revision += 1
     wake_cursor(schedule, locked_cursor(schedule.id))
-    record_change(actor, "schedule.paused", schedule, reason=text)
+    old, new = _difference(before, snapshot(schedule))
+    record_change(actor, "schedule.paused", schedule, before=old, after=new, reason=text)
     return schedule
 
 
-def resume_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None = None) -> Schedule:
+def resume_schedule(
+    actor: Actor, schedule_id: UUID, now: datetime, revision: int | None = None, catch_up: str = "skip"
+) -> Schedule:
     """Fire again from the next instant after `now`, on the published version, after checking everything anew.
 
-    The instants of the pause become one gap row. Raises Refused (payload, a one-time instant that has passed), Held
-    (the workflow cannot be scheduled), StaleTransition when it is active, Conflict when it was changed meanwhile.
+    `catch_up`: which instants of the pause are made up at once, oldest first and as the overlap policy allows: none
+    (skip), the latest, or all, of which the newest RESUME_LIMIT are. The others become one gap row. Raises Refused
+    (payload, a one-time instant that has passed), Held (the workflow cannot be scheduled, or takes no runs to make up),
+    StaleTransition when it is active, Conflict when it was changed meanwhile.
     """
+    choice = parse_make_up(catch_up)
     schedule = load(actor.tenant_id, Schedule, schedule_id)
     version = bindable_version(load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share"))
     schedule = _settled(actor, schedule_id, now, revision)
@@ -116,14 +137,18 @@ def resume_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: in
         raise StaleTransition(f"{schedule.name} is active already.")
     _check_resumable(schedule, version, now)
     before = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
-    close_ledger(schedule, now)
+    made_up = instants_to_make_up(schedule, choice, now)
+    close_ledger(schedule, now, made_up_from=made_up[0] if made_up else None)
     _set_active(schedule)
     schedule.workflow_version = version.version
     schedule.revision += 1
+    db.session.flush()
+    make_up(actor, schedule, made_up, now)
     cursor = locked_cursor(schedule.id)
     cursor.last_error = None
     aim_cursor(schedule, cursor, now)
     after = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+    after |= {"catchUp": choice, "madeUp": len(made_up)} if made_up else {}
     record_change(actor, "schedule.resumed", schedule, before=before, after=after)
     return schedule
 

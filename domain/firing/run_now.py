@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held
+from domain.runs.admission import unfinished_runs
 from domain.runs.announcing import announce_work
 from domain.runs.launch import earlier_run_id, insert_run, launchable_version
 from domain.runs.runs import BY_HAND, Run
@@ -61,8 +60,7 @@ def _check_allowed(schedule: Schedule) -> None:
         raise Held(message, code="SCHEDULE_INVALID")
     if schedule.overlap == "allow":
         return
-    unfinished = select(func.count()).where(Run.schedule_id == schedule.id, Run.finished_at.is_(None))
-    going = db.session.scalar(unfinished) or 0
+    going = unfinished_runs(schedule.id)
     if schedule.overlap == "skip" and going:
         message = f"An earlier run of {schedule.name} is still going, and its overlap policy is to skip."
         raise Held(message, code="OVERLAP")

@@ -14,12 +14,14 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from domain.accounts.audit import Actor, record_change
 from domain.firing.due import Entry, Step, due_steps, put_back
 from domain.kernel.db import db, write_or_halve
 from domain.kernel.failpoints import hit
 from domain.kernel.log import logger
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.occurrences import TIMING
+from domain.schedules.schedules import ACTIVE, PAUSED, Schedule
 from domain.workflows.built_in_schemas import CLOCK_ALIAS, CLOCK_REF
 
 log = logger(__name__)
@@ -32,17 +34,18 @@ _WRITE = text("""
             CAST(:ids AS uuid[]), CAST(:schedule_ids AS uuid[]), CAST(:tenant_ids AS uuid[]),
             CAST(:instants AS timestamptz[]), CAST(:outcomes AS text[]), CAST(:reasons AS text[]),
             CAST(:details AS text[]), CAST(:throughs AS timestamptz[]), CAST(:counts AS integer[]),
-            CAST(:readies AS boolean[])
-        ) AS d(id, schedule_id, tenant_id, scheduled_for, outcome, reason, detail, through, count, is_ready)
+            CAST(:readies AS boolean[]), CAST(:actor_ids AS uuid[])
+        ) AS d(id, schedule_id, tenant_id, scheduled_for, outcome, reason, detail, through, count, is_ready, actor_id)
     ), written AS (
         INSERT INTO occurrences (id, schedule_id, tenant_id, scheduled_for, origin_key, outcome, reason, detail,
-            through, count, decided_at)
-        SELECT id, schedule_id, tenant_id, scheduled_for, :origin, outcome, reason, detail, through, count, :now
+            through, count, decided_at, actor_id)
+        SELECT id, schedule_id, tenant_id, scheduled_for, :origin, outcome, reason, detail, through, count, :now,
+            actor_id
         FROM decided
         ON CONFLICT DO NOTHING
         RETURNING id, outcome
     ), fired AS (
-        SELECT d.id, d.is_ready, s.tenant_id, s.id AS schedule_id, s.workflow_id, s.workflow_version, s.trigger_type,
+        SELECT d.id, d.is_ready, d.actor_id, s.tenant_id, s.id AS schedule_id, s.workflow_id, s.workflow_version, s.trigger_type,
             s.payload_json, v.is_pure, v.payload_schema_ref = ANY(:clock_refs) AS is_clock, w.concurrency_limit,
             jsonb_build_object(
                 'triggerType', s.trigger_type, 'scheduleId', s.id,
@@ -59,9 +62,9 @@ _WRITE = text("""
             AND v.version = s.workflow_version
         WHERE o.outcome = 'fired'
     )
-    INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, trigger_metadata,
-        input_json, lane, ready_at)
-    SELECT id, tenant_id, workflow_id, workflow_version, schedule_id, trigger_type,
+    INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, actor_id,
+        trigger_metadata, input_json, lane, ready_at)
+    SELECT id, tenant_id, workflow_id, workflow_version, schedule_id, trigger_type, actor_id,
         clock || jsonb_build_object('scheduleName', schedule_name),
         CASE WHEN is_clock THEN clock ELSE payload_json END,
         CASE WHEN is_pure THEN 'pure' ELSE 'effect' END,
@@ -77,6 +80,12 @@ _ADVANCE = text("""
                 CAST(:fires AS timestamptz[]), CAST(:errors AS text[]))
         AS m(schedule_id, next_fire_at, wake_at, last_fire_at, last_error)
     WHERE c.schedule_id = m.schedule_id
+""")
+
+_END_PAUSES = text("""
+    UPDATE schedules SET status = 'active', paused_at = NULL, paused_by = NULL, pause_reason = NULL,
+        paused_until = NULL, revision = revision + 1, updated_at = :now
+    WHERE id = ANY(:ids) AND status = 'paused'
 """)
 
 _COMPLETE = text("UPDATE schedules SET status = 'completed' WHERE id = ANY(:ids) AND status = 'active'")
@@ -131,15 +140,11 @@ def _put_back(step: Step, now: datetime, error: DBAPIError) -> None:
     log.error("A schedule could not be written and is put back", schedule_id=str(step.schedule_id), error=str(error))
     first = min((entry.scheduled_for for entry in step.entries), default=step.next_fire_at)
     reason = f"Its occurrence could not be recorded: {str(error.orig).splitlines()[0]}"
-    _write([put_back(step.schedule_id, first, now, reason)], now)
+    _write([put_back(step, first, now, reason)], now)
 
 
 def _write(steps: Sequence[Step], now: datetime) -> None:
-    entries = [entry for step in steps for entry in step.entries]
-    if entries:
-        db.session.execute(
-            _WRITE, _columns(entries) | {"origin": TIMING, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]}
-        )
+    write_entries([entry for step in steps for entry in step.entries], now)
     db.session.execute(
         _ADVANCE,
         {
@@ -150,9 +155,30 @@ def _write(steps: Sequence[Step], now: datetime) -> None:
             "errors": [step.last_error for step in steps],
         },
     )
+    _end_pauses([step for step in steps if step.ends_pause], now)
     exhausted = [step.schedule_id for step in steps if step.is_exhausted]
     if exhausted:
         db.session.execute(_COMPLETE, {"ids": exhausted})
+
+
+def write_entries(entries: Sequence[Entry], now: datetime, origin: str = TIMING) -> None:
+    """Put rows into the ledger, and a run beside each that fired and was not there yet. The caller holds the cursors."""
+    if not entries:
+        return
+    settings = {"origin": origin, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]}
+    db.session.execute(_WRITE, _columns(entries) | settings)
+
+
+def _end_pauses(steps: Sequence[Step], now: datetime) -> None:
+    """Pauses that were to last until now: each schedule fires again, and the audit log says that nobody did that."""
+    if not steps:
+        return
+    db.session.execute(_END_PAUSES, {"ids": [step.schedule_id for step in steps], "now": now})
+    for step in steps:
+        # Never added to the session: the audit row only needs to know which schedule it is about.
+        subject, reason = Schedule(id=step.schedule_id, name=step.name), "The pause was to last until now."
+        before, after = {"status": PAUSED}, {"status": ACTIVE}
+        record_change(Actor(step.tenant_id), "schedule.resumed", subject, before=before, after=after, reason=reason)
 
 
 def _columns(entries: Sequence[Entry]) -> dict[str, list[object]]:
@@ -167,4 +193,5 @@ def _columns(entries: Sequence[Entry]) -> dict[str, list[object]]:
         "throughs": [entry.through for entry in entries],
         "counts": [entry.count for entry in entries],
         "readies": [entry.ready for entry in entries],
+        "actor_ids": [entry.actor_id for entry in entries],
     }

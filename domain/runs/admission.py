@@ -58,6 +58,11 @@ _ADMIT = text("""
     RETURNING r.id
 """)
 
+_UNFINISHED = text("""
+    SELECT count(*) FROM runs
+    WHERE schedule_id = :schedule_id AND finished_at IS NULL AND backfill_id IS NULL AND NOT is_rehearsal
+""")
+
 
 def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> int:
     """Make waiting runs ready as far as limits and overlap allow, of all workflows or of those named; how many."""
@@ -68,6 +73,11 @@ def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> 
     if not locked:
         return 0
     return len(db.session.scalars(_ADMIT, {"ids": list(locked), "now": now, "unlimited": UNLIMITED_BATCH}).all())
+
+
+def unfinished_runs(schedule_id: UUID) -> int:
+    """How many runs of a schedule count for its overlap policy; true until the commit for who holds its cursor."""
+    return db.session.scalar(_UNFINISHED, {"schedule_id": schedule_id}) or 0
 
 
 def workflows_with_waiting(workflow_ids: Sequence[UUID]) -> list[UUID]:

@@ -170,6 +170,8 @@ def snapshot(schedule: Schedule) -> dict[str, Any]:
         "timezone": schedule.timezone,
         "payload": schedule.payload_json,
         "status": schedule.status,
+        "pausedUntil": _iso(schedule.paused_until),
+        "skipNextAt": _iso(schedule.skip_next_at),
         "overlap": schedule.overlap,
         "catchUp": schedule.catch_up,
         "startsAt": _iso(schedule.starts_at),

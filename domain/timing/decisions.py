@@ -91,7 +91,7 @@ def decide(
         gap_row(timing, not_too_late, min(due_from - _SECOND, horizon), Reason.LATE),
     ]
     due = list(islice(timing.instants(due_from - _SECOND, horizon), max_rows + 1))
-    rows += _after_overlap(due[:max_rows], policy.overlap, unfinished)
+    rows += after_overlap(due[:max_rows], policy.overlap, unfinished)
     decided = tuple(row for row in rows if row is not None)
     if len(due) > max_rows:
         return Decision(decided, due[max_rows], more=True)
@@ -138,8 +138,9 @@ def _whole_up(now: datetime) -> datetime:
     return now.replace(microsecond=0) + _SECOND if now.microsecond else now
 
 
-def _after_overlap(due: list[datetime], overlap: Overlap, unfinished: int) -> Iterator[Row]:
-    """Fired or skipped, in order; each fired one counts as unfinished for those after it."""
+def after_overlap(due: list[datetime], overlap: Overlap, unfinished: int) -> Iterator[Row]:
+    """Fired or skipped, in order; each fired one counts as unfinished for those after it. `unfinished`: runs of the
+    schedule that have not ended."""
     room = {"allow": len(due), "skip": 1 - unfinished, "queue": QUEUE_LIMIT - unfinished}[overlap]
     reason = Reason.OVERLAP if overlap == "skip" else Reason.QUEUE_FULL
     for index, instant in enumerate(due):
