@@ -48,6 +48,10 @@ class Entry:
     def is_by_hand(self) -> bool:
         return self.origin_key.startswith("run_now:")
 
+    @property
+    def is_backfilled(self) -> bool:
+        return self.origin_key.startswith("backfill:")
+
 
 def occurrences_page(
     tenant_id: UUID,

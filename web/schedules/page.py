@@ -1,64 +1,51 @@
-"""The page of one schedule."""
+"""The page of one schedule: where it stands, its next and last instants, and a tab for each kind of record about it."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
-from flask import render_template, request, url_for
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from domain.accounts.audit import audit_page
 from domain.firing.explain import explain
-from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
-from domain.schedules.entries import OUTCOMES, occurrences_page
-from domain.schedules.pages import schedule_detail
+from domain.schedules.entries import occurrences_page
+from domain.schedules.pages import ScheduleRow, schedule_detail
 from domain.schedules.previews import next_fires
-from domain.timing.zones import parse_instant
 from web.access import is_fragment, request_now, requires
 from web.asked import one_of
 from web.schedules.frame import blueprint, tenant_id
-from web.schedules.rows import fire_lines, outcome_words, words_of
+from web.schedules.rows import Fire, fire_lines, outcome_words, words_of
+from web.schedules.tabs import CONTENTS, TABS
+from web.schedules.words import settings_of
 
-NEXT_SHOWN = 10
-OCCURRENCES_SHOWN = 10
-CHANGES_SHOWN = 5
+NEXT_SHOWN = LAST_SHOWN = 10
 
 
 @blueprint.get("/<uuid:schedule_id>")
 @requires("workflow:read")
 def show(schedule_id: UUID) -> ResponseReturnValue:
     row = schedule_detail(tenant_id(), schedule_id)
-    outcome = one_of("outcome", OUTCOMES)
-    entries, has_more = occurrences_page(tenant_id(), schedule_id, outcome, _before(), OCCURRENCES_SHOWN)
-    changes, _ = audit_page(tenant_id(), subject_id=schedule_id, limit=CHANGES_SHOWN)
-    fires = next_fires(row.timing, request_now(), NEXT_SHOWN) if row.timing and not row.deleted_at else []
+    tab = one_of("tab", TABS) or TABS[0]
+    last, _ = occurrences_page(tenant_id(), schedule_id, limit=LAST_SHOWN)
     shown = {
         "row": row,
         "words": words_of(row, request_now()),
         "explanation": explain(row, request_now()),
-        "fires": fire_lines(fires, row.timezone, request_now()),
-        "entries": entries,
+        "fires": _fires(row),
+        "last": last,
+        "settings": settings_of(row, request_now()),
         "outcome_words": outcome_words,
-        "outcomes": OUTCOMES,
-        "chosen": outcome,
-        "older": _older(schedule_id, outcome, entries[-1].scheduled_for, entries[-1].origin_key) if has_more else None,
-        "changes": changes,
+        "tab": tab,
+        "here": request.full_path.rstrip("?"),
         "request_key": new_id,
+        **CONTENTS[tab](row),
     }
     return render_template("schedules/_detail.html" if is_fragment() else "schedules/show.html", **shown)
 
 
-def _before() -> tuple[datetime, str] | None:
-    """The entry of the ledger that the page begins below; None for the top and for what makes no sense."""
-    instant, _, origin = request.args.get("before", "").replace("\x00", "").partition("|")
-    try:
-        return (parse_instant(instant), origin) if origin else None
-    except Refused:
-        return None
-
-
-def _older(schedule_id: UUID, outcome: str, instant: datetime, origin: str) -> str:
-    before = f"{instant:%Y-%m-%dT%H:%M:%SZ}|{origin}"
-    return url_for("schedules.show", schedule_id=schedule_id, outcome=outcome or None, before=before)
+def _fires(row: ScheduleRow) -> list[Fire]:
+    """The next instants, also of one that is held; none of one that was deleted or cannot be computed."""
+    if row.timing is None or row.deleted_at:
+        return []
+    return fire_lines(next_fires(row.timing, request_now(), NEXT_SHOWN), row.timezone, request_now())
