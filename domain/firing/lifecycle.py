@@ -20,6 +20,7 @@ from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held, Refused, StaleTransition
 from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
+from domain.schedules.copies import payload_to_copy
 from domain.schedules.cursors import ScheduleCursor, locked_cursor
 from domain.schedules.drafts import ScheduleDraft, checked_columns, payload_refusals
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, flush_schedule, snapshot
@@ -32,10 +33,16 @@ REASON_MAX_CHARACTERS = 500
 FITS_AGAIN = "Its payload fits again. Resume it when you are ready."
 
 
-def create_schedule(actor: Actor, draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> Schedule:
-    """A new schedule; raises Refused with every problem at its field."""
+def create_schedule(
+    actor: Actor, draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60, like_id: UUID | None = None
+) -> Schedule:
+    """A new schedule; raises Refused with every problem at its field.
+
+    `like_id`: the schedule of which it is a copy, whose secrets the kept marks in the payload stand for.
+    """
     version = _target(actor, draft)
-    columns = checked_columns(draft, version, now, min_interval_seconds)
+    copied = payload_to_copy(actor.tenant_id, like_id)
+    columns = checked_columns(draft, version, now, min_interval_seconds, copied)
     schedule = Schedule(
         id=new_id(),
         tenant_id=actor.tenant_id,

@@ -51,6 +51,7 @@ class ReasonForm(PageForm):
 
 class ScheduleForm(PageForm):
     revision = HiddenField()
+    like = HiddenField()  # the id of the schedule that this one is a copy of
     workflow = StringField("Workflow", REQUIRED)
     name = StringField("Name", REQUIRED)
     enabled = BooleanField("Starts enabled")

@@ -25,6 +25,7 @@ from domain.timing.zones import zone_names
 from web.access import actor, request_now, requires
 from web.answers import show_dialog
 from web.forms.schedules import ScheduleForm, stored_form, typed_values
+from web.schedules.duplicating import copied_form
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
 from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
@@ -34,6 +35,8 @@ from web.schedules.what_if import consequences_of
 @blueprint.get("/new")
 @requires("workflow:manage")
 def new() -> ResponseReturnValue:
+    if like_id := parse_id(request.args.get("like", "")):
+        return _dialog(*copied_form(like_id), None)
     choice = workflow_choice(tenant_id(), parse_id(request.args.get("workflow", "")))
     zone = access().tenant.timezone
     form = ScheduleForm(data={"enabled": True, "timezone": zone, "spread_seconds": "0", "trigger_type": "recurring"})
@@ -52,7 +55,8 @@ def create() -> ResponseReturnValue:
         return _dialog(form, typed_workflow(form)[0], None)
 
     def command(draft: ScheduleDraft) -> Schedule:
-        return create_schedule(actor(), draft, request_now(), min_interval_seconds())
+        like_id = parse_id(form.like.data or "")
+        return create_schedule(actor(), draft, request_now(), min_interval_seconds(), like_id)
 
     return _save(form, None, command, "was created")
 

@@ -1,0 +1,33 @@
+"""What the copy of a schedule begins with."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+from uuid import UUID
+
+from domain.accounts.tenants import owned
+from domain.kernel.db import db
+from domain.kernel.names import MAX_CHARACTERS
+from domain.schedules.schedules import Schedule
+
+_SUFFIX_CHARACTERS = len(" (copy 1000)")
+
+
+def copy_name(source: Schedule) -> str:
+    """The name of the schedule with `(copy)` behind it, numbered while another of its workflow has that name."""
+    begin = source.name[: MAX_CHARACTERS - _SUFFIX_CHARACTERS].strip()
+    alike = owned(source.tenant_id, Schedule).where(
+        Schedule.workflow_id == source.workflow_id, Schedule.name.startswith(f"{begin} (copy", autoescape=True)
+    )
+    taken = set(db.session.scalars(alike.with_only_columns(Schedule.name)))
+    names = (f"{begin} (copy{f' {number}' if number > 1 else ''})" for number in count(1))
+    return next(name for name in names if name not in taken)
+
+
+def payload_to_copy(tenant_id: UUID, schedule_id: UUID | None) -> Any:
+    """The stored payload, sealed values included, that kept marks in a copy stand for; None when it is gone."""
+    if schedule_id is None:
+        return None
+    query = owned(tenant_id, Schedule).where(Schedule.id == schedule_id).with_only_columns(Schedule.payload_json)
+    return db.session.scalars(query).one_or_none()
