@@ -61,6 +61,8 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
         if cursor.next_fire_at is not None and cursor.next_fire_at <= now:
             _record_pause(schedule, cursor.next_fire_at, now, now)
             cursor.next_fire_at = None
+        if schedule.skip_next_at is not None and schedule.skip_next_at <= now:
+            forget_skip(schedule)
     db.session.flush()
     aimless = [schedule_id for schedule_id, cursor in cursors.items() if cursor.next_fire_at is None]
     recorded = {row.id: row.until for row in db.session.execute(_RECORDED, {"ids": aimless})} if aimless else {}
@@ -89,13 +91,20 @@ def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> Non
 
 def wake_cursor(schedule: Schedule, cursor: ScheduleCursor) -> None:
     """Say when the tick looks: at the instant plus the schedule's spread; while paused when the pause ends by itself,
-    or never; and never when completed."""
+    or never; and never when completed. An instant that was to be skipped and lies behind the cursor is forgotten."""
+    if schedule.skip_next_at and (cursor.next_fire_at is None or schedule.skip_next_at < cursor.next_fire_at):
+        forget_skip(schedule)
     offset = spread_offset(schedule.id, schedule.spread_seconds)
     if schedule.status in (ACTIVE, INVALID):
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     else:
         cursor.wake_at = schedule.paused_until
     db.session.flush()
+
+
+def forget_skip(schedule: Schedule) -> None:
+    """No instant is to be skipped any more."""
+    schedule.skip_next_at = schedule.skip_next_by = None
 
 
 def pause_in_words(reason: str | None) -> str:

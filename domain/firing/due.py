@@ -54,7 +54,8 @@ class Entry:
 class Step:
     """What one schedule's batch does: ledger entries, then the cursor. `error` only for one that was put back.
 
-    `ends_pause`: the schedule is active again, because its pause was to last until now.
+    `ends_pause`: the schedule is active again, because its pause was to last until now. `passes_skip`: the instant that
+    somebody wanted skipped is decided.
     """
 
     schedule_id: UUID
@@ -68,6 +69,7 @@ class Step:
     is_exhausted: bool = False
     is_poisoned: bool = False
     ends_pause: bool = False
+    passes_skip: bool = False
 
 
 # Read after the cursors are locked, in a statement of its own: only then is what it sees true until the commit.
@@ -75,7 +77,9 @@ class Step:
 _DUE = text("""
     SELECT c.schedule_id, c.tenant_id, c.next_fire_at, s.name, s.trigger_type, s.run_at, s.cron, s.timezone, s.starts_at,
         s.ends_at, s.dst_gap, s.dst_repeat, s.overlap, s.catch_up, s.max_lateness_seconds, s.spread_seconds, s.status,
-        s.invalid_reason, s.paused_by, s.pause_reason, s.paused_until, w.name AS workflow_name, w.deleted_at IS NOT NULL AS workflow_deleted,
+        s.invalid_reason, s.paused_by, s.pause_reason, s.paused_until, s.skip_next_at, s.skip_next_by,
+        (SELECT u.name FROM users u WHERE u.id = s.skip_next_by) AS skip_next_by_name,
+        w.name AS workflow_name, w.deleted_at IS NOT NULL AS workflow_deleted,
         w.paused_at IS NOT NULL AS workflow_paused, w.pause_reason AS workflow_pause_reason, w.published_version,
         t.edition, CASE WHEN s.overlap = 'allow' THEN 0 ELSE (
             SELECT count(*) FROM runs r
@@ -108,10 +112,8 @@ def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROW
 
 def put_back(step: Row[Any] | Step, next_fire_at: datetime | None, now: datetime, error: str) -> Step:
     """Leave the schedule undecided and look again later, with the reason on its own record."""
-    wake_at = now + PUT_BACK
-    return Step(
-        step.schedule_id, step.tenant_id, step.name, (), next_fire_at, wake_at, None, error, is_poisoned=True
-    )  # fmt: skip
+    whose = (step.schedule_id, step.tenant_id, step.name)
+    return Step(*whose, (), next_fire_at, now + PUT_BACK, None, error, is_poisoned=True)
 
 
 def _step(row: Row[Any], now: datetime, decide_once: Callable[..., Decision]) -> Step:
@@ -133,7 +135,10 @@ def _decided(row: Row[Any], now: datetime, decide_once: Callable[..., Decision])
     offset = spread_offset(row.schedule_id, row.spread_seconds)
     looked_at = now - offset
     policy = Policy(row.overlap, row.catch_up, row.max_lateness_seconds)
-    decision = decide_once(timing, first, looked_at, looked_at, policy, row.unfinished) if first else Decision((), None)
+    decision = Decision((), None)
+    if first is not None:
+        asked = {"skip_at": row.skip_next_at}
+        decision = decide_once(timing, first, looked_at, looked_at, policy, row.unfinished, **asked)
     hold = hold_of(row)
     entries += _entries(row, decision.rows, hold)
     next_fire_at = decision.next_fire_at
@@ -148,6 +153,7 @@ def _decided(row: Row[Any], now: datetime, decide_once: Callable[..., Decision])
         hold.detail if hold and decision.rows else None,
         is_exhausted=next_fire_at is None and (row.status == ACTIVE or ends_pause),
         ends_pause=ends_pause,
+        passes_skip=row.skip_next_at is not None and (next_fire_at is None or row.skip_next_at < next_fire_at),
     )
 
 
@@ -163,6 +169,9 @@ def _entries(row: Row[Any], ledger_rows: Sequence[LedgerRow], hold: Hold | None)
     is_free = row.unfinished == 0
     for ledger_row in ledger_rows:
         outcome, reason = ledger_row.outcome, ledger_row.reason
+        if reason == Reason.SKIP_NEXT:
+            entries.append(_entry(row, ledger_row, outcome, reason, _skip_in_words(row), actor_id=row.skip_next_by))
+            continue
         if hold and outcome in (Outcome.FIRED, Outcome.SKIPPED):
             entries.append(_entry(row, ledger_row, Outcome.REFUSED, hold.reason, hold.detail))
             continue
@@ -172,6 +181,10 @@ def _entries(row: Row[Any], ledger_rows: Sequence[LedgerRow], hold: Hold | None)
         entries.append(_entry(row, ledger_row, outcome, reason, detail, is_ready))
         is_free = is_free and not is_fired
     return entries
+
+
+def _skip_in_words(row: Row[Any]) -> str:
+    return f"Skipped by {row.skip_next_by_name}." if row.skip_next_by_name else REASON_WORDS[Reason.SKIP_NEXT]
 
 
 def _entry(

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
-from domain.firing.closing import aim_cursor, close_ledger, wake_cursor
+from domain.firing.closing import aim_cursor, close_ledger, forget_skip, wake_cursor
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
 from domain.kernel.db import db
@@ -72,7 +72,7 @@ def edit_schedule(
     """
     load(actor.tenant_id, Schedule, schedule_id)
     version = _target(actor, draft)
-    schedule = _settled(actor, schedule_id, now, revision)
+    schedule = settled_schedule(actor, schedule_id, now, revision)
     columns = checked_columns(draft, version, now, min_interval_seconds, schedule.payload_json)
     before = snapshot(schedule)
     is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
@@ -80,6 +80,8 @@ def edit_schedule(
     for name, value in columns.items():
         setattr(schedule, name, value)
     schedule.workflow_id, schedule.workflow_version = version.workflow_id, version.version
+    if schedule.skip_next_at and (schedule.cron is None or not schedule.timing.has(schedule.skip_next_at)):
+        forget_skip(schedule)
     _apply_switch(schedule, actor, draft.enabled, now)
     schedule.revision += 1
     flush_schedule(schedule)
@@ -110,7 +112,7 @@ def pause_schedule(
     until = until.replace(microsecond=0) if until else None
     if until is not None and until <= now:
         raise Refused.at("until", "This time has passed. Choose one in the future.", "UNTIL_IN_PAST")
-    schedule = _settled(actor, schedule_id, now, revision)
+    schedule = settled_schedule(actor, schedule_id, now, revision)
     if schedule.status != ACTIVE:
         raise StaleTransition(f"{schedule.name} is {schedule.status}; only an active schedule can be paused.")
     text = parse_name(reason, "reason", max_characters=REASON_MAX_CHARACTERS) if reason.strip() else None
@@ -137,7 +139,7 @@ def resume_schedule(
     choice = parse_make_up(catch_up)
     schedule = load(actor.tenant_id, Schedule, schedule_id)
     version = bindable_version(load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share"))
-    schedule = _settled(actor, schedule_id, now, revision)
+    schedule = settled_schedule(actor, schedule_id, now, revision)
     if schedule.workflow_id != version.workflow_id:
         raise Conflict
     if schedule.status == ACTIVE:
@@ -162,7 +164,7 @@ def resume_schedule(
 
 def delete_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None = None) -> Schedule:
     """End a schedule for good; its history stays."""
-    schedule = _settled(actor, schedule_id, now, revision)
+    schedule = settled_schedule(actor, schedule_id, now, revision)
     end_schedule(actor, schedule, "", now)
     return schedule
 
@@ -172,6 +174,7 @@ def end_schedule(actor: Actor, schedule: Schedule, reason: str, now: datetime) -
     close_ledger(schedule, now)
     cursor = locked_cursor(schedule.id)
     cursor.next_fire_at = cursor.wake_at = None
+    forget_skip(schedule)
     schedule.deleted_at = now
     schedule.revision += 1
     db.session.flush()
@@ -203,7 +206,7 @@ def _target(actor: Actor, draft: ScheduleDraft) -> WorkflowVersion:
         raise Refused.at("workflowId", held.message, held.code) from held
 
 
-def _settled(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None) -> Schedule:
+def settled_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None) -> Schedule:
     """The schedule with its cursor locked and everything decided that has come due; raises Conflict when stale."""
     load(actor.tenant_id, Schedule, schedule_id)
     settle([schedule_id], now)

@@ -88,6 +88,8 @@ _END_PAUSES = text("""
     WHERE id = ANY(:ids) AND status = 'paused'
 """)
 
+_PASS_SKIPS = text("UPDATE schedules SET skip_next_at = NULL, skip_next_by = NULL WHERE id = ANY(:ids)")
+
 _COMPLETE = text("UPDATE schedules SET status = 'completed' WHERE id = ANY(:ids) AND status = 'active'")
 
 _NEXT_WAKE = text("""
@@ -156,6 +158,9 @@ def _write(steps: Sequence[Step], now: datetime) -> None:
         },
     )
     _end_pauses([step for step in steps if step.ends_pause], now)
+    passing = [step.schedule_id for step in steps if step.passes_skip]
+    if passing:
+        db.session.execute(_PASS_SKIPS, {"ids": passing})
     exhausted = [step.schedule_id for step in steps if step.is_exhausted]
     if exhausted:
         db.session.execute(_COMPLETE, {"ids": exhausted})

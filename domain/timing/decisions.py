@@ -75,10 +75,12 @@ def decide(
     policy: Policy,
     unfinished: int,
     max_rows: int = MAX_ROWS,
+    skip_at: datetime | None = None,
 ) -> Decision:
     """Decides every instant in [first_undecided, horizon]; ``horizon`` is not after ``now``.
 
     ``unfinished`` counts the schedule's runs that have not ended. At most ``max_rows`` rows stand for single instants.
+    ``skip_at``: an instant that somebody wants skipped, however late it is looked at; nothing is made up in its place.
     Raises ValueError for naive datetimes.
     """
     check_aware(first_undecided, horizon, now)
@@ -87,15 +89,14 @@ def decide(
     not_too_late = _not_too_late_from(first_undecided, now, policy)
     due_from = _due_from(timing, not_too_late, horizon, now, policy)
     rows = [
-        gap_row(timing, first_undecided, min(not_too_late - _SECOND, horizon), Reason.TOO_LATE),
-        gap_row(timing, not_too_late, min(due_from - _SECOND, horizon), Reason.LATE),
+        *_late_rows(timing, first_undecided, min(not_too_late - _SECOND, horizon), Reason.TOO_LATE, skip_at),
+        *_late_rows(timing, not_too_late, min(due_from - _SECOND, horizon), Reason.LATE, skip_at),
     ]
     due = list(islice(timing.instants(due_from - _SECOND, horizon), max_rows + 1))
-    rows += after_overlap(due[:max_rows], policy.overlap, unfinished)
-    decided = tuple(row for row in rows if row is not None)
+    rows += _due_rows(due[:max_rows], policy.overlap, unfinished, skip_at)
     if len(due) > max_rows:
-        return Decision(decided, due[max_rows], more=True)
-    return Decision(decided, timing.next_after(horizon))
+        return Decision(tuple(rows), due[max_rows], more=True)
+    return Decision(tuple(rows), timing.next_after(horizon))
 
 
 def gap_row(timing: Timing, first: datetime, last: datetime, reason: Reason) -> Row | None:
@@ -136,6 +137,30 @@ def _due_from(timing: Timing, not_too_late: datetime, horizon: datetime, now: da
 def _whole_up(now: datetime) -> datetime:
     """``now`` rounded up, so that a lateness of 60.4 s counts as more than 60 s."""
     return now.replace(microsecond=0) + _SECOND if now.microsecond else now
+
+
+def _late_rows(timing: Timing, first: datetime, last: datetime, reason: Reason, skip_at: datetime | None) -> list[Row]:
+    """The gap row of [first, last], in two around the instant that is to be skipped."""
+    if skip_at is None or not first <= skip_at <= last or not timing.has(skip_at):
+        gaps = [gap_row(timing, first, last, reason)]
+    else:
+        before, after = (
+            gap_row(timing, first, skip_at - _SECOND, reason),
+            gap_row(timing, skip_at + _SECOND, last, reason),
+        )
+        gaps = [before, _skipped(skip_at), after]
+    return [row for row in gaps if row is not None]
+
+
+def _due_rows(due: list[datetime], overlap: Overlap, unfinished: int, skip_at: datetime | None) -> list[Row]:
+    if skip_at not in due:
+        return list(after_overlap(due, overlap, unfinished))
+    others = after_overlap([instant for instant in due if instant != skip_at], overlap, unfinished)
+    return sorted([*others, _skipped(skip_at)], key=lambda row: row.scheduled_for)
+
+
+def _skipped(instant: datetime) -> Row:
+    return Row(instant, Outcome.SKIPPED, Reason.SKIP_NEXT)
 
 
 def after_overlap(due: list[datetime], overlap: Overlap, unfinished: int) -> Iterator[Row]:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
 
     OVERLAP = "overlap"
     QUEUE_FULL = "queue_full"
+    SKIP_NEXT = "skip_next"
     PAUSED = "paused"
     SUPERSEDED = "superseded"
     LATE = "late"
@@ -30,6 +31,7 @@ class Reason(StrEnum):
 REASON_WORDS = {
     Reason.OVERLAP: "An earlier run of this schedule was not finished.",
     Reason.QUEUE_FULL: "As many runs of this schedule as may wait were waiting already.",
+    Reason.SKIP_NEXT: "Somebody asked for this one to be skipped.",
     Reason.PAUSED: "The schedule was paused.",
     Reason.SUPERSEDED: "The schedule got a new timing before this was looked at.",
     Reason.LATE: "Nobody looked in time, and the catch-up policy does not make it up.",

@@ -93,6 +93,10 @@ class Timing:
             self.cron, self.timezone, after, until, dst_gap=self.dst_gap, dst_repeat=self.dst_repeat
         )
 
+    def has(self, instant: datetime) -> bool:
+        """Whether it is due at exactly that instant."""
+        return self.count(instant - _SECOND, instant) > 0
+
     def last(self, until: datetime, limit: int, not_before: datetime = _EARLIEST) -> list[datetime]:
         """At most ``limit`` due instants in [not_before, until], newest first."""
         after = from_epoch(to_epoch_up(not_before) - 1)

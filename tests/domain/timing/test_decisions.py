@@ -172,6 +172,25 @@ def test_a_month_of_missed_minutes_is_decided_quickly(catch_up):
     assert sum(row.count for row in rows) == 31 * 24 * 60 + 1
 
 
+def test_an_instant_to_be_skipped_takes_no_room_and_is_never_made_up():
+    rows = decide(EVERY_MINUTE, NOON, NOON + MINUTE, NOON + MINUTE, Policy(overlap="skip"), 0, skip_at=NOON).rows
+    assert rows == (Row(NOON, Outcome.SKIPPED, Reason.SKIP_NEXT), fired(NOON + MINUTE))
+    late = NOON + timedelta(minutes=30)
+    assert decide(HOURLY, NOON, late, late, Policy(), 0, skip_at=NOON).rows == (
+        Row(NOON, Outcome.SKIPPED, Reason.SKIP_NEXT),
+    )
+
+
+def test_an_instant_to_be_skipped_parts_the_gap_around_it():
+    skip_at, now = NOON + timedelta(hours=2), NOON + timedelta(hours=4, minutes=30)
+    rows = decide(HOURLY, NOON, now, now, Policy(catch_up="skip"), 0, skip_at=skip_at).rows
+    assert rows == (
+        missed(NOON, NOON + timedelta(hours=1), 2),
+        Row(skip_at, Outcome.SKIPPED, Reason.SKIP_NEXT),
+        missed(NOON + timedelta(hours=3), NOON + timedelta(hours=4), 2),
+    )
+
+
 def test_naive_instants_are_refused():
     with pytest.raises(ValueError, match="without a time zone"):
         decision(HOURLY, NOON, NOON.replace(tzinfo=None))
@@ -197,19 +216,23 @@ def test_every_reason_has_words():
     ),
     unfinished=st.integers(0, 101),
     max_rows=st.integers(1, 200),
+    skip_minute=st.none() | st.integers(0, 2 * 24 * 60),
 )
 @settings(max_examples=250, deadline=None)
 def test_every_due_instant_is_in_exactly_one_row(
-    expression, zone_and_day, minutes, settled_early, late_seconds, policy, unfinished, max_rows
+    expression, zone_and_day, minutes, settled_early, late_seconds, policy, unfinished, max_rows, skip_minute
 ):
     zone, first = zone_and_day
     horizon = first + MINUTE * minutes
     now = horizon + MINUTE * settled_early + timedelta(seconds=late_seconds)
     timing = Timing.recurring(expression, zone)
-    outcome = decide(timing, first, horizon, now, policy, unfinished, max_rows)
+    skip_at = None if skip_minute is None else first + MINUTE * skip_minute
+    outcome = decide(timing, first, horizon, now, policy, unfinished, max_rows, skip_at)
 
     until = outcome.next_fire_at - SECOND if outcome.more else horizon
+    skipped = [row.scheduled_for for row in outcome.rows if row.reason == Reason.SKIP_NEXT]
     remaining = [instant for instant in due(expression, zone, first, first + timedelta(days=2)) if instant <= until]
+    assert skipped == [instant for instant in remaining if instant == skip_at]
     for row in outcome.rows:
         covered, remaining = remaining[: row.count], remaining[row.count :]
         assert covered[0] == row.scheduled_for
@@ -217,4 +240,4 @@ def test_every_due_instant_is_in_exactly_one_row(
         assert row.count == 1 or row.outcome == Outcome.MISSED
     assert remaining == []
     assert outcome.next_fire_at == timing.next_after(until)
-    assert sum(row.outcome != Outcome.MISSED for row in outcome.rows) <= max_rows
+    assert sum(row.outcome != Outcome.MISSED for row in outcome.rows) <= max_rows + len(skipped)
