@@ -92,8 +92,9 @@ def _parsed(text: str) -> Cron:
     parts = _split(text)
     for spec, part in zip(_FIELDS, parts, strict=True):
         _check_field(spec, part)
+    read = [_without_idle_steps(spec, part) for spec, part in zip(_FIELDS, parts, strict=True)]
     try:
-        found = CronSim(" ".join(parts), datetime(2000, 1, 1, tzinfo=UTC))
+        found = CronSim(" ".join(read), datetime(2000, 1, 1, tzinfo=UTC))
     except CronSimError as error:
         raise _never_fires() if _is_impossible(parts) else _invalid(f"{error}; {_EXAMPLE}.") from error
     return Cron(
@@ -150,6 +151,16 @@ def _check_term(spec: _Field, term: str) -> None:
         raise _invalid(f'The {spec.name} range "{term}" runs backwards; {_forwards(spec, found[1], found[2])}')
     if found[3] is not None:
         _check_step(spec, found[3])
+
+
+def _without_idle_steps(spec: _Field, part: str) -> str:
+    """The field with `3` for `3-3/2`, which cronsim would take for `3/2` and let run to the end of the field."""
+    terms = []
+    for term in part.split(","):
+        found = _TERM.fullmatch(term)
+        is_idle = found and found[2] and found[3] and _value(spec, found[1]) == _value(spec, found[2])
+        terms.append(found[1] if found and is_idle else term)
+    return ",".join(terms)
 
 
 def _value(spec: _Field, text: str) -> int:

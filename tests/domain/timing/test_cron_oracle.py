@@ -139,3 +139,9 @@ def test_a_day_field_that_begins_with_a_star_must_match_too():
 def test_a_31st_fires_only_in_months_that_have_one():
     found = list(instants(parse_cron("0 0 31 * *"), "UTC", utc(2026, 1, 1), utc(2026, 12, 31, 1)))
     assert [instant.month for instant in found] == [1, 3, 5, 7, 8, 10, 12]
+
+
+@pytest.mark.parametrize("expression", ["0 5-5/2 * * *", "0 0 * * 1-1/1", "0 0 1 JAN-JAN/2 *"])
+def test_a_range_of_one_is_that_one_whatever_its_step(expression):
+    start, until = utc(2026, 6, 1), utc(2026, 6, 15)
+    assert list(instants(parse_cron(expression), "UTC", start - SECOND, until)) == due(expression, "UTC", start, until)
