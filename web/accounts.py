@@ -8,6 +8,7 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, HiddenField, PasswordField
 
 from domain.accounts import sessions
+from domain.accounts.permissions import Access
 from domain.kernel.db import transaction
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import parse_id
@@ -25,7 +26,7 @@ from web.answers import done, show_dialog
 from web.throttle import PER_ACCOUNT, PER_ADDRESS, account_and_address, address, throttled
 from web.top_bar import top_bar
 
-START_PAGE = "/schedules"
+START_PAGE, START_PAGE_WITHOUT_SCHEDULES = "/schedules", "/workflows"
 
 blueprint = Blueprint("accounts", __name__)
 blueprint.add_app_template_global(top_bar)
@@ -40,15 +41,15 @@ class SignInForm(FlaskForm):  # type: ignore[misc]
 @blueprint.get("/")
 @signed_in
 def start() -> ResponseReturnValue:
-    return redirect(START_PAGE)
+    return redirect(start_page(member_access()))
 
 
 @blueprint.get("/sign-in")
 @public
 def show_sign_in() -> ResponseReturnValue:
     after = local_path(request.args.get("next"))
-    if current_access() is not None:
-        return redirect(after or START_PAGE)
+    if access := current_access():
+        return redirect(after or start_page(access))
     return render_template("accounts/sign_in.html", form=SignInForm(formdata=None, next=after))
 
 
@@ -72,7 +73,7 @@ def sign_in() -> ResponseReturnValue:
     after = local_path(form.next.data)
     if must_choose:
         return redirect(url_for("accounts.choose_tenant", next=after), 303)
-    return redirect(after or START_PAGE, 303)
+    return redirect(after or start_page(sessions.load_access(token, request_now())), 303)
 
 
 @blueprint.get("/switch-tenant")
@@ -94,7 +95,10 @@ def switch_tenant() -> ResponseReturnValue:
         new_token = sessions.switch_tenant(access, token, chosen, request_now(), request_id())
     remember(new_token)
     after = local_path(request.form.get("next"))
-    return done(after or START_PAGE, "You work in another tenant now. Its name is in the top bar.")
+    return done(
+        after or start_page(sessions.load_access(new_token, request_now())),
+        "You work in another tenant now. Its name is in the top bar.",
+    )
 
 
 @blueprint.post("/sign-out")
@@ -108,6 +112,11 @@ def sign_out() -> ResponseReturnValue:
     if request.headers.get("HX-Request") == "true":
         return Response(status=204, headers={"HX-Redirect": url_for("accounts.show_sign_in")})
     return answer
+
+
+def start_page(access: Access | None) -> str:
+    """Where one begins: with the schedules, where the tenant's edition has them."""
+    return START_PAGE if access is None or access.tenant.has_schedules else START_PAGE_WITHOUT_SCHEDULES
 
 
 def remember(token: str) -> None:

@@ -16,6 +16,8 @@ from domain.timing.zones import parse_zone
 
 NAME_MAX_CHARACTERS = 128
 RETENTION_DAYS_MAX = 36_500
+ENTERPRISE, COMMUNITY = "enterprise", "community"
+EDITIONS = (ENTERPRISE, COMMUNITY)
 
 
 class Tenant(Identified, Base):
@@ -30,8 +32,13 @@ class Tenant(Identified, Base):
     slug: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     timezone: Mapped[str]
-    edition: Mapped[str] = mapped_column(default="enterprise", server_default="enterprise")
+    edition: Mapped[str] = mapped_column(default=ENTERPRISE, server_default=ENTERPRISE)
     retention_days: Mapped[int | None]
+
+    @property
+    def has_schedules(self) -> bool:
+        """Whether its edition includes schedules; everything else every edition has."""
+        return includes_schedules(self.edition)
 
 
 class Owned:
@@ -67,7 +74,7 @@ def load(tenant_id: UUID, model: type[Row], row_id: UUID | None, *, lock: str | 
     return row
 
 
-def create_tenant(slug: str, name: str, timezone: str = "UTC", edition: str = "enterprise") -> Tenant:
+def create_tenant(slug: str, name: str, timezone: str = "UTC", edition: str = ENTERPRISE) -> Tenant:
     """A new tenant; raises Refused when the zone is not an IANA name."""
     tenant = Tenant(slug=slug, name=name, timezone=parse_zone(timezone), edition=edition)
     db.session.add(tenant)
@@ -99,6 +106,29 @@ def edit_tenant(actor: Actor, name: str, timezone: str, retention_days: Any = No
             after={field: after[field] for field in changed},
         )
     return tenant
+
+
+def set_edition(actor: Actor, edition: str) -> Tenant:
+    """Put the actor's tenant on an edition; it applies from the next request and the next tick on. Raises Refused."""
+    if edition not in EDITIONS:
+        raise Refused.at("edition", f"Choose one of {' and '.join(EDITIONS)}.", "EDITION_UNKNOWN")
+    tenant = db.session.get_one(Tenant, actor.tenant_id, with_for_update={"key_share": True}, populate_existing=True)
+    before = tenant.edition
+    if before != edition:
+        tenant.edition = edition
+        record_change(actor, "tenant.edited", tenant, before={"edition": before}, after={"edition": edition})
+    return tenant
+
+
+def includes_schedules(edition: str) -> bool:
+    """The one rule of the editions: schedules belong to the enterprise edition."""
+    return edition == ENTERPRISE
+
+
+def tenants_by_slug(slug: str | None = None) -> list[Tenant]:
+    """All tenants of the installation by slug, or the one with this slug: for whoever operates it, never for a tenant."""
+    tenants = select(Tenant).order_by(Tenant.slug)
+    return list(db.session.scalars(tenants.where(Tenant.slug == slug) if slug is not None else tenants))
 
 
 def parse_retention_days(value: Any, path: str = "retention_days") -> int | None:

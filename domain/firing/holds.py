@@ -5,6 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from domain.accounts.tenants import includes_schedules
+
+EDITION_REQUIRED = "Schedules belong to the enterprise edition."
+
 
 class Refusal(StrEnum):
     """The reason on a refused occurrence."""
@@ -46,8 +50,8 @@ def hold_of(target: Target) -> Hold | None:
     """The first reason, most lasting first, why an instant of this schedule is refused; None when it may fire."""
     if target.workflow_deleted:
         return Hold(Refusal.WORKFLOW_DELETED, f"{target.workflow_name} was deleted.")
-    if target.edition == "community":
-        return Hold(Refusal.EDITION, "Schedules belong to the enterprise edition.")
+    if not includes_schedules(target.edition):
+        return Hold(Refusal.EDITION, EDITION_REQUIRED)
     if target.published_version is None:
         return Hold(Refusal.WORKFLOW_UNPUBLISHED, f"{target.workflow_name} has no published version.")
     if target.workflow_paused:

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
-from domain.accounts.tenants import load
+from domain.accounts.tenants import Tenant, load
+from domain.firing.holds import EDITION_REQUIRED
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held
 from domain.runs.admission import unfinished_runs
@@ -35,6 +36,7 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     schedule = load(actor.tenant_id, Schedule, schedule_id)
     workflow = load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share")
+    _check_edition(actor)
     launchable_version(workflow)
     locked_cursor(schedule_id)
     schedule = load(actor.tenant_id, Schedule, schedule_id, lock="share")
@@ -52,6 +54,11 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
     record_change(actor, "schedule.run_now", schedule, after={"runId": str(run.id)})
     announce_work()
     return run
+
+
+def _check_edition(actor: Actor) -> None:
+    if not db.session.get_one(Tenant, actor.tenant_id, populate_existing=True).has_schedules:
+        raise Held(EDITION_REQUIRED, code="EDITION_REQUIRED")
 
 
 def _check_allowed(schedule: Schedule) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import RequestKey, answer_request, claim_request
-from domain.accounts.tenants import Tenant, load
+from domain.accounts.tenants import load
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import Held
@@ -49,7 +49,7 @@ def launch(
 
     The one way to start a run that is not an occurrence: by hand, over the API, for an event, for a parent run.
     `metadata` goes beside triggerType and firedAt into `meta.trigger`. Raises Refused at `payload…` (JSON pointers) and
-    Held (paused, unpublished, edition).
+    Held (paused, unpublished).
     """
     published = launchable_version(workflow)
     version = version or published
@@ -67,7 +67,7 @@ def launch_workflow(
 ) -> Run:
     """Start one run of the published version by hand or over the API; repeating the request gives the run it started.
 
-    Raises Refused (payload, with JSON pointers) and Held (paused, unpublished, edition).
+    Raises Refused (payload, with JSON pointers) and Held (paused, unpublished).
     """
     if earlier := claim_request(actor.tenant_id, request_key, "runs.launch"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
@@ -131,9 +131,6 @@ def cancel_run(actor: Actor, run_id: UUID, now: datetime, reason: str = "") -> s
 
 def launchable_version(workflow: Workflow) -> WorkflowVersion:
     """The published version; raises Held with the reason when nothing may be started now."""
-    tenant = db.session.get_one(Tenant, workflow.tenant_id)
-    if tenant.edition == "community":
-        raise Held("Automation belongs to the enterprise edition.", code="EDITION_REQUIRED")
     if workflow.published_version is None:
         raise Held(f"{workflow.name} has no published version. Publish it first.", code="WORKFLOW_NOT_PUBLISHED")
     if workflow.paused_at is not None:

@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from flask import Response, current_app, url_for
+from flask import Response, current_app, request, url_for
 
+from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict, NotFound, Refused
+from domain.kernel.errors import Conflict, Forbidden, NotFound, Refused
 from domain.runs.details import run_detail
 from domain.schedules.listing import ScheduleFilters, free_name, schedule_view, schedules_listed
 from domain.schedules.schedules import ACTIVE, TRANSITIONS
@@ -45,6 +46,14 @@ TRIES = 3
 
 STATUSES = tuple(TRANSITIONS)
 TRIGGER_TYPES = ("schedule", "recurring")
+
+
+@blueprint.before_request
+def check_edition() -> None:
+    """Raise Forbidden for everything about schedules in a tenant whose edition has none."""
+    is_about_schedules = request.path.removeprefix(blueprint.url_prefix or "").startswith("/schedules")
+    if is_about_schedules and not member_access().tenant.has_schedules:
+        raise Forbidden(EDITION_REQUIRED, code="EDITION_REQUIRED")
 
 
 def _tenant() -> UUID:

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, render_template, request, ur
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import Access
+from domain.firing.holds import EDITION_REQUIRED
 from domain.kernel.errors import Forbidden
 from web.access import is_fragment, member_access
 from web.answers import done
@@ -22,10 +23,10 @@ CHANGED = "schedules-changed"
 @blueprint.before_request
 def check_edition() -> ResponseReturnValue | None:
     """Schedules belong to the enterprise edition: in the other one every page here says so."""
-    if member_access().tenant.edition != "community":
+    if member_access().tenant.has_schedules:
         return None
     if request.method in UNSAFE_METHODS:
-        raise Forbidden("Schedules belong to the enterprise edition.", code="EDITION_REQUIRED")
+        raise Forbidden(EDITION_REQUIRED, code="EDITION_REQUIRED")
     return render_template("schedules/edition.html"), 403
 
 

@@ -71,7 +71,6 @@ def test_a_payload_that_does_not_fit_starts_nothing(cast: Cast, db: Any) -> None
     [
         ("UPDATE workflows SET published_version = NULL", "WORKFLOW_NOT_PUBLISHED"),
         ("UPDATE workflows SET paused_at = now()", "WORKFLOW_PAUSED"),
-        ("UPDATE tenants SET edition = 'community'", "EDITION_REQUIRED"),
     ],
 )
 def test_what_may_not_start_is_held_with_the_reason(cast: Cast, db: Any, change: str, code: str) -> None:
