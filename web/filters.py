@@ -152,6 +152,14 @@ def json_pretty(value: Any) -> str:
 
 def static_url(filename: str) -> str:
     """The address of a static file, which changes with its content. Vendored names carry their version and stay as they are."""
+    # A list names its icons hundreds of times: one look at the file per request will do.
+    addresses: dict[str, str] = g.setdefault("static_addresses", {})
+    if filename not in addresses:
+        addresses[filename] = _static_address(filename)
+    return addresses[filename]
+
+
+def _static_address(filename: str) -> str:
     if filename.startswith("vendor/"):
         return url_for("static", filename=filename)
     path = Path(current_app.static_folder or "static") / filename

@@ -24,6 +24,9 @@ class ScheduleCursor(Base):
         ForeignKeyConstraint(["tenant_id", "schedule_id"], ["schedules.tenant_id", "schedules.id"]),
         # fire_due: the due cursors, earliest first
         Index("ix_schedule_cursors_wake", "wake_at", postgresql_where="wake_at IS NOT NULL"),
+        # schedules_page: those that nothing is due for, and the failing ones. Firing again and again changes neither.
+        Index("ix_schedule_cursors_undated", "tenant_id", postgresql_where="wake_at IS NULL"),
+        Index("ix_schedule_cursors_failing", "tenant_id", postgresql_where="last_run_status = 'failed'"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import Row, and_, select
 from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import Tenant
@@ -19,45 +19,17 @@ from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.entries import Entry, last_entries
-from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, PAUSED, Schedule, timing_of
+from domain.schedules.narrowing import SORTS, ScheduleFilter, matches, ordered_ids, sort_key
+from domain.schedules.schedules import Schedule, timing_of
 from domain.timing.outcomes import Outcome
 from domain.timing.timing import Timing
 from domain.workflows.workflows import Workflow
 
-FAILING = "failing"
-STATUSES = (ACTIVE, PAUSED, INVALID, COMPLETED, FAILING)
-TRIGGERS = ("schedule", "recurring")
 PAGE_SIZE = 50
 PAGES_MAX = 200
 COUNT_MAX = PAGE_SIZE * PAGES_MAX
 
-
-_PAUSER, _MAKER = aliased(User), aliased(User)
-
-# Each ends with the id, so that equal keys have an order and no row is on two pages. Undated rows come last.
-_ORDERS: dict[str, tuple[Any, ...]] = {
-    "next": (ScheduleCursor.wake_at.asc().nulls_last(), func.lower(Schedule.name)),
-    "name": (func.lower(Schedule.name),),
-    "last": (ScheduleCursor.last_fire_at.desc().nulls_last(),),
-    "updated": (Schedule.updated_at.desc(),),
-}
-SORTS = tuple(_ORDERS)
-
-
-@dataclass(frozen=True)
-class ScheduleFilter:
-    """What a list of schedules is narrowed to. `q`: part of the name of the schedule or of its workflow, in any case.
-
-    `status` is one of STATUSES (failing: active, and its last run failed), `trigger` one of TRIGGERS.
-    """
-
-    q: str = ""
-    workflow_id: UUID | None = None
-    trigger: str = ""
-    status: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.q or self.workflow_id or self.trigger or self.status)
+_PAUSER, _SKIPPER, _MAKER = aliased(User), aliased(User), aliased(User)
 
 
 @dataclass(frozen=True)
@@ -103,15 +75,14 @@ def schedules_page(
 ) -> SchedulesPage:
     """One page of the tenant's schedules, in three statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
     number = min(max(number, 1), PAGES_MAX)
-    order = (*_ORDERS.get(sort, _ORDERS["next"]), Schedule.id)
-    matching = _matching(tenant_id, narrowed)
-    counted = select(func.count()).select_from(_join(select(Schedule.id)).where(*matching).limit(COUNT_MAX).subquery())
-    total = db.session.scalar(counted) or 0
-    query = _join(select(*_LISTED)).where(*matching).order_by(*order).limit(limit + 1).offset((number - 1) * limit)
+    sort = sort if sort in SORTS else "next"
+    matching = matches(tenant_id, narrowed, COUNT_MAX)
+    page = ordered_ids(tenant_id, narrowed, matching.few, sort, limit + 1, (number - 1) * limit)
+    query = _join(select(*_LISTED)).join(page, page.c.id == Schedule.id).order_by(*sort_key(sort))
     found = db.session.execute(query).all()
     entries = last_entries([row.id for row in found[:limit]])
     rows = tuple(ScheduleRow(row, tuple(entries.get(row.id, ()))) for row in found[:limit])
-    return SchedulesPage(rows, total, number, len(found) > limit and number < PAGES_MAX)
+    return SchedulesPage(rows, matching.total, number, len(found) > limit and number < PAGES_MAX)
 
 
 def schedule_detail(tenant_id: UUID, schedule_id: UUID) -> ScheduleRow:
@@ -123,26 +94,6 @@ def schedule_detail(tenant_id: UUID, schedule_id: UUID) -> ScheduleRow:
     return ScheduleRow(row)
 
 
-def _matching(tenant_id: UUID, narrowed: ScheduleFilter) -> list[Any]:
-    clauses: list[Any] = [Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None)]
-    if narrowed.q:
-        clauses.append(
-            or_(
-                Schedule.name.icontains(narrowed.q, autoescape=True),
-                Workflow.name.icontains(narrowed.q, autoescape=True),
-            )
-        )
-    if narrowed.workflow_id is not None:
-        clauses.append(Schedule.workflow_id == narrowed.workflow_id)
-    if narrowed.trigger:
-        clauses.append(Schedule.trigger_type == narrowed.trigger)
-    if narrowed.status == FAILING:
-        clauses += [Schedule.status == ACTIVE, ScheduleCursor.last_run_status == "failed"]
-    elif narrowed.status:
-        clauses.append(Schedule.status == narrowed.status)
-    return clauses
-
-
 def _join(query: Any) -> Any:
     return (
         query.select_from(Schedule)
@@ -150,6 +101,7 @@ def _join(query: Any) -> Any:
         .join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
         .join(Tenant, Tenant.id == Schedule.tenant_id)
         .outerjoin(_PAUSER, _PAUSER.id == Schedule.paused_by)
+        .outerjoin(_SKIPPER, _SKIPPER.id == Schedule.skip_next_by)
     )
 
 
@@ -170,6 +122,8 @@ _LISTED = (
     Schedule.invalid_reason,
     Schedule.paused_at,
     Schedule.pause_reason,
+    Schedule.paused_until,
+    Schedule.skip_next_at,
     Schedule.updated_at,
     Schedule.deleted_at,
     ScheduleCursor.next_fire_at,
@@ -180,6 +134,7 @@ _LISTED = (
     ScheduleCursor.last_run_status,
     ScheduleCursor.last_error,
     _PAUSER.name.label("paused_by_name"),
+    _SKIPPER.name.label("skip_next_by_name"),
     Workflow.name.label("workflow_name"),
     Workflow.deleted_at.is_not(None).label("workflow_deleted"),
     Workflow.paused_at.is_not(None).label("workflow_paused"),

@@ -10,7 +10,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -58,6 +67,12 @@ class Schedule(Identified, Owned, Base):
         ),
         # schedules_of_workflow: publishing, pausing and deleting a workflow
         Index("ix_schedules_workflow", "workflow_id", postgresql_where="deleted_at IS NULL"),
+        # schedules_page: by status, by name, and the last changed first
+        Index("ix_schedules_status", "tenant_id", "status", "id", postgresql_where="deleted_at IS NULL"),
+        Index("ix_schedules_name", "tenant_id", func.lower(text("name")), "id", postgresql_where="deleted_at IS NULL"),
+        Index(
+            "ix_schedules_updated", "tenant_id", text("updated_at DESC"), "id", postgresql_where="deleted_at IS NULL"
+        ),
         CheckConstraint(
             "target_kind = 'workflow' AND workflow_id IS NOT NULL AND workflow_version IS NOT NULL", name="target"
         ),

@@ -50,9 +50,31 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_backfill", "runs", ["backfill_id", "id"], postgresql_where=sa.text("backfill_id IS NOT NULL")
     )
+    living = sa.text("deleted_at IS NULL")
+    op.create_index("ix_schedules_status", "schedules", ["tenant_id", "status", "id"], postgresql_where=living)
+    op.create_index(
+        "ix_schedules_name", "schedules", ["tenant_id", sa.text("lower(name)"), "id"], postgresql_where=living
+    )
+    op.create_index(
+        "ix_schedules_updated", "schedules", ["tenant_id", sa.text("updated_at DESC"), "id"], postgresql_where=living
+    )
+    op.create_index(
+        "ix_schedule_cursors_undated", "schedule_cursors", ["tenant_id"], postgresql_where=sa.text("wake_at IS NULL")
+    )
+    op.create_index(
+        "ix_schedule_cursors_failing",
+        "schedule_cursors",
+        ["tenant_id"],
+        postgresql_where=sa.text("last_run_status = 'failed'"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_schedule_cursors_failing", table_name="schedule_cursors")
+    op.drop_index("ix_schedule_cursors_undated", table_name="schedule_cursors")
+    op.drop_index("ix_schedules_updated", table_name="schedules")
+    op.drop_index("ix_schedules_name", table_name="schedules")
+    op.drop_index("ix_schedules_status", table_name="schedules")
     op.drop_index("ix_runs_backfill", table_name="runs")
     op.drop_column("runs", "is_rehearsal")
     op.drop_column("runs", "backfill_id")

@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
-from domain.schedules.pages import PAGE_SIZE, SORTS, STATUSES, TRIGGERS, ScheduleFilter, SchedulesPage, schedules_page
+from domain.schedules.narrowing import SORTS, STATUSES, TRIGGERS, ScheduleFilter
+from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
 from web.access import is_fragment, request_now, requires
 from web.asked import asked_text, one_of
 from web.schedules.frame import blueprint, tenant_id
