@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from flask import request
@@ -23,7 +24,17 @@ def one_of(name: str, known: tuple[str, ...]) -> str:
     return value if value in known else ""
 
 
-def request_key() -> str:
+def request_key(name: str = "request_key") -> str:
     """What makes sending this form twice harmless; a new one when the form brings none, or one that no page of ours made."""
-    given = request.form.get("request_key", "")
+    given = request.form.get(name, "")
     return given if _KEY.fullmatch(given) else str(new_id())
+
+
+def content_key(name: str = "request_key", beside: tuple[str, ...] = ()) -> str:
+    """The key of a form that one may come back to: sent again as it was it is the same request, changed it is another.
+
+    `beside`: fields that do not count.
+    """
+    left_out = {"csrf_token", name, *beside}
+    fields = sorted((field, value) for field, value in request.form.items(multi=True) if field not in left_out)
+    return f"{request_key(name)}:{hashlib.sha256(repr(fields).encode()).hexdigest()[:32]}"

@@ -99,7 +99,7 @@ def rerun(
     if given != original.input_json or version.version != original.workflow_version:
         given = taken_payload(actor.tenant_id, version.payload_schema, given, original.input_json)
     metadata = {**(original.trigger_metadata or {}), **_metadata(BY_RERUN, now), "rerunOf": str(original.id)}
-    run = insert_run(actor, workflow, version, given, BY_RERUN, metadata)
+    run = insert_run(actor, workflow, version, given, BY_RERUN, metadata, is_rehearsal=original.is_rehearsal)
     answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
     told = {"workflow": workflow.name, "rerunOf": str(original.id), "version": version.version}
     record_change(actor, "run.repeated", run, after=told)
@@ -152,6 +152,7 @@ def insert_run(
     metadata: dict[str, Any],
     schedule_id: UUID | None = None,
     parent_run_id: UUID | None = None,
+    is_rehearsal: bool = False,
 ) -> Run:
     """Write a queued run. Always unready: admission decides when it starts, also without a limit."""
     run = Run(
@@ -160,6 +161,7 @@ def insert_run(
         workflow_version=version.version,
         schedule_id=schedule_id,
         parent_run_id=parent_run_id,
+        is_rehearsal=is_rehearsal,
         started_by=started_by,
         actor_id=actor.user_id,
         trigger_metadata=metadata,

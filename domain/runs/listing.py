@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, bindparam, select, true, union_all
+from sqlalchemy import ColumnElement, Select, String, and_, bindparam, select, true, union_all
 
 from domain.accounts.tenants import owned
 from domain.kernel.ids import first_id_at, parse_id
@@ -34,6 +34,8 @@ from domain.workflows.workflows import Workflow
 ANY_UNFINISHED = "unfinished"
 STATUSES = (ANY_UNFINISHED, *UNFINISHED, *FINISHED)
 STARTERS = (BY_RECURRING, BY_SCHEDULE, BY_EVENT, BY_HAND, BY_API, BY_PARENT, BY_RERUN)
+YES, NO = "yes", "no"
+REHEARSALS = (YES, NO)
 NAMES_SEARCHED = 100
 """Workflows, and schedules, whose runs a search by name looks through."""
 
@@ -44,7 +46,7 @@ _TAIL_BITS = 80  # of a UUIDv7, behind its 48 bits of milliseconds (RFC 9562 §5
 class RunFilters:
     """`q`: part of a workflow's or schedule's name, or a run's id. `status`: one of STATUSES. `started_by`: of STARTERS.
 
-    `since` and `until`: when the run was asked for, the end not included.
+    `since` and `until`: when the run was asked for, the end not included. `rehearsal`: one of REHEARSALS.
     """
 
     q: str = ""
@@ -55,6 +57,7 @@ class RunFilters:
     since: datetime | None = None
     until: datetime | None = None
     parent_run_id: UUID | None = None
+    rehearsal: str = ""
 
 
 def created_at(run_id: UUID) -> datetime:
@@ -89,6 +92,8 @@ def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
     found = [column == value for column, value in asked if value is not None]
     if filters.started_by:
         found.append(Run.started_by == _constant(filters.started_by))
+    if filters.rehearsal:
+        found.append(and_(Run.is_rehearsal) if filters.rehearsal == YES else ~Run.is_rehearsal)
     if (run_id := parse_id(filters.q)) is not None:
         found.append(Run.id == run_id)
     return found

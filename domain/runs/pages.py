@@ -52,6 +52,7 @@ class RunRow:
     finished_at: datetime | None
     state: str | None
     error: str | None
+    is_rehearsal: bool
 
     @property
     def is_finished(self) -> bool:
@@ -143,6 +144,7 @@ def _columns(caller: Any) -> list[Any]:
         Run.finished_at,
         Run.state,
         Run.error["message"].astext,
+        Run.is_rehearsal,
     ]
 
 

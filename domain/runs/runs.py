@@ -73,6 +73,8 @@ class Run(Base):
         ),
         # admit_waiting and the page of a backfill
         Index("ix_runs_backfill", "backfill_id", "id", postgresql_where="backfill_id IS NOT NULL"),
+        # runs_page of rehearsals
+        Index("ix_runs_rehearsals", "tenant_id", "id", postgresql_where="is_rehearsal"),
         # failing workflows, and what is kept of finished runs
         Index("ix_runs_finished", "workflow_id", "finished_at", postgresql_where="finished_at IS NOT NULL"),
         # reap_lost

@@ -50,6 +50,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_backfill", "runs", ["backfill_id", "id"], postgresql_where=sa.text("backfill_id IS NOT NULL")
     )
+    op.create_index("ix_runs_rehearsals", "runs", ["tenant_id", "id"], postgresql_where=sa.text("is_rehearsal"))
     living = sa.text("deleted_at IS NULL")
     op.create_index("ix_schedules_status", "schedules", ["tenant_id", "status", "id"], postgresql_where=living)
     op.create_index(
@@ -75,6 +76,7 @@ def downgrade() -> None:
     op.drop_index("ix_schedules_updated", table_name="schedules")
     op.drop_index("ix_schedules_name", table_name="schedules")
     op.drop_index("ix_schedules_status", table_name="schedules")
+    op.drop_index("ix_runs_rehearsals", table_name="runs")
     op.drop_index("ix_runs_backfill", table_name="runs")
     op.drop_column("runs", "is_rehearsal")
     op.drop_column("runs", "backfill_id")

@@ -71,6 +71,10 @@ def _run_id(tenant: Tenant) -> Any:
     return run.id
 
 
+def _rehearsal_id(tenant: Tenant) -> Any:
+    return a_run(a_published_workflow(tenant, f"{CANARY} rehearsed"), is_rehearsal=True, output={"word": CANARY}).id
+
+
 def _event_id(tenant: Tenant) -> Any:
     return an_event(tenant, CANARY, payload={"word": CANARY}).id
 
@@ -96,6 +100,7 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "workflow_id": _workflow_id,
     "schedule_id": _schedule_id,
     "run_id": _run_id,
+    "rehearsal_id": _rehearsal_id,
     "event_id": _event_id,
     "event_type_id": lambda tenant: an_event_type(tenant, CANARY).id,
     "task_id": _task_id,

@@ -106,3 +106,13 @@ def test_the_shown_payload_is_the_stored_one(alice: Browser, sync: Workflow) -> 
     text = re.search(r"<textarea[^>]*>(.*?)</textarea>", page, re.DOTALL)
     assert text
     assert strict_json.loads(text[1].strip().replace("&#34;", '"')) == payload
+
+
+def test_the_same_edit_sent_twice_is_one_unless_somebody_edited_since(alice: Browser, morning: Schedule) -> None:
+    address = f"/schedules/{morning.id}/edit"
+    mine = typed(revision="1", request_key="k1", cron="0 7 * * *")
+    assert [alice.post(address, mine).status_code for _ in range(2)] == [303, 303]
+    assert [schedule.revision for schedule in schedules()] == [2]
+    assert alice.post(address, typed(revision="2", cron="0 8 * * *")).status_code == 303
+    assert alice.post(address, mine).status_code == 409
+    assert [schedule.cron for schedule in schedules()] == ["0 8 * * *"]

@@ -262,3 +262,27 @@ def test_the_picker_searches_on_the_server_and_says_what_cannot_be_scheduled(
         ("Invoice sync", "v1"),
         ("Invoice draft", "not published"),
     ]
+
+
+def test_the_same_form_sent_twice_makes_one_schedule_and_changed_another(alice: Browser, sync: Workflow) -> None:
+    key = value_of(alice.get("/schedules/new").text, "request_key")
+    assert key
+    first = alice.post("/schedules", typed(request_key=key))
+    again = alice.post("/schedules", typed(request_key=key))
+    assert (first.status_code, again.status_code, again.location) == (303, 303, first.location)
+    assert audited() == [("schedule.created", "changed")]
+    assert alice.post("/schedules", typed(request_key=key, name="Evening sync")).status_code == 303
+    assert [schedule.name for schedule in schedules()] == ["Morning sync", "Evening sync"]
+
+
+def test_a_schedule_that_was_deleted_can_be_made_again_from_its_form(alice: Browser, sync: Workflow) -> None:
+    made = alice.post("/schedules", typed(request_key="k1")).location
+    assert alice.post(f"{made}/delete", {}).status_code == 303
+    assert alice.post("/schedules", typed(request_key="k1")).status_code == 303
+    assert [f"/schedules/{schedule.id}" == made for schedule in schedules()] == [False]
+
+
+def test_a_refused_form_keeps_its_key(alice: Browser, sync: Workflow) -> None:
+    refused = alice.post("/schedules", typed(request_key="k1", cron="99 * * * *"))
+    assert value_of(refused.text, "request_key") == "k1"
+    assert alice.post("/schedules", typed(request_key="k1")).status_code == 303

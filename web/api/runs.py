@@ -10,7 +10,7 @@ from flask import Response, url_for
 from domain.kernel.errors import Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
 from domain.runs.launch import cancel_run, rerun
-from domain.runs.listing import STARTERS, STATUSES, RunFilters
+from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
 from domain.runs.pages import runs_page
 from domain.runs.step_waits import recorded_waits
 from web.access import actor, member_access, request_now, requires
@@ -35,7 +35,7 @@ VERSIONS = ("same", "published")
 @blueprint.get("/workflow-runs")
 @requires("workflow:read")
 def list_runs() -> Response:
-    check_query(("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to", "parentRunId"))
+    check_query(("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to", "parentRunId", "rehearsal"))
     *asked, cursor, limit = collected(
         lambda: query_text("q"),
         lambda: query_id("workflowId"),
@@ -45,6 +45,7 @@ def list_runs() -> Response:
         lambda: query_instant("from"),
         lambda: query_instant("to"),
         lambda: query_id("parentRunId"),
+        lambda: query_choice("rehearsal", REHEARSALS),
         page_cursor,
         page_limit,
     )

@@ -60,6 +60,9 @@ class ScheduleForm(PageForm):
     cron = StringField("Cron pattern", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
     payload_start = HiddenField()
+    request_key = HiddenField(id="schedule-request-key")
+    rehearsal_key = HiddenField()
+    rehearse_for = StringField("Rehearse as if it were", widget=DateTimeLocalInput())
     overlap = RadioField(
         "When the previous run is still going", choices=OVERLAPS, default="queue", validate_choice=False
     )

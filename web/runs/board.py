@@ -11,7 +11,7 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from domain.kernel.errors import Refused
-from domain.runs.listing import STARTERS, STATUSES, RunFilters
+from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
 from domain.runs.pages import PAGE_SIZE, RunRow, runs_page, schedule_choices, schedule_name, workflow_choices
 from domain.timing.zones import parse_local
 from web.access import is_fragment, request_now, requires
@@ -64,6 +64,7 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         "q": asked_text("q"),
         "status": one_of("status", STATUSES),
         "by": one_of("by", STARTERS),
+        "rehearsal": one_of("rehearsal", REHEARSALS),
         "from": _wall_time("from"),
         "to": _wall_time("to"),
     }
@@ -76,6 +77,7 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         _instant(words["from"]),
         _instant(words["to"]),
         ids["parent"],
+        words["rehearsal"],
     )
     return filters, {**ids, **{name: word or None for name, word in words.items()}}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,9 +12,11 @@ from flask.typing import ResponseReturnValue
 from domain.kernel.ids import new_id
 from domain.runs.details import RunDetail, StepKey, run_detail, step_attempts, steps_named
 from domain.runs.relations import canceler_label
+from domain.runs.runs import Run
 from domain.runs.step_waits import attempts_allowed, wait_in_words
 from domain.runs.waiting import obstacle_of
 from domain.runs.waits import RETRY
+from domain.timing.zones import parse_instant
 from web.access import is_fragment, request_now, requires
 from web.run_tree import Axis, missing_parents, shown_status, step_tree, steps_in
 from web.runs.frame import STARTER_WORDS, blueprint, readable, tenant_id, waited_in_words, zone_name
@@ -48,6 +51,7 @@ def _shown(detail: RunDetail) -> dict[str, Any]:
         "after": after,
         "here": {"run_id": run.id, "after": after},
         "next_after": detail.steps[-1].position if detail.has_more_steps else None,
+        "rehearsed_for": _rehearsed_for(run),
         "request_key": new_id(),
         "readable": readable,
         "starters": STARTER_WORDS,
@@ -55,6 +59,12 @@ def _shown(detail: RunDetail) -> dict[str, Any]:
         "waiting": lambda found, most=None: wait_in_words(found, now, zone, most),
         "now": now,
     }
+
+
+def _rehearsed_for(run: Run) -> datetime | None:
+    """The instant that a rehearsal was told."""
+    told = (run.trigger_metadata or {}).get("scheduledFor")
+    return parse_instant(told) if run.is_rehearsal and told else None
 
 
 def _selected(detail: RunDetail) -> dict[str, Any]:

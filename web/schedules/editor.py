@@ -4,32 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from flask import request, url_for
+from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.firing.lifecycle import create_schedule, edit_schedule
 from domain.kernel import strict_json
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict, Problem, Refused
-from domain.kernel.ids import parse_id
+from domain.kernel.errors import Conflict, NotFound, Problem, Refused
+from domain.kernel.ids import new_id, parse_id
 from domain.kernel.secret_values import shown
 from domain.schedules.choices import WorkflowChoice, eligible_workflows, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.previews import problems_beside_target
 from domain.schedules.schedules import Schedule
 from domain.timing.zones import zone_names
-from web.access import actor, request_now, requires
+from web.access import actor, is_fragment, request_now, requires
 from web.answers import show_dialog
+from web.asked import content_key
 from web.forms.schedules import ScheduleForm, stored_form, typed_values
 from web.schedules.duplicating import copied_form
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
+from web.schedules.rehearsing import is_rehearsing, kept_rehearsal, started_rehearsal
 from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
 from web.schedules.what_if import consequences_of
+
+CREATE = "schedules.create"
+# What stands in the form beside the schedule.
+NOT_SAVED_FIELDS = ("place", "rehearsal_key", "rehearsed", "rehearse_for", "payload_start")
 
 
 @blueprint.get("/new")
@@ -53,12 +61,14 @@ def create() -> ResponseReturnValue:
     take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
         return _dialog(form, typed_workflow(form)[0], None)
+    if is_rehearsing():
+        return _rehearse(form, None)
 
     def command(draft: ScheduleDraft) -> Schedule:
         like_id = parse_id(form.like.data or "")
         return create_schedule(actor(), draft, request_now(), min_interval_seconds(), like_id)
 
-    return _save(form, None, command, "was created")
+    return _save(form, None, partial(_once, CREATE, command), "was created")
 
 
 @blueprint.get("/<uuid:schedule_id>/edit")
@@ -79,11 +89,45 @@ def save(schedule_id: UUID) -> ResponseReturnValue:
     take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
         return _dialog(form, typed_workflow(form)[0], stored)
+    if is_rehearsing():
+        return _rehearse(form, stored)
 
     def command(draft: ScheduleDraft) -> Schedule:
         return edit_schedule(actor(), schedule_id, form.seen_revision, draft, request_now(), min_interval_seconds())
 
-    return _save(form, stored, command, "was saved")
+    return _save(form, stored, partial(_once, f"schedules.edit:{schedule_id}", command), "was saved")
+
+
+def _once(action: str, command: Callable[[ScheduleDraft], Schedule], draft: ScheduleDraft) -> Schedule:
+    """The same form sent again, by a double click or by the back button, gets the schedule that it led to. An edit that
+    somebody has edited since is not that any more."""
+    key = f"{action}:{content_key(beside=NOT_SAVED_FIELDS)}"
+    earlier = claim_request(tenant_id(), key, action)
+    if earlier is None:
+        schedule = command(draft)
+        answer_request(tenant_id(), key, {"scheduleId": str(schedule.id), "revision": schedule.revision})
+        return schedule
+    told: Any = earlier.answer
+    try:
+        made = load(tenant_id(), Schedule, UUID(told["scheduleId"]))
+    except NotFound:
+        return command(draft)
+    return made if action == CREATE or made.revision == told["revision"] else command(draft)
+
+
+def _rehearse(form: ScheduleForm, stored: Schedule | None) -> ResponseReturnValue:
+    """Beside the form its state; a refusal is shown like one of saving."""
+    choice, problems = typed_workflow(form)
+    try:
+        shown_run = started_rehearsal(form, stored, choice)
+    except Refused as refusal:
+        form.attach([*problems, *(one for one in refusal.problems if not problems or one.path != "workflowId")])
+        answer = make_response(_dialog(form, choice, stored, 422, heading="Nothing was started. Correct this first:"))
+        answer.headers["HX-Retarget"], answer.headers["HX-Reswap"] = "#dialog-form", "outerHTML"
+        return answer
+    if is_fragment():
+        return render_template("schedules/_rehearsal.html", **shown_run)
+    return _dialog(form, choice, stored, rehearsal=shown_run)
 
 
 def _save(
@@ -122,14 +166,16 @@ def _is_asking(form: ScheduleForm) -> bool:
 
 
 def _dialog(
-    form: ScheduleForm, choice: WorkflowChoice | None, stored: Schedule | None, status: int = 200
+    form: ScheduleForm, choice: WorkflowChoice | None, stored: Schedule | None, status: int = 200, **more: Any
 ) -> ResponseReturnValue:
+    form.request_key.data = form.request_key.data or str(new_id())
+    version = bound_version(choice)
     values: dict[str, Any] = {
         "form": form,
         "choice": choice,
         "choices": eligible_workflows(tenant_id()),
-        "version": bound_version(choice),
-        "payload_note": schema_note(bound_version(choice)),
+        "version": version,
+        "payload_note": schema_note(version),
         "stored": stored,
         **looked_ahead(form),
         "zones": zone_names(),
@@ -139,8 +185,11 @@ def _dialog(
         "cancel": address_of(stored.id) if stored else url_for("schedules.index"),
         "what_if": consequences_of(form, stored, choice) if stored else None,
         "differences": _differences(form, stored) if status == 409 and stored else (),
+        "heading": "Nothing was saved. Correct this first:",
+        "rehearsal": None if "rehearsal" in more else kept_rehearsal(),
+        **more,
     }
-    if status != 200 and values["preview"] and values["preview"].problems:
+    if status != 200 and not is_rehearsing() and values["preview"] and values["preview"].problems:
         # They stand at their fields already.
         values["preview"] = None
     if stored:

@@ -31,12 +31,12 @@ READ_AT_MOST = 12 * LIMIT
 # One run a second. Most fire on a schedule and succeed; every 50th fails, two were canceled; the last thousands wait.
 _SEED = text("""
     INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, input_json, lane, status,
-                      started_at, finished_at, parent_run_id)
+                      started_at, finished_at, parent_run_id, is_rehearsal)
     SELECT CAST(lpad(to_hex(:first_ms + n * 1000), 12, '0') || '70008000' || lpad(to_hex(n), 12, '0') AS uuid),
         :tenant_id, CASE WHEN n % 1000 = 7 THEN :rare ELSE :common END, 1,
         CASE WHEN starter = 'recurring' THEN CAST(:schedule_id AS uuid) END, starter, '{}', 'pure', status, now(),
         CASE WHEN status IN ('queued', 'waiting') THEN NULL ELSE now() END,
-        CASE WHEN starter = 'parent' THEN CAST(:parent_id AS uuid) END
+        CASE WHEN starter = 'parent' THEN CAST(:parent_id AS uuid) END, n IN (30, 31, 42000)
     FROM (
         SELECT n,
             CASE WHEN n % 25 = 0 THEN (:starters)[1 + n / 25 % 7] ELSE 'recurring' END AS starter,
@@ -125,6 +125,9 @@ def _read(node: dict[str, Any]) -> tuple[int, set[str]]:
         {"schedule_id": "one schedule", "status": "failed"},
         {"schedule_id": "one schedule", "status": "canceled"},
         {"parent_run_id": "one parent"},
+        {"rehearsal": "yes"},
+        {"rehearsal": "no"},
+        {"rehearsal": "yes", "status": "failed"},
         {"q": "month"},
         {"q": "i"},
         {"q": "nothing is called so"},
