@@ -22,7 +22,7 @@ from domain.schedules.schedules import INVALID, Schedule
 from domain.timing.decisions import QUEUE_LIMIT
 from domain.timing.outcomes import Outcome
 from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.versions import version_of
+from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
 
 
@@ -36,15 +36,14 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     schedule = load(actor.tenant_id, Schedule, schedule_id)
     workflow = load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share")
-    _check_edition(actor)
-    launchable_version(workflow)
+    published = startable_version(workflow)
     locked_cursor(schedule_id)
     schedule = load(actor.tenant_id, Schedule, schedule_id, lock="share")
     if schedule.workflow_id != workflow.id:
         raise Conflict
     _check_allowed(schedule)
     nominal = now.replace(microsecond=0)
-    version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version)
+    version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version or published.version)
     clock = _clock(schedule, nominal)
     payload = clock if is_clock_ref(version.payload_schema_ref) else schedule.payload_json
     metadata = {**clock, "scheduleName": schedule.name}
@@ -56,15 +55,22 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
     return run
 
 
-def _check_edition(actor: Actor) -> None:
-    if not db.session.get_one(Tenant, actor.tenant_id, populate_existing=True).has_schedules:
+def startable_version(workflow: Workflow) -> WorkflowVersion:
+    """The published version; raises Held with the reason when nothing of its schedules may be started now."""
+    if not db.session.get_one(Tenant, workflow.tenant_id, populate_existing=True).has_schedules:
         raise Held(EDITION_REQUIRED, code="EDITION_REQUIRED")
+    return launchable_version(workflow)
 
 
-def _check_allowed(schedule: Schedule) -> None:
+def check_valid(schedule: Schedule) -> None:
+    """Raises Held when its payload does not fit the version it is bound to."""
     if schedule.status == INVALID:
         message = f"{schedule.name} cannot run: {schedule.invalid_reason}. Mend its payload first."
         raise Held(message, code="SCHEDULE_INVALID")
+
+
+def _check_allowed(schedule: Schedule) -> None:
+    check_valid(schedule)
     if schedule.overlap == "allow":
         return
     going = unfinished_runs(schedule.id)

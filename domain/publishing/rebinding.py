@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text
 from domain.accounts.audit import Actor, record_change
 from domain.firing.closing import end_pauses
 from domain.kernel.db import db
+from domain.kernel.errors import Problem, Refused
 from domain.schedules.schedules import INVALID, PAUSED, Schedule
 from domain.workflows.draft_fields import INFERRED, PINNED
 from domain.workflows.payload_schemas import is_clock_ref
@@ -82,10 +83,11 @@ def schedule_ids(tenant_id: UUID, workflow_id: UUID) -> list[UUID]:
 def fitting(
     tenant_id: UUID, workflow_id: UUID, schema_ref: str | None, schema: dict[str, Any], schema_mode: str = PINNED
 ) -> Fitting:
-    """How the living schedules of a workflow fit `schema`. Two queries; each distinct payload is checked once.
+    """How the living schedules of a workflow fit `schema`. Each distinct payload is checked once; as many
+    queries for ten thousand as for one.
 
     Payloads for the clock contract are made when a schedule fires, so under it every schedule fits; where the schema is
-    inferred from an event none does.
+    inferred from an event none does. Nor does one whose timing cannot be computed.
     """
     columns = (Schedule.id, Schedule.name, Schedule.status)
     rows = db.session.execute(select(*columns).where(*_living(tenant_id, workflow_id)).order_by(Schedule.id))
@@ -94,6 +96,8 @@ def fitting(
         reasons = dict.fromkeys((schedule.id for schedule in bound), INFERRED_REASON)
     else:
         reasons = {} if is_clock_ref(schema_ref) else _misfit_reasons(tenant_id, workflow_id, schema)
+        invalid = [schedule.id for schedule in bound if schedule.status == INVALID and schedule.id not in reasons]
+        reasons |= _timing_reasons(invalid)
     fits = [schedule for schedule in bound if schedule.id not in reasons]
     misfits = [schedule for schedule in bound if schedule.id in reasons]
     return Fitting(
@@ -131,6 +135,25 @@ def _invalidate_paused(misfits: Sequence[Misfit], now: datetime) -> None:
     _run(_INVALIDATE, ids, reasons=[misfit.reason for misfit in misfits], now=now)
 
 
+def _timing_reasons(ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Why the stored timing of some of these cannot be computed: it was taken over from elsewhere as it stood."""
+    if not ids:
+        return {}
+    reasons = {}
+    for schedule in db.session.scalars(select(Schedule).where(Schedule.id.in_(ids))):
+        try:
+            _ = schedule.timing
+        except Refused as refused:
+            reasons[schedule.id] = misfit_reason(refused.problems)
+    return reasons
+
+
+def misfit_reason(problems: Sequence[Problem]) -> str:
+    """Why a payload is refused, for the operator: where and what, and no value of the payload."""
+    parts = (f"{p.path}: {p.message}" if p.path else p.message for p in problems[:REASONS_SHOWN])
+    return "; ".join(parts)[:REASON_MAX_CHARACTERS]
+
+
 def _living(tenant_id: UUID, workflow_id: UUID) -> tuple[Any, ...]:
     return (Schedule.tenant_id == tenant_id, Schedule.workflow_id == workflow_id, Schedule.deleted_at.is_(None))
 
@@ -145,8 +168,7 @@ def _misfit_reasons(tenant_id: UUID, workflow_id: UUID, schema: dict[str, Any]) 
     reasons: dict[UUID, str] = {}
     for payload, ids in db.session.execute(distinct):
         if problems := stored_problems(tenant_id, schema, payload):
-            parts = (f"{p.path}: {p.message}" if p.path else p.message for p in problems[:REASONS_SHOWN])
-            reasons |= dict.fromkeys(ids, "; ".join(parts)[:REASON_MAX_CHARACTERS])
+            reasons |= dict.fromkeys(ids, misfit_reason(problems))
     return reasons
 
 

@@ -73,8 +73,11 @@ class Schedule(Identified, Owned, Base):
         Index(
             "ix_schedules_updated", "tenant_id", text("updated_at DESC"), "id", postgresql_where="deleted_at IS NULL"
         ),
+        # Only what cannot fire may have no version: its workflow has never been published.
         CheckConstraint(
-            "target_kind = 'workflow' AND workflow_id IS NOT NULL AND workflow_version IS NOT NULL", name="target"
+            "target_kind = 'workflow' AND workflow_id IS NOT NULL"
+            " AND (workflow_version IS NOT NULL OR status IN ('invalid', 'completed'))",
+            name="target",
         ),
         CheckConstraint(
             "(trigger_type = 'schedule' AND run_at IS NOT NULL AND cron IS NULL)"
@@ -100,7 +103,7 @@ class Schedule(Identified, Owned, Base):
     name: Mapped[str]
     target_kind: Mapped[str] = mapped_column(default="workflow", server_default="workflow")
     workflow_id: Mapped[UUID]
-    workflow_version: Mapped[int]
+    workflow_version: Mapped[int | None]
     trigger_type: Mapped[str]
     run_at: Mapped[datetime | None]
     cron: Mapped[str | None]

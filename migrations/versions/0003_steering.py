@@ -45,6 +45,14 @@ def upgrade() -> None:
     op.create_check_constraint(
         op.f("ck_schedules_skip_next"), "schedules", "skip_next_at IS NOT NULL OR skip_next_by IS NULL"
     )
+    op.alter_column("schedules", "workflow_version", nullable=True)
+    op.drop_constraint(op.f("ck_schedules_target"), "schedules")
+    op.create_check_constraint(
+        op.f("ck_schedules_target"),
+        "schedules",
+        "target_kind = 'workflow' AND workflow_id IS NOT NULL"
+        " AND (workflow_version IS NOT NULL OR status IN ('invalid', 'completed'))",
+    )
     op.add_column("runs", sa.Column("backfill_id", sa.Uuid(), nullable=True))
     op.add_column("runs", sa.Column("is_rehearsal", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.create_index(
@@ -80,6 +88,13 @@ def downgrade() -> None:
     op.drop_index("ix_runs_backfill", table_name="runs")
     op.drop_column("runs", "is_rehearsal")
     op.drop_column("runs", "backfill_id")
+    op.drop_constraint(op.f("ck_schedules_target"), "schedules")
+    op.create_check_constraint(
+        op.f("ck_schedules_target"),
+        "schedules",
+        "target_kind = 'workflow' AND workflow_id IS NOT NULL AND workflow_version IS NOT NULL",
+    )
+    op.alter_column("schedules", "workflow_version", nullable=False)
     op.drop_constraint(op.f("ck_schedules_skip_next"), "schedules")
     op.drop_constraint(op.f("ck_schedules_paused_until"), "schedules")
     op.drop_constraint(op.f("fk_schedules_skip_next_by"), "schedules")

@@ -134,7 +134,8 @@ def _workflow_notes(stored: Schedule, choice: WorkflowChoice) -> Iterator[str]:
         yield f"It moves{origin} to {choice.label}; its payload is checked with version {choice.version} of that."
         yield "Runs of the workflow it leaves go on, and stay on record with it."
     elif choice.version != stored.workflow_version:
-        yield f"It runs version {choice.version} from now on, instead of version {stored.workflow_version}."
+        before_it = f", instead of version {stored.workflow_version}" if stored.workflow_version else ""
+        yield f"It runs version {choice.version} from now on{before_it}."
 
 
 def _policy_notes(form: ScheduleForm, stored: Schedule) -> Iterator[str]:
