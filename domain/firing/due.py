@@ -42,10 +42,10 @@ class Entry:
     tenant_id: UUID
     scheduled_for: datetime
     outcome: str
-    reason: str | None
-    detail: str | None
-    through: datetime | None
-    count: int
+    reason: str | None = None
+    detail: str | None = None
+    through: datetime | None = None
+    count: int = 1
     ready: bool = False
     actor_id: UUID | None = None
 

@@ -10,12 +10,12 @@ from uuid import UUID
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import load
 from domain.firing.due import Entry
+from domain.firing.run_now import startable_version
 from domain.firing.tick import write_entries
 from domain.kernel.db import db
 from domain.kernel.errors import Held, Refused
 from domain.kernel.ids import new_id
 from domain.runs.admission import unfinished_runs
-from domain.runs.launch import launchable_version
 from domain.schedules.cursors import ScheduleCursor, locked_cursor
 from domain.schedules.schedules import PAUSED, Schedule
 from domain.timing.decisions import after_overlap
@@ -64,7 +64,7 @@ def pause_backlog(tenant_id: UUID, schedule_id: UUID, now: datetime) -> PauseBac
 def held_reason(workflow: Workflow) -> str | None:
     """Why nothing may be started in the workflow now; None when it may."""
     try:
-        launchable_version(workflow)
+        startable_version(workflow)
     except Held as held:
         return held.message
     return None
@@ -91,7 +91,7 @@ def make_up(actor: Actor, schedule: Schedule, instants: list[datetime], now: dat
     holds its workflow and its cursor; raises Held when the workflow takes no runs now."""
     if not instants:
         return
-    launchable_version(load(schedule.tenant_id, Workflow, schedule.workflow_id))
+    startable_version(load(schedule.tenant_id, Workflow, schedule.workflow_id))
     unfinished = unfinished_runs(schedule.id)
     entries = [
         Entry(

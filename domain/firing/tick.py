@@ -63,9 +63,10 @@ _WRITE = text("""
         WHERE o.outcome = 'fired'
     )
     INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, actor_id,
-        trigger_metadata, input_json, lane, ready_at)
+        backfill_id, trigger_metadata, input_json, lane, ready_at)
     SELECT id, tenant_id, workflow_id, workflow_version, schedule_id, trigger_type, actor_id,
-        clock || jsonb_build_object('scheduleName', schedule_name),
+        CAST(:backfill_id AS uuid), jsonb_strip_nulls(clock || jsonb_build_object(
+            'scheduleName', schedule_name, 'backfillId', CAST(:backfill_id AS uuid))),
         CASE WHEN is_clock THEN clock ELSE payload_json END,
         CASE WHEN is_pure THEN 'pure' ELSE 'effect' END,
         CASE WHEN concurrency_limit IS NULL AND is_ready THEN CAST(:now AS timestamptz) END
@@ -166,11 +167,13 @@ def _write(steps: Sequence[Step], now: datetime) -> None:
         db.session.execute(_COMPLETE, {"ids": exhausted})
 
 
-def write_entries(entries: Sequence[Entry], now: datetime, origin: str = TIMING) -> None:
+def write_entries(
+    entries: Sequence[Entry], now: datetime, origin: str = TIMING, backfill_id: UUID | None = None
+) -> None:
     """Put rows into the ledger, and a run beside each that fired and was not there yet. The caller holds the cursors."""
     if not entries:
         return
-    settings = {"origin": origin, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS]}
+    settings = {"origin": origin, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS], "backfill_id": backfill_id}
     db.session.execute(_WRITE, _columns(entries) | settings)
 
 

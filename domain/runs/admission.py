@@ -1,8 +1,10 @@
 """Admission: who of the waiting runs may start.
 
 A workflow's concurrency limit counts admitted, unfinished runs; a schedule whose overlap is not `allow` has one of
-its runs going at a time, also those that were queued before somebody changed the policy to `skip`. Both are decided here, under the workflow's row lock, oldest first. Workers check no limits: a limit
-checked at claim is broken by two claims that read at the same time.
+its runs going at a time, also those that were queued before somebody changed the policy to `skip`; a backfill, whose
+runs stand outside the overlap, has as many going as its own concurrency says, and of a workflow's free slots only those
+that nobody else waits for. All of this is decided here, under the workflow's row lock, oldest first. Workers check no
+limits: a limit checked at claim is broken by two claims that read at the same time.
 """
 
 from __future__ import annotations
@@ -44,13 +46,24 @@ _ADMIT = text("""
         FROM workflows w WHERE w.id = ANY(:ids)
     ), picked AS (
         SELECT next.id FROM slots CROSS JOIN LATERAL (
-            SELECT r.id FROM runs r LEFT JOIN schedules s ON s.id = r.schedule_id
-            WHERE r.workflow_id = slots.id AND r.status = 'queued' AND r.ready_at IS NULL
-              AND NOT (coalesce(s.overlap, 'allow') <> 'allow' AND EXISTS (
-                SELECT 1 FROM runs o
-                WHERE o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
-                  AND (o.ready_at IS NOT NULL OR o.id < r.id)))
-            ORDER BY r.id LIMIT greatest(slots.free, 0)
+            SELECT id FROM (
+                (SELECT r.id, 1 AS turn FROM runs r LEFT JOIN schedules s ON s.id = r.schedule_id
+                WHERE r.workflow_id = slots.id AND r.status = 'queued' AND r.ready_at IS NULL AND r.backfill_id IS NULL
+                  AND NOT (coalesce(s.overlap, 'allow') <> 'allow' AND EXISTS (
+                    SELECT 1 FROM runs o
+                    WHERE o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
+                      AND o.backfill_id IS NULL AND (o.ready_at IS NOT NULL OR o.id < r.id)))
+                ORDER BY r.id LIMIT greatest(slots.free, 0))
+                UNION ALL
+                (SELECT r.id, 2 AS turn FROM runs r JOIN backfills b ON b.id = r.backfill_id
+                WHERE r.workflow_id = slots.id AND r.status = 'queued' AND r.ready_at IS NULL
+                  AND r.backfill_id IS NOT NULL AND b.concurrency > (
+                    SELECT count(*) FROM runs o
+                    WHERE o.backfill_id = r.backfill_id AND o.finished_at IS NULL AND o.id <> r.id
+                      AND (o.ready_at IS NOT NULL OR o.id < r.id))
+                ORDER BY r.id LIMIT greatest(slots.free, 0))
+            ) candidates
+            ORDER BY turn, id LIMIT greatest(slots.free, 0)
         ) next
     )
     UPDATE runs r SET ready_at = :now FROM picked

@@ -163,7 +163,8 @@ def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
             FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
                         CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
             WHERE r.id = e.id AND r.finished_at IS NULL
-            RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message
+            RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message,
+                r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside
         """),
         {
             "now": now,
@@ -174,7 +175,8 @@ def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
             "errors": [_json(ending.error) for ending in endings],
         },
     ).all()
-    _note_on_cursors([row for row in ended if row.schedule_id is not None], now)
+    # Backfills and rehearsals say nothing of how the schedule does today.
+    _note_on_cursors([row for row in ended if row.schedule_id is not None and not row.is_aside], now)
     return {row.id for row in ended}
 
 

@@ -16,7 +16,7 @@ from domain.runs.waits import RETRY
 
 # What stands in the way, the nearest first.
 NO_WORKER, NO_SCHEDULER, READY = "no_worker", "no_scheduler", "ready"
-EARLIER_RUN, LIMIT, NEXT = "earlier_run", "limit", "next"
+EARLIER_RUN, LIMIT, BACKFILL, NEXT = "earlier_run", "limit", "backfill", "next"
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,12 @@ _OBSTACLES = text("""
         (SELECT count(*) FROM runs b
          WHERE b.workflow_id = r.workflow_id AND b.status = 'queued' AND b.ready_at IS NULL AND b.id < r.id) AS ahead,
         (SELECT o.id FROM runs o
-         WHERE s.overlap = 'queue' AND o.schedule_id = r.schedule_id AND o.finished_at IS NULL AND o.id <> r.id
-           AND (o.ready_at IS NOT NULL OR o.id < r.id)
-         ORDER BY o.ready_at NULLS LAST, o.id LIMIT 1) AS earlier_id
+         WHERE s.overlap <> 'allow' AND r.backfill_id IS NULL AND o.schedule_id = r.schedule_id
+           AND o.backfill_id IS NULL AND o.finished_at IS NULL AND o.id <> r.id AND (o.ready_at IS NOT NULL OR o.id < r.id)
+         ORDER BY o.ready_at NULLS LAST, o.id LIMIT 1) AS earlier_id,
+        (SELECT b.concurrency FROM backfills b WHERE b.id = r.backfill_id) AS concurrency,
+        (SELECT count(*) FROM runs o
+         WHERE o.backfill_id = r.backfill_id AND o.finished_at IS NULL AND o.ready_at IS NOT NULL) AS beside
     FROM runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN schedules s ON s.id = r.schedule_id
     WHERE r.id = :run_id
 """)
@@ -80,6 +83,9 @@ def _before_admission(run: Run, is_admitted_by_none: bool) -> Obstacle:
         runs = "one run" if row.limit == 1 else f"{row.limit} runs"
         behind = "" if not row.ahead else f" {row.ahead} more {'waits' if row.ahead == 1 else 'wait'} before it."
         return Obstacle(LIMIT, f"Its workflow allows {runs} at a time, and that many are going.{behind}", row.going_id)
+    if row.concurrency is not None and row.beside >= row.concurrency:
+        runs = "one run" if row.concurrency == 1 else f"{row.concurrency} runs"
+        return Obstacle(BACKFILL, f"Its backfill allows {runs} at a time, and that many are going.")
     if is_admitted_by_none:
         return Obstacle(NO_SCHEDULER, "No scheduler is alive to let it start. Start one, and it runs.")
     return Obstacle(NEXT, "It is about to start.")

@@ -22,6 +22,11 @@ def run_now_origin(request_key: str) -> str:
     return f"run_now:{request_key}"
 
 
+def backfill_origin(backfill_id: UUID) -> str:
+    """The origin of an occurrence that a backfill made up for."""
+    return f"backfill:{backfill_id}"
+
+
 class Occurrence(Base):
     """`origin_key`: `timing`, `backfill:<id>` or `run_now:<request>`. `actor_id`: who asked for or held it, if a person."""
 

@@ -1,0 +1,372 @@
+"""Making up for a past range: each instant that has no run gets one, once, and the schedule itself takes no notice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from domain.accounts.audit import AuditEntry
+from domain.firing.backfilling import BackfillPlan, cancel_backfill, plan_backfill, start_backfill
+from domain.firing.lifecycle import delete_schedule, pause_schedule
+from domain.firing.run_now import run_schedule_now
+from domain.kernel.errors import Held, NotFound, Refused
+from domain.publishing import delete_workflow, pause_workflow
+from domain.runs.admission import admit_waiting
+from domain.runs.claims import Ending, claim_runs, finish_runs
+from domain.runs.runs import Run
+from domain.schedules.backfills import BACKFILL_LIMIT, Backfill, BackfillProgress, backfills_of
+from domain.schedules.schedules import Schedule
+from tests.domain.firing.ledger import (
+    a_live_schedule,
+    a_target,
+    cursor,
+    ledger,
+    minute,
+    occurrences,
+    runs,
+    tick_until_idle,
+)
+from tests.domain.firing.test_lifecycle import Cast
+from tests.domain.runs.queue import a_worker, end
+from tests.factories import a_tenant, a_user, an_actor
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+@pytest.fixture
+def cast(db: Any) -> Cast:
+    return Cast()
+
+
+def outage(cast: Cast, **values: Any) -> Schedule:
+    """Due every minute; nobody looked from noon until half past, and the instant at 12:30 fired."""
+    schedule = a_live_schedule(cast.workflow, **{"catch_up": "skip"} | values)
+    tick_until_idle(minute(30.5))
+    return schedule
+
+
+def start(cast: Cast, schedule: Schedule, first: float = 1, last: float = 5, at_a_time: int = 2) -> Backfill:
+    span = minute(first), minute(last)
+    return start_backfill(cast.actor, schedule.id, *span, at_a_time, f"key {first} {last}", minute(30.7))
+
+
+def refusal(cast: Cast, schedule: Schedule, first: float, last: float, now: float = 30.7) -> tuple[str, str]:
+    """Where and why both the plan and the start are refused."""
+    span, found = (minute(first), minute(last)), []
+    with pytest.raises(Refused) as planned:
+        plan_backfill(cast.tenant.id, schedule.id, *span, minute(now))
+    with pytest.raises(Refused) as started:
+        start_backfill(cast.actor, schedule.id, *span, 1, f"refused {first} {last}", minute(now))
+    for refused in (planned, started):
+        found += [(problem.path, problem.code) for problem in refused.value.problems]
+    assert found[0] == found[1]
+    return found[0]
+
+
+def made_up(schedule: Schedule) -> list[Run]:
+    return [run for run in runs(schedule) if run.backfill_id is not None]
+
+
+def progress(cast: Cast, schedule: Schedule) -> BackfillProgress:
+    return backfills_of(cast.tenant.id, schedule.id)[0]
+
+
+def test_each_missing_instant_gets_a_run_and_no_row_is_rewritten(cast: Cast) -> None:
+    schedule = outage(cast, payload={"region": "eu"})
+    before = occurrences(schedule)
+    backfill = start(cast, schedule, 1, 4)
+    rows = [row for row in occurrences(schedule) if row.origin_key == f"backfill:{backfill.id}"]
+    assert [(row.scheduled_for, row.outcome, row.actor_id) for row in rows] == [
+        (minute(number), "fired", cast.alice.id) for number in (1, 2, 3, 4)
+    ]
+    assert [run.id for run in made_up(schedule)] == [row.id for row in rows]
+    kept = [row for row in occurrences(schedule) if row.origin_key == "timing"]
+    assert [(row.id, row.outcome, row.count, row.through) for row in kept] == [
+        (row.id, row.outcome, row.count, row.through) for row in before
+    ]
+
+
+def test_a_run_of_a_backfill_says_what_it_is_for(cast: Cast) -> None:
+    schedule = outage(cast, payload={"region": "eu"})
+    backfill = start(cast, schedule, 2, 2)
+    (run,) = made_up(schedule)
+    assert run.trigger_metadata == {
+        "triggerType": "recurring",
+        "scheduleId": str(schedule.id),
+        "scheduleName": "Every minute",
+        "scheduledFor": "2026-06-01T12:02:00Z",
+        "firedAt": "2026-06-01T12:30:42Z",
+        "timezone": "UTC",
+        "cron": "* * * * *",
+        "workflowId": str(cast.workflow.id),
+        "workflowVersion": 1,
+        "backfillId": str(backfill.id),
+    }
+    assert (run.input_json, run.actor_id, run.ready_at) == ({"region": "eu"}, cast.alice.id, None)
+
+
+def test_under_the_clock_contract_the_input_is_the_clock_at_the_nominal_time(db: Any) -> None:
+    cast = Cast()
+    cast.workflow = a_target(cast.tenant, "Clock", ref="trigger.clock.v1")
+    schedule = outage(cast)
+    start(cast, schedule, 2, 2)
+    (run,) = made_up(schedule)
+    assert run.input_json["scheduledFor"] == "2026-06-01T12:02:00Z"
+    assert "backfillId" not in run.input_json and "scheduleName" not in run.input_json
+
+
+def test_instants_that_have_a_run_are_left_out_and_the_plan_says_how_many(cast: Cast) -> None:
+    schedule = outage(cast)
+    start(cast, schedule, 2, 3)
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(1), minute(30), minute(30.7))
+    assert (plan.total, plan.already, len(plan.instants), plan.problems) == (30, 3, 27, ())
+    assert minute(2) not in plan.instants and minute(30) not in plan.instants
+    second = start(cast, schedule, 1, 30)
+    assert second.count == 27
+    instants = [run.trigger_metadata["scheduledFor"] for run in made_up(schedule)]
+    assert len(instants) == len(set(instants)) == 29
+
+
+def test_what_a_canceled_backfill_never_began_is_made_up_by_the_next(cast: Cast) -> None:
+    schedule = outage(cast)
+    first = start(cast, schedule, 1, 4)
+    cancel_backfill(cast.actor, schedule.id, first.id, minute(32))
+    assert start(cast, schedule, 1, 5).count == 5
+
+
+def test_a_failed_run_is_a_run(cast: Cast) -> None:
+    schedule = outage(cast)
+    start(cast, schedule, 1, 1)
+    end(made_up(schedule)[0], "failed")
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(1), minute(1), minute(32))
+    assert (plan.already, [problem.code for problem in plan.problems]) == (1, ["NOTHING_MISSING"])
+    with pytest.raises(Refused) as refused:
+        start_backfill(cast.actor, schedule.id, minute(1), minute(1), 1, "again", minute(32))
+    assert refused.value.problems[0].code == "NOTHING_MISSING"
+
+
+def test_repeating_the_request_gives_the_backfill_it_started(cast: Cast, db: Any) -> None:
+    schedule = outage(cast)
+    first = start(cast, schedule)
+    assert start(cast, schedule).id == first.id
+    assert len(made_up(schedule)) == 5
+    entries = db.scalars(select(AuditEntry).where(AuditEntry.action == "schedule.backfill")).all()
+    assert [entry.after for entry in entries] == [
+        {
+            "backfillId": str(first.id),
+            "from": "2026-06-01T12:01:00Z",
+            "until": "2026-06-01T12:05:00Z",
+            "count": 5,
+            "concurrency": 2,
+        }
+    ]
+
+
+def test_never_more_than_its_concurrency_go_at_a_time_in_order(cast: Cast) -> None:
+    schedule = outage(cast)
+    start(cast, schedule, 1, 5, at_a_time=2)
+    for run in runs(schedule):
+        if run.backfill_id is None:
+            end(run)
+    for going in ([0, 1], [1, 2], [2, 3], [3, 4], [4]):
+        assert admit_waiting(minute(32)) in (0, 1, 2)
+        assert admit_waiting(minute(32)) == 0
+        unfinished = [n for n, run in enumerate(made_up(schedule)) if run.ready_at and not run.finished_at]
+        assert unfinished == going
+        end(made_up(schedule)[going[0]])
+
+
+def test_a_backfill_stays_inside_the_limit_of_its_workflow_and_lets_others_go_first(cast: Cast, db: Any) -> None:
+    cast.workflow.concurrency_limit = 1
+    schedule = outage(cast)
+    admit_waiting(minute(31))
+    start(cast, schedule, 1, 5, at_a_time=5)
+    assert admit_waiting(minute(32)) == 0
+    tick_until_idle(minute(33))
+    (on_time, late) = [run for run in runs(schedule) if run.backfill_id is None][:2]
+    end(on_time)
+    assert admit_waiting(minute(33)) == 1
+    db.refresh(late)
+    assert late.ready_at is not None and all(run.ready_at is None for run in made_up(schedule))
+
+
+@pytest.mark.parametrize("overlap", ["queue", "skip"])
+def test_a_backfill_neither_counts_for_the_overlap_nor_waits_for_it(cast: Cast, db: Any, overlap: str) -> None:
+    schedule = outage(cast, overlap=overlap)
+    start(cast, schedule, 1, 3, at_a_time=3)
+    assert admit_waiting(minute(30.8)) == 3
+    end(next(run for run in runs(schedule) if run.backfill_id is None))
+    tick_until_idle(minute(31))
+    newest = [run for run in runs(schedule) if run.backfill_id is None][-1]
+    assert (newest.trigger_metadata["scheduledFor"], newest.ready_at) == ("2026-06-01T12:31:00Z", minute(31))
+    end(newest)
+    by_hand = run_schedule_now(cast.actor, schedule.id, "by hand", minute(31.5))
+    assert admit_waiting(minute(31.6)) == 1
+    assert db.get_one(Run, by_hand.id, populate_existing=True).ready_at is not None
+
+
+def test_how_a_backfill_ends_says_nothing_of_the_schedule(cast: Cast, db: Any) -> None:
+    schedule = outage(cast)
+    start(cast, schedule, 1, 1)
+    admit_waiting(minute(32))
+    worker = a_worker(minute(60))
+    claims = claim_runs(made_up(schedule)[0].lane, worker, 9, minute(32), 600)
+    mine = next(claim for claim in claims if claim.run_id == made_up(schedule)[0].id)
+    before = (cursor(schedule).last_fire_at, cursor(schedule).last_run_status, cursor(schedule).last_error)
+    error = {"category": "Error", "message": "Gone."}
+    finish_runs([Ending(mine.run_id, mine.epoch, "failed", error=error)], worker, minute(33))
+    assert (cursor(schedule).last_fire_at, cursor(schedule).last_run_status, cursor(schedule).last_error) == before
+    assert (cursor(schedule).last_finished_at, cursor(schedule).next_fire_at) == (None, minute(31))
+
+
+def test_progress_counts_where_the_runs_stand(cast: Cast) -> None:
+    schedule = outage(cast)
+    backfill = start(cast, schedule, 1, 6, at_a_time=3)
+    admit_waiting(minute(32))
+    first, second, third, *_rest = made_up(schedule)
+    claim_runs(first.lane, a_worker(minute(60)), 9, minute(32), 600)
+    end(first)
+    end(second, "failed")
+    found = progress(cast, schedule)
+    assert (found.id, found.count, found.concurrency, found.created_by_name) == (backfill.id, 6, 3, "Alice")
+    assert (found.queued, found.going, found.succeeded, found.failed, found.canceled) == (3, 1, 1, 1, 0)
+    assert not found.is_over
+    assert cancel_backfill(cast.actor, schedule.id, backfill.id, minute(33)) == 3
+    end(third)
+    found = progress(cast, schedule)
+    assert (found.queued, found.going, found.canceled, found.is_over) == (0, 0, 3, True)
+
+
+def test_canceling_twice_changes_nothing_more_and_frees_no_run_that_is_going(cast: Cast, db: Any) -> None:
+    schedule = outage(cast)
+    backfill = start(cast, schedule, 1, 4, at_a_time=2)
+    admit_waiting(minute(32))
+    claim_runs(made_up(schedule)[0].lane, a_worker(minute(60)), 9, minute(32), 600)
+    assert cancel_backfill(cast.actor, schedule.id, backfill.id, minute(33)) == 2
+    assert cancel_backfill(cast.actor, schedule.id, backfill.id, minute(34)) == 0
+    assert [run.status for run in made_up(schedule)] == ["running", "running", "canceled", "canceled"]
+    assert {run.cancel_reason for run in made_up(schedule)} == {None, "Its backfill was canceled."}
+    entries = db.scalars(select(AuditEntry).where(AuditEntry.action == "schedule.cancel_backfill")).all()
+    assert [entry.after["canceled"] for entry in entries] == [2]
+
+
+def test_a_backfill_may_cover_time_before_the_schedule_was_made(cast: Cast) -> None:
+    schedule = outage(cast)
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(-10), minute(-6), minute(30.7))
+    assert plan == BackfillPlan(tuple(minute(number) for number in (-10, -9, -8, -7, -6)), 0, 5)
+
+
+def test_the_range_is_checked_and_the_refusal_names_its_field(cast: Cast) -> None:
+    schedule = outage(cast)
+    assert refusal(cast, schedule, 5, 4) == ("until", "RANGE_BACKWARDS")
+    assert refusal(cast, schedule, 5, 40) == ("until", "UNTIL_IN_FUTURE")
+    assert refusal(cast, schedule, -367 * 1440, 4) == ("from", "RANGE_TOO_LONG")
+    assert refusal(cast, schedule, 5 - BACKFILL_LIMIT, 5) == ("from", "TOO_MANY_INSTANTS")
+
+
+def test_a_range_of_the_most_instants_allowed_can_be_made_up(cast: Cast) -> None:
+    schedule = outage(cast)
+    assert start(cast, schedule, 30 - BACKFILL_LIMIT, 29).count == BACKFILL_LIMIT
+
+
+@pytest.mark.parametrize("concurrency", [0, 21, "many", None, True, "1.5"])
+def test_the_concurrency_is_checked(cast: Cast, concurrency: Any) -> None:
+    schedule = outage(cast)
+    with pytest.raises(Refused) as refused:
+        start_backfill(cast.actor, schedule.id, minute(1), minute(2), concurrency, "key", minute(30.7))
+    assert refused.value.problems[0].path == "concurrency"
+
+
+def test_what_a_spread_holds_back_is_not_for_a_backfill(cast: Cast) -> None:
+    held_back = (outage(cast, name=f"Spread {number}", spread_seconds=3600) for number in range(64))
+    schedule = next(one for one in held_back if one.id.int % 3601 > 120)
+    tick_until_idle(minute(30.7))
+    undecided_from = cursor(schedule).next_fire_at
+    assert undecided_from is not None and undecided_from < minute(30)
+    behind = (undecided_from - minute(0)).total_seconds() / 60
+    assert refusal(cast, schedule, behind, behind) == ("until", "NOT_DECIDED")
+    assert start(cast, schedule, behind - 3, behind - 1).count >= 2
+
+
+def test_of_a_paused_schedule_only_what_was_decided_before_the_pause_can_be_made_up(cast: Cast) -> None:
+    schedule = outage(cast)
+    pause_schedule(cast.actor, schedule.id, "", minute(31.5))
+    assert refusal(cast, schedule, 20, 34, now=40) == ("until", "NOT_DECIDED")
+    assert start(cast, schedule, 20, 25).count == 6
+    assert cursor(schedule).wake_at is None and schedule.status == "paused"
+
+
+def test_what_is_due_is_decided_before_the_range_is_looked_at(cast: Cast) -> None:
+    schedule = outage(cast)
+    now = minute(40) + timedelta(seconds=30)
+    backfill = start_backfill(cast.actor, schedule.id, minute(31), minute(40), 1, "key", now)
+    assert ledger(schedule)[-1] == (40, "fired", None)
+    assert backfill.count == 9
+
+
+def test_a_missed_one_time_schedule_can_be_made_up_and_stays_completed(cast: Cast, db: Any) -> None:
+    once = {"trigger_type": "schedule", "run_at": "2026-06-01T12:05:00Z", "cron": None}
+    schedule = outage(cast, **once)
+    db.refresh(schedule)
+    assert ledger(schedule) == [(5, "missed", "late")]
+    assert start(cast, schedule, 1, 10).count == 1
+    (run,) = made_up(schedule)
+    assert run.trigger_metadata["triggerType"] == "schedule" and "cron" not in run.trigger_metadata
+    db.refresh(schedule)
+    assert schedule.status == "completed"
+
+
+def test_an_invalid_schedule_is_refused_with_the_reason_and_so_is_the_plan(cast: Cast, db: Any) -> None:
+    schedule = outage(cast)
+    db.execute(text("UPDATE schedules SET status = 'invalid', invalid_reason = '/region: required'"))
+    db.expire_all()
+    with pytest.raises(Held, match="/region: required"):
+        start(cast, schedule)
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(1), minute(2), minute(30.7))
+    assert [problem.code for problem in plan.problems] == ["SCHEDULE_INVALID"]
+    assert made_up(schedule) == []
+
+
+def test_a_workflow_that_takes_no_runs_takes_no_backfill(cast: Cast) -> None:
+    schedule = outage(cast)
+    pause_workflow(cast.actor, cast.workflow.id, "audit", minute(31))
+    with pytest.raises(Held, match="paused: audit"):
+        start(cast, schedule)
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(1), minute(2), minute(30.7))
+    assert [problem.code for problem in plan.problems] == ["WORKFLOW_PAUSED"]
+
+
+def test_a_deleted_schedule_takes_no_backfill_and_its_own_can_still_be_canceled(cast: Cast) -> None:
+    schedule = outage(cast)
+    backfill = start(cast, schedule, 1, 4)
+    delete_schedule(cast.actor, schedule.id, minute(32))
+    with pytest.raises(NotFound):
+        start(cast, schedule, 5, 6)
+    assert cancel_backfill(cast.actor, schedule.id, backfill.id, minute(33)) == 4
+
+
+def test_a_deleted_workflow_takes_no_backfill(cast: Cast) -> None:
+    schedule = outage(cast)
+    delete_workflow(cast.actor, cast.workflow.id, minute(31))
+    with pytest.raises(NotFound):
+        start(cast, schedule)
+
+
+def test_charlie_sees_starts_and_cancels_nothing(cast: Cast) -> None:
+    schedule = outage(cast)
+    backfill = start(cast, schedule)
+    tenant = a_tenant("globex")
+    charlie = an_actor(tenant, a_user(tenant, "charlie@globex.test"))
+    with pytest.raises(NotFound):
+        plan_backfill(tenant.id, schedule.id, minute(1), minute(2), minute(30.7))
+    with pytest.raises(NotFound):
+        start_backfill(charlie, schedule.id, minute(6), minute(7), 1, "key", minute(30.7))
+    with pytest.raises(NotFound):
+        cancel_backfill(charlie, schedule.id, backfill.id, minute(32))
+    assert backfills_of(tenant.id, schedule.id) == []
+    other = a_live_schedule(cast.workflow, "Other")
+    with pytest.raises(NotFound):
+        cancel_backfill(cast.actor, other.id, backfill.id, minute(32))
