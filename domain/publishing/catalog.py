@@ -42,7 +42,7 @@ class WorkflowRow:
 
     `event_name`: what starts the published version; `schedules`: how many living ones it has. `last_run_at` is when the
     newest run ended, or started, or None while it waits; None too if there is no run. `recent`: the last RECENT_RUNS
-    runs that ended, oldest first.
+    runs that ended, oldest first. Rehearsals are none of these.
     """
 
     id: UUID
@@ -73,7 +73,7 @@ _RECENT = text("""
     FROM unnest(CAST(:ids AS uuid[])) AS w(id)
     CROSS JOIN LATERAL (
         SELECT id, status, started_at, finished_at FROM runs
-        WHERE workflow_id = w.id AND finished_at IS NOT NULL
+        WHERE workflow_id = w.id AND finished_at IS NOT NULL AND NOT is_rehearsal
         ORDER BY finished_at DESC
         LIMIT :limit
     ) r
@@ -214,7 +214,7 @@ def _schedule_count() -> Any:
 def _last_run() -> Any:
     return (
         select(Run.id, Run.status, func.coalesce(Run.finished_at, Run.started_at).label("at"))
-        .where(Run.workflow_id == Workflow.id)
+        .where(Run.workflow_id == Workflow.id, Run.is_rehearsal.is_(False))
         .order_by(Run.id.desc())
         .limit(1)
         .correlate(Workflow)

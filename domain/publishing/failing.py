@@ -26,7 +26,7 @@ BATCH = 100
 TOLD = "workflow:manage"
 
 # Of each workflow that may be paused, its last runs along ix_runs_finished: as many as its threshold looks at. What
-# somebody canceled says nothing of the workflow. A fraction such as 0.07 has no exact form, hence the small allowance.
+# somebody canceled or only rehearsed says nothing of the workflow. A fraction such as 0.07 has no exact form, hence the small allowance.
 _FAILING = text("""
     SELECT w.id, last.failed, last.counted
     FROM workflows w
@@ -35,7 +35,7 @@ _FAILING = text("""
         FROM (
             SELECT status FROM runs
             WHERE workflow_id = w.id AND finished_at > coalesce(w.failures_counted_from, '-infinity')
-              AND status <> 'canceled'
+              AND status <> 'canceled' AND NOT is_rehearsal
             ORDER BY finished_at DESC
             LIMIT coalesce(w.failure_rate_min_runs, :min_runs)
         ) r

@@ -41,6 +41,8 @@ BY_EVENT, BY_PARENT = "event", "parent"
 
 _FAILED = "status IN ('failed', 'canceled')"
 
+_WAITING_OF_BACKFILL = "backfill_id IS NOT NULL AND status = 'queued' AND ready_at IS NULL"
+
 
 class Run(Base):
     __tablename__ = "runs"
@@ -71,8 +73,9 @@ class Run(Base):
         Index(
             "ix_runs_children", "parent_run_id", postgresql_where="finished_at IS NULL AND parent_run_id IS NOT NULL"
         ),
-        # admit_waiting and the page of a backfill
+        # admit_waiting and the page of a backfill; admit_waiting: the runs of backfills that wait for a slot
         Index("ix_runs_backfill", "backfill_id", "id", postgresql_where="backfill_id IS NOT NULL"),
+        Index("ix_runs_backfill_queued", "workflow_id", "id", postgresql_where=_WAITING_OF_BACKFILL),
         # runs_page of rehearsals
         Index("ix_runs_rehearsals", "tenant_id", "id", postgresql_where="is_rehearsal"),
         # failing workflows, and what is kept of finished runs

@@ -58,6 +58,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_runs_backfill", "runs", ["backfill_id", "id"], postgresql_where=sa.text("backfill_id IS NOT NULL")
     )
+    waiting = sa.text("backfill_id IS NOT NULL AND status = 'queued' AND ready_at IS NULL")
+    op.create_index("ix_runs_backfill_queued", "runs", ["workflow_id", "id"], postgresql_where=waiting)
     op.create_index("ix_runs_rehearsals", "runs", ["tenant_id", "id"], postgresql_where=sa.text("is_rehearsal"))
     living = sa.text("deleted_at IS NULL")
     op.create_index("ix_schedules_status", "schedules", ["tenant_id", "status", "id"], postgresql_where=living)
@@ -85,6 +87,7 @@ def downgrade() -> None:
     op.drop_index("ix_schedules_name", table_name="schedules")
     op.drop_index("ix_schedules_status", table_name="schedules")
     op.drop_index("ix_runs_rehearsals", table_name="runs")
+    op.drop_index("ix_runs_backfill_queued", table_name="runs")
     op.drop_index("ix_runs_backfill", table_name="runs")
     op.drop_column("runs", "is_rehearsal")
     op.drop_column("runs", "backfill_id")
