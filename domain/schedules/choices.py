@@ -21,7 +21,8 @@ _WITH_KEY = re.compile(r".*\(([^()]+)\)\s*", re.DOTALL)
 
 @dataclass(frozen=True)
 class WorkflowChoice:
-    """A living workflow as the picker shows it. `label` names it and no other; `obstacle` says why it cannot be scheduled."""
+    """A living workflow as the picker shows it. `label` names it and no other; `obstacle` says why it cannot be scheduled,
+    and `remedy` what would help: `publish` or `schema`."""
 
     id: UUID
     label: str
@@ -30,20 +31,31 @@ class WorkflowChoice:
     obstacle: str | None
 
     @property
+    def remedy(self) -> str | None:
+        if self.obstacle is None:
+            return None
+        return "publish" if self.version is None else "schema"
+
+    @property
     def takes_clock(self) -> bool:
         """Whether its payload is made when it starts, so that nobody writes one."""
         return is_clock_ref(self.schema_ref)
 
 
 def eligible_workflows(tenant_id: UUID, q: str = "", limit: int = CHOICES) -> list[WorkflowChoice]:
-    """Workflows whose name or key contains `q`: those that can be scheduled first, then those that cannot, with why."""
+    """Workflows whose name or key contains `q`: the one that is called so, those that can be scheduled, then those that
+    cannot, with why; what begins with it first."""
     query = _choices(tenant_id)
     if q:
         query = query.where(
             or_(Workflow.name.icontains(q, autoescape=True), Workflow.key.icontains(q, autoescape=True))
         )
     ready = and_(WorkflowVersion.payload_schema_mode == "pinned", WorkflowVersion.payload_schema.is_not(None))
-    query = query.order_by(ready.desc().nulls_last(), func.lower(Workflow.name), Workflow.id).limit(limit)
+    is_it = or_(func.lower(Workflow.name) == q.lower(), Workflow.key == q)
+    begins = Workflow.name.istartswith(q, autoescape=True)
+    ranks: list[Any] = [is_it.desc()] if q else []
+    ranks += [ready.desc().nulls_last(), *([begins.desc()] if q else []), func.lower(Workflow.name), Workflow.id]
+    query = query.order_by(*ranks).limit(limit)
     return [_choice(row) for row in db.session.execute(query)]
 
 

@@ -19,7 +19,7 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, NotFound, Problem, Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.kernel.secret_values import shown
-from domain.schedules.choices import WorkflowChoice, eligible_workflows, workflow_choice
+from domain.schedules.choices import WorkflowChoice, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.previews import problems_beside_target
 from domain.schedules.schedules import Schedule
@@ -31,11 +31,13 @@ from web.forms.schedules import ScheduleForm, stored_form, typed_values
 from web.schedules.duplicating import copied_form
 from web.schedules.frame import access, address_of, blueprint, changed, min_interval_seconds, place, tenant_id
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
+from web.schedules.picker import picked_form, results_for
 from web.schedules.rehearsing import is_rehearsing, kept_rehearsal, started_rehearsal
 from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
 from web.schedules.what_if import consequences_of
 
 CREATE = "schedules.create"
+NAME_MAX_CHARACTERS = 128
 # What stands in the form beside the schedule.
 NOT_SAVED_FIELDS = ("place", "rehearsal_key", "rehearsed", "rehearse_for", "payload_start")
 
@@ -57,7 +59,7 @@ def new() -> ResponseReturnValue:
 @blueprint.post("")
 @requires("workflow:manage")
 def create() -> ResponseReturnValue:
-    form = ScheduleForm(request.form)
+    form = picked_form()
     take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
         return _dialog(form, typed_workflow(form)[0], None)
@@ -84,7 +86,7 @@ def edit(schedule_id: UUID) -> ResponseReturnValue:
 @blueprint.post("/<uuid:schedule_id>/edit")
 @requires("workflow:manage")
 def save(schedule_id: UUID) -> ResponseReturnValue:
-    form = ScheduleForm(request.form)
+    form = picked_form()
     stored = load(tenant_id(), Schedule, schedule_id)
     take_payload(form, bound_version(typed_workflow(form)[0]))
     if _is_asking(form):
@@ -162,7 +164,12 @@ def _all_problems(
 
 def _is_asking(form: ScheduleForm) -> bool:
     """Whether only a look ahead is wanted: without JavaScript buttons of the form ask for it."""
-    return fill_in(form) or "check" in request.form or bool(form.editor and form.editor.is_rearranged)
+    return (
+        fill_in(form)
+        or "check" in request.form
+        or "pick" in request.form
+        or bool(form.editor and form.editor.is_rearranged)
+    )
 
 
 def _dialog(
@@ -173,7 +180,7 @@ def _dialog(
     values: dict[str, Any] = {
         "form": form,
         "choice": choice,
-        "choices": eligible_workflows(tenant_id()),
+        **results_for(form.workflow.data or "", choice),
         "version": version,
         "payload_note": schema_note(version),
         "stored": stored,
@@ -189,6 +196,9 @@ def _dialog(
         "rehearsal": None if "rehearsal" in more else kept_rehearsal(),
         **more,
     }
+    preview = values["preview"]
+    words = [choice.label if choice else "", preview.words if preview and not preview.problems else ""]
+    values["suggested_name"] = ": ".join(filter(None, words))[:NAME_MAX_CHARACTERS] if choice else ""
     if status != 200 and not is_rehearsing() and values["preview"] and values["preview"].problems:
         # They stand at their fields already.
         values["preview"] = None

@@ -18,8 +18,8 @@ from domain.schedules.choices import chosen_workflow, eligible_workflows
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.entries import BARS, occurrences_page
-from domain.schedules.occurrences import Occurrence
 from domain.schedules.narrowing import ScheduleFilter
+from domain.schedules.occurrences import Occurrence
 from domain.schedules.pages import schedule_detail, schedules_page
 from domain.schedules.previews import timing_preview
 from domain.schedules.schedules import Schedule

@@ -1,0 +1,46 @@
+"""Choosing the workflow in the dialog: a search whose results say what each one runs, or why it cannot be scheduled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+
+from domain.schedules.choices import CHOICES, WorkflowChoice, eligible_workflows
+from web.access import requires
+from web.asked import asked_text
+from web.forms.schedules import ScheduleForm
+from web.schedules.frame import blueprint, tenant_id
+
+
+@blueprint.get("/picker")
+@requires("workflow:manage")
+def picker_results() -> ResponseReturnValue:
+    """The workflows that fit what has been typed so far."""
+    return render_template("schedules/_results.html", **_found(asked_text("workflow")))
+
+
+def picked_form() -> ScheduleForm:
+    """The form that was posted; without JavaScript a result is a button of it."""
+    form = ScheduleForm(request.form)
+    if "pick" in request.form:
+        form.workflow.data = request.form["pick"]
+    return form
+
+
+def results_for(typed: str, choice: WorkflowChoice | None) -> dict[str, Any]:
+    """What the picker holds when the dialog is drawn: what fits a text that names no workflow, else any."""
+    is_searching = bool(typed.strip()) and choice is None
+    return _found(typed.strip().replace("\x00", "") if is_searching else "") | {"is_searching": is_searching}
+
+
+def _found(typed: str) -> dict[str, Any]:
+    found = eligible_workflows(tenant_id(), typed, CHOICES + 1)
+    shown = found[:CHOICES]
+    return {
+        "ready": [choice for choice in shown if not choice.obstacle],
+        "unready": [choice for choice in shown if choice.obstacle],
+        "has_more": len(found) > CHOICES,
+        "typed": typed,
+    }
