@@ -11,7 +11,7 @@ from sqlalchemy import Select, func, select, text
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
-from domain.schedules.occurrences import TIMING, Occurrence
+from domain.schedules.occurrences import RUN_NOW, TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
 from domain.timing.decisions import Row, gap_row
 from domain.timing.outcomes import Outcome, Reason
@@ -24,7 +24,7 @@ _RECORDED = text("""
     FROM unnest(CAST(:ids AS uuid[])) AS s(id)
     CROSS JOIN LATERAL (
         SELECT coalesce(through, scheduled_for) AS until FROM occurrences
-        WHERE schedule_id = s.id AND origin_key = 'timing'
+        WHERE schedule_id = s.id AND origin_key NOT LIKE 'run_now:%'
         ORDER BY scheduled_for DESC
         LIMIT 1
     ) o
@@ -113,10 +113,11 @@ def pause_in_words(reason: str | None) -> str:
 
 
 def _recorded_until(schedule: Schedule) -> datetime | None:
-    """The last instant of the timing that the ledger knows; read along its primary key."""
+    """The last instant that the ledger knows as decided or made up for; read along its primary key."""
+    is_instant = ~Occurrence.origin_key.startswith(RUN_NOW)
     last = (
         select(func.coalesce(Occurrence.through, Occurrence.scheduled_for))
-        .where(Occurrence.schedule_id == schedule.id, Occurrence.origin_key == TIMING)
+        .where(Occurrence.schedule_id == schedule.id, is_instant)
         .order_by(Occurrence.scheduled_for.desc())
         .limit(1)
     )

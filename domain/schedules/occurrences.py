@@ -15,11 +15,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel.db import Base
 
 TIMING = "timing"
+RUN_NOW = "run_now:"
 
 
 def run_now_origin(request_key: str) -> str:
     """The origin of an occurrence that a person asked for."""
-    return f"run_now:{request_key}"
+    return f"{RUN_NOW}{request_key}"
 
 
 def backfill_origin(backfill_id: UUID) -> str:

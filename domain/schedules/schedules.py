@@ -35,7 +35,8 @@ ACTIVE, PAUSED, INVALID, COMPLETED = "active", "paused", "invalid", "completed"
 # From → what it may become. Deleting is `deleted_at`, from any of them.
 TRANSITIONS: dict[str, frozenset[str]] = {
     ACTIVE: frozenset({PAUSED, INVALID, COMPLETED}),
-    PAUSED: frozenset({ACTIVE, INVALID}),
+    # Completed when a pause that ends by itself covered the last of its instants.
+    PAUSED: frozenset({ACTIVE, INVALID, COMPLETED}),
     INVALID: frozenset({PAUSED, ACTIVE}),
     COMPLETED: frozenset({ACTIVE, PAUSED, INVALID}),
 }

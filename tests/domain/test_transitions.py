@@ -65,6 +65,17 @@ class Stage:
         database.session.flush()
         publish_workflow(self.actor, workflow.id, workflow.revision, minute(1))
 
+    def end_pause(self) -> None:
+        """The tick, if the schedule is paused, finds that the pause was to last until a minute before it."""
+        database.session.execute(
+            text("UPDATE schedules SET paused_until = :at WHERE status = 'paused'"), {"at": minute(9)}
+        )
+        database.session.execute(
+            text("UPDATE schedule_cursors SET wake_at = :at WHERE wake_at IS NULL"), {"at": minute(9)}
+        )
+        database.session.expire_all()
+        fire_due(LATER)
+
     def commands(self) -> dict[str, Any]:
         one, actor = self.schedule.id, self.actor
         return {
@@ -75,6 +86,7 @@ class Stage:
             "publish what fits": lambda: self.publish(EASY),
             "publish what may not fit": lambda: self.publish(STRICT),
             "tick": lambda: fire_due(LATER),
+            "tick after a pause to an hour": self.end_pause,
             "run now": lambda: run_schedule_now(actor, one, "key", minute(1)),
             "delete": lambda: delete_schedule(actor, one, minute(1)),
             "pause the workflow": lambda: pause_workflow(actor, self.workflow.id, "", minute(1)),

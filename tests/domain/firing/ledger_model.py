@@ -54,12 +54,17 @@ class Expected:
     since: datetime
     overlap: str
     earlier: set[datetime] = field(default_factory=set)
+    skipped: datetime | None = None
+    made_up: set[datetime] = field(default_factory=set)
 
     def change(self, pattern: Pattern | None, now: datetime, recorded: set[datetime]) -> None:
-        """Another pattern from `now` on (None: deleted); what came due until then stays owed."""
+        """Another pattern from `now` on (None: deleted); what came due until then stays owed. What was to be skipped
+        still is if the pattern has it and repeats."""
         if pattern == self.pattern:
             return
-        until = max({now} | recorded)
+        until = max({now} | recorded | self.made_up)
+        if pattern is None or pattern.at or self.skipped not in pattern.instants(until, until + HORIZON):
+            self.skipped = None
         if self.pattern is not None:
             self.earlier |= self.pattern.instants(self.since, until)
         self.pattern, self.since = pattern, until

@@ -22,12 +22,16 @@ from hypothesis.stateful import (
 from sqlalchemy import select, text
 
 from domain.accounts.audit import Actor
+from domain.firing.backfilling import cancel_backfill, start_backfill
 from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
-from domain.firing.tick import fire_due
+from domain.firing.skipping import skip_next, unskip_next
+from domain.firing.tick import fire_due, settle
 from domain.kernel.db import db as database
 from domain.kernel.errors import DomainError
 from domain.publishing import pause_workflow, publish_workflow, resume_workflow
+from domain.runs.admission import admit_waiting
+from domain.schedules.backfills import Backfill
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.occurrences import TIMING, Occurrence
@@ -69,7 +73,9 @@ class Ledger(RuleBasedStateMachine):
         self.workflow_id = a_published_workflow(tenant, draft_schema_ref=EASY, schema=SCHEMAS[EASY]).id
         self.expected: dict[UUID, Expected] = {}
         self.seen: set[UUID] = set()
-        self.held_before: dict[UUID, bool] = {}
+        # Those that may not fire now, and until when they are paused if that is why.
+        self.held_before: dict[UUID, datetime | None] = {}
+        self.resumed: set[UUID] = set()
         self.free_at: dict[UUID, datetime] = {}
         for overlap in ("queue", "skip"):
             self.add(Pattern(1), overlap, "all", SPREAD_SECONDS, enabled=True)
@@ -101,9 +107,69 @@ class Ledger(RuleBasedStateMachine):
     def pause(self, pick: int) -> None:
         self.command(pick, lambda schedule: pause_schedule(self.actor, schedule.id, "quiet", self.now))
 
+    @rule(pick=picks, seconds=st.sampled_from([1, 45, 60, 200, 400]))
+    def pause_until(self, pick: int, seconds: int) -> None:
+        until = self.now + timedelta(seconds=seconds)
+        self.command(pick, lambda schedule: pause_schedule(self.actor, schedule.id, "", self.now, until=until))
+
+    @rule(pick=picks, catch_up=st.sampled_from(["skip", "latest", "all"]))
+    def resume(self, pick: int, catch_up: str) -> None:
+        def go_on(schedule: Schedule) -> None:
+            resume_schedule(self.actor, schedule.id, self.now, catch_up=catch_up)
+            self.resumed |= {schedule.id} if catch_up != "skip" else set()
+
+        self.command(pick, go_on)
+
     @rule(pick=picks)
-    def resume(self, pick: int) -> None:
-        self.command(pick, lambda schedule: resume_schedule(self.actor, schedule.id, self.now))
+    def skip_the_next(self, pick: int) -> None:
+        def skip(schedule: Schedule) -> None:
+            settle([schedule.id], self.now)
+            instant = database.session.get_one(ScheduleCursor, schedule.id, populate_existing=True).next_fire_at
+            assert instant is not None
+            skip_next(self.actor, schedule.id, instant, self.now)
+            self.expected[schedule.id].skipped = instant
+
+        self.command(pick, skip)
+
+    @rule(pick=picks)
+    def fire_the_next_after_all(self, pick: int) -> None:
+        def unskip(schedule: Schedule) -> None:
+            unskip_next(self.actor, schedule.id, self.now)
+            self.expected[schedule.id].skipped = None
+
+        self.command(pick, unskip)
+
+    @rule(pick=picks, first=st.integers(1, 20), last=st.integers(0, 5), at_a_time=st.integers(1, 3))
+    def backfill(self, pick: int, first: int, last: int, at_a_time: int) -> None:
+        from_at, until_at = self.now - first * MINUTE, self.now - last * MINUTE
+
+        def make_up(schedule: Schedule) -> None:
+            settle([schedule.id], self.now)
+            had = set(database.session.scalars(select(Occurrence.scheduled_for).where(*self.with_a_run(schedule.id))))
+            found = start_backfill(
+                self.actor, schedule.id, from_at, until_at, at_a_time, f"key-{next(self.keys)}", self.now
+            )
+            origin = Occurrence.origin_key == f"backfill:{found.id}"
+            instants = list(database.session.scalars(select(Occurrence.scheduled_for).where(origin)))
+            pattern = self.expected[schedule.id].pattern
+            assert pattern is not None
+            assert set(instants) == pattern.instants(from_at - timedelta(seconds=1), until_at) - had
+            assert len(instants) == found.count
+            cursor = database.session.get_one(ScheduleCursor, schedule.id, populate_existing=True)
+            assert cursor.next_fire_at is None or max(instants) < cursor.next_fire_at
+            self.expected[schedule.id].made_up |= set(instants)
+
+        self.command(pick, make_up)
+
+    @rule()
+    def cancel_the_newest_backfill(self) -> None:
+        newest = database.session.scalars(select(Backfill).order_by(Backfill.id.desc()).limit(1)).one_or_none()
+        if newest is not None:
+            cancel_backfill(self.actor, newest.schedule_id, newest.id, self.now)
+
+    @rule()
+    def admit(self) -> None:
+        admit_waiting(self.now)
 
     @rule(pick=st.integers(0, 30))
     def delete(self, pick: int) -> None:
@@ -181,6 +247,8 @@ class Ledger(RuleBasedStateMachine):
             is_ticked = schedule.status in ("active", "invalid") and schedule.deleted_at is None
             offset = timedelta(seconds=schedule_id.int % (schedule.spread_seconds + 1))
             due = cursor.next_fire_at + offset if is_ticked and cursor.next_fire_at else None
+            if schedule.status == "paused" and schedule.deleted_at is None:
+                due = schedule.paused_until
             assert cursor.wake_at == due
             if schedule.deleted_at is None and schedule.status == "active":
                 assert cursor.next_fire_at is not None, "an active schedule with nothing left is completed"
@@ -197,7 +265,8 @@ class Ledger(RuleBasedStateMachine):
     def nothing_fires_while_it_is_held(self) -> None:
         rows = database.session.scalars(select(Occurrence).where(Occurrence.origin_key == TIMING)).all()
         new = [row for row in rows if row.id not in self.seen]
-        assert [row for row in new if row.outcome == "fired" and self.held_before.get(row.schedule_id)] == []
+        assert [row for row in new if row.outcome == "fired" and not self.may_fire(row)] == []
+        self.resumed.clear()
         assert [row for row in new if row.decided_at < (row.through or row.scheduled_for)] == []
         held = [row for row in new if row.reason in HELD and row.schedule_id in self.free_at]
         assert [row for row in held if self.looked_at(row) <= self.free_at[row.schedule_id]] == [], (
@@ -206,16 +275,65 @@ class Ledger(RuleBasedStateMachine):
         self.seen |= {row.id for row in new}
         paused = database.session.get_one(Workflow, self.workflow_id, populate_existing=True).paused_at is not None
         schedules = database.session.scalars(select(Schedule).execution_options(populate_existing=True))
-        self.held_before = {row.id: paused or row.status != "active" for row in schedules}
-        self.free_at |= {one: self.now for one, is_held in self.held_before.items() if not is_held}
+        held = {row.id: row.paused_until for row in schedules if row.status != "active"}
+        self.held_before = dict.fromkeys(self.expected) if paused else held
+        self.free_at |= {one: self.now for one in self.expected if one not in self.held_before}
+
+    @invariant()
+    def what_is_to_be_skipped_never_fires(self) -> None:
+        for schedule_id, expected in self.expected.items():
+            schedule = database.session.get_one(Schedule, schedule_id, populate_existing=True)
+            if expected.skipped is None:
+                assert schedule.skip_next_at is None
+                continue
+            key = (schedule_id, expected.skipped, TIMING)
+            row = database.session.get(Occurrence, key, populate_existing=True)
+            assert schedule.skip_next_at == (
+                None if expected.skipped in self.recorded(schedule_id) else expected.skipped
+            )
+            assert row is None or row.outcome != "fired"
+            if schedule.skip_next_at is None:
+                expected.skipped = None
+
+    @invariant()
+    def no_instant_has_two_runs(self) -> None:
+        twice = text("""
+            SELECT o.schedule_id, o.scheduled_for FROM occurrences o JOIN runs r ON r.id = o.id
+            WHERE o.origin_key NOT LIKE 'run_now:%' AND r.status <> 'canceled'
+            GROUP BY 1, 2 HAVING count(*) > 1
+        """)
+        assert database.session.execute(twice).all() == []
+
+    @invariant()
+    def of_a_backfill_no_more_go_than_it_allows(self) -> None:
+        over = text("""
+            SELECT b.id FROM backfills b JOIN runs r ON r.backfill_id = b.id
+            WHERE r.ready_at IS NOT NULL AND r.finished_at IS NULL GROUP BY b.id HAVING count(*) > b.concurrency
+        """)
+        assert database.session.execute(over).all() == []
 
     @invariant()
     def a_schedule_that_skips_never_fires_beside_a_run_of_its_own(self) -> None:
-        going = text("SELECT schedule_id, count(*) AS runs FROM runs WHERE finished_at IS NULL GROUP BY 1")
+        going = text("""
+            SELECT schedule_id, count(*) AS runs FROM runs
+            WHERE finished_at IS NULL AND backfill_id IS NULL GROUP BY 1
+        """)
         counts = {row.schedule_id: row.runs for row in database.session.execute(going)}
         assert [
             one for one, expected in self.expected.items() if expected.overlap == "skip" and counts.get(one, 0) > 1
         ] == []
+
+    def may_fire(self, row: Occurrence) -> bool:
+        """Whether nothing held its schedule back before the last step, or that step was the end of a pause."""
+        if row.schedule_id not in self.held_before or row.schedule_id in self.resumed:
+            return True
+        until = self.held_before[row.schedule_id]
+        return until is not None and row.scheduled_for > until
+
+    def with_a_run(self, schedule_id: UUID) -> Any:
+        """Fired, and not canceled before anybody began."""
+        canceled = select(text("id")).select_from(text("runs")).where(text("status = 'canceled'"))
+        return Occurrence.schedule_id == schedule_id, Occurrence.outcome == "fired", Occurrence.id.not_in(canceled)
 
     def looked_at(self, row: Occurrence) -> datetime:
         """When the first instant of a row is to be decided."""
