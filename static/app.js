@@ -26,7 +26,9 @@
     event.detail.headers["X-CSRFToken"] = meta("csrf-token") ?? "";
   });
 
-  let underway = 0;
+  let underway = 0, current = new Date();
+  // What a page that refreshes by itself says when it cannot: how old it is.
+  const outdated = () => `Not up to date since ${current.toLocaleTimeString("en-GB")}. It is tried again by itself.`;
   // After an outerHTML swap the event comes from another element; the request still knows who asked.
   const asker = (event) => event.detail.requestConfig?.elt ?? event.detail.elt;
   const isPolling = (event) => asker(event)?.matches?.("[data-live]") && event.detail.requestConfig?.verb === "get";
@@ -36,7 +38,7 @@
     setTimeout(() => { if (underway > 0) doc.documentElement.dataset.busy = ""; }, 200);
   });
   on("htmx:afterRequest", (event) => {
-    if (isPolling(event)) { if (event.detail.successful) dismiss("live"); return; }
+    if (isPolling(event)) { if (event.detail.successful) { current = new Date(); dismiss("live"); } return; }
     underway = Math.max(0, underway - 1);
     if (!underway) delete doc.documentElement.dataset.busy;
     if (asker(event)?.matches?.("form")) release(asker(event));
@@ -53,13 +55,13 @@
   on("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;
     const told = new DOMParser().parseFromString(responseText, "text/html").querySelector("body > [role=alert] p")?.textContent;
-    const message = status === 401 ? SIGNED_OUT : told || (status >= 500
+    const message = status === 401 ? SIGNED_OUT : isPolling(event) ? outdated() : told || (status >= 500
       ? "Carillon could not finish this. Reload to see whether it took effect before trying again."
       : `The request was refused (${status}). Reload the page, then try again.`);
     notify({ message, kind: "error", key: isPolling(event) ? "live" : "", ...(status === 401 && { href: "/sign-in", label: "Sign in" }) });
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) on(name, (event) => notify({
-    message: "Carillon did not answer. Check the connection, then reload to see whether the change arrived.",
+    message: isPolling(event) ? outdated() : "Carillon did not answer. Check the connection, then reload to see whether the change arrived.",
     kind: "error", key: isPolling(event) ? "live" : "",
   }));
 
@@ -154,8 +156,18 @@
     const keep = ["href", "name", "value", "aria-label"].filter((name) => element.hasAttribute(name));
     return keep.length ? element.localName + keep.map((name) => `[${name}="${CSS.escape(element.getAttribute(name))}"]`).join("") : "";
   };
-  let opened = [], focused = "";
+  let opened = [], focused = "", pointed = 0;
+  // Rows that change places while someone aims at one would put another one under the pointer.
+  on("pointermove", () => { pointed = Date.now(); }, { passive: true });
+  const rowsOf = (within) => all("tbody tr[id]", within).map((row) => row.id).join();
+  const isAimedAt = (part) => Date.now() - pointed < 10000 && part.matches(":has(tbody:hover)");
   on("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    const isClock = isPolling(event) && !event.detail.requestConfig.triggeringEvent;
+    if (isClock && isAimedAt(part)) {
+      const next = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");
+      if (rowsOf(next) !== rowsOf(part)) { event.detail.shouldSwap = false; return; }
+    }
     const focus = doc.activeElement;
     focused = event.detail.target?.contains(focus) && focus !== event.detail.target && !focus.id ? known(focus) : "";
     opened = all("details[open][id]:not(.menu)", event.detail.target).map((part) => part.id);

@@ -55,7 +55,7 @@
     else if (key === "?") isDone = help();
     else if (key === "j") isDone = step(1);
     else if (key === "k") isDone = step(-1);
-    else if (["c", "e", "p"].includes(key)) isDone = press(key);
+    else if (["c", "e", "p", "x"].includes(key)) isDone = press(key);
     if (isDone) event.preventDefault();
   });
 })();

@@ -64,6 +64,14 @@ def matching_ids(tenant_id: UUID, narrowed: ScheduleFilter, after: UUID | None, 
     return list(db.session.scalars(query.order_by(Schedule.id).limit(limit)))
 
 
+def has_published_workflow(tenant_id: UUID) -> bool:
+    """Whether there is anything yet that a schedule could run."""
+    published = select(Workflow.id).where(
+        Workflow.tenant_id == tenant_id, Workflow.deleted_at.is_(None), Workflow.published_version.is_not(None)
+    )
+    return bool(db.session.scalar(select(published.exists())))
+
+
 def ordered_ids(
     tenant_id: UUID, narrowed: ScheduleFilter, few: tuple[UUID, ...] | None, sort: str, limit: int, offset: int
 ) -> Any:

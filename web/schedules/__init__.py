@@ -1,11 +1,12 @@
 """The pages of schedules: the list, one schedule, the dialog that creates and edits, and a route for each action."""
 
-from web.schedules import actions, editor, listing, page, payloads, picker, rehearsing, timing_part, what_if
+from web.schedules import actions, bulk, editor, listing, page, payloads, picker, rehearsing, timing_part, what_if
 from web.schedules.frame import blueprint
 
 __all__ = [
     "actions",
     "blueprint",
+    "bulk",
     "editor",
     "listing",
     "page",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.firing.bulk import BULK_LIMIT
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
-from domain.schedules.narrowing import SORTS, STATUSES, TRIGGERS, ScheduleFilter
+from domain.schedules.narrowing import SORTS, STATUSES, TRIGGERS, ScheduleFilter, has_published_workflow
 from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
 from web.access import is_fragment, request_now, requires
 from web.asked import asked_text, one_of
@@ -18,34 +20,42 @@ from web.schedules.frame import blueprint, tenant_id
 from web.schedules.rows import listed
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks for: the filter, the workflow it names, and why that is none."""
+
+    narrowed: ScheduleFilter
+    picked: WorkflowChoice | None
+    problem: str
+
+
 @blueprint.get("")
 @requires("workflow:read")
 def index() -> ResponseReturnValue:
-    picked, problem = _picked_workflow(asked_text("workflow"))
-    narrowed = ScheduleFilter(
-        q=asked_text("q"),
-        workflow_id=picked.id if picked else None,
-        trigger=one_of("trigger", TRIGGERS),
-        status=one_of("status", STATUSES),
-    )
-    sort = one_of("sort", SORTS) or "next"
+    asked = asked_filter()
+    narrowed, sort = asked.narrowed, one_of("sort", SORTS) or "next"
     number = request.args.get("page", 1, type=int)
-    page = SchedulesPage((), 0, 1, False) if problem else schedules_page(tenant_id(), narrowed, sort, number)
+    page = SchedulesPage((), 0, 1, False) if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
     shown = {
         "page": page,
         "rows": [listed(row, request_now()) for row in page.rows],
         "narrowed": narrowed,
-        "is_narrowed": bool(narrowed or problem),
-        "picked": picked,
-        "problem": problem,
+        "is_narrowed": bool(narrowed or asked.problem),
+        "picked": asked.picked,
+        "problem": asked.problem,
         "sort": sort,
         "statuses": STATUSES,
-        "first": (page.number - 1) * PAGE_SIZE + 1,
+        **_pages(page, narrowed, sort),
         "address": lambda **change: _address(narrowed, sort, page.number, **change),
+        "bulk_address": url_for("schedules.ask_bulk", **parts_of(narrowed)),
+        "are_all_selected": request.args.get("all") == "1",
+        "bulk_limit": BULK_LIMIT,
         "request_key": new_id,
         "is_part": is_fragment(),
         "is_filtering": request.headers.get("HX-Trigger") == "schedule-filters",
     }
+    if not page.rows:
+        shown |= {"emptiness": _emptiness(asked), "filter_words": _filter_words(asked)}
     answer = make_response(
         render_template("schedules/_list.html" if is_fragment() else "schedules/index.html", **shown)
     )
@@ -60,6 +70,28 @@ def workflow_options() -> ResponseReturnValue:
     """The options of a workflow picker for what has been typed so far."""
     typed = asked_text("workflow")
     return render_template("schedules/_options.html", choices=eligible_workflows(tenant_id(), typed))
+
+
+def asked_filter() -> Asked:
+    picked, problem = _picked_workflow(asked_text("workflow"))
+    narrowed = ScheduleFilter(
+        q=asked_text("q"),
+        workflow_id=picked.id if picked else None,
+        trigger=one_of("trigger", TRIGGERS),
+        status=one_of("status", STATUSES),
+    )
+    return Asked(narrowed, picked, problem)
+
+
+def parts_of(narrowed: ScheduleFilter) -> dict[str, Any]:
+    """The filter as parameters of an address; what is not set has none."""
+    parts = {
+        "q": narrowed.q,
+        "workflow": narrowed.workflow_id,
+        "trigger": narrowed.trigger,
+        "status": narrowed.status,
+    }
+    return {name: value for name, value in parts.items() if value}
 
 
 def _picked_workflow(text: str) -> tuple[WorkflowChoice | None, str]:
@@ -77,12 +109,44 @@ def _picked_workflow(text: str) -> tuple[WorkflowChoice | None, str]:
 
 def _address(narrowed: ScheduleFilter, sort: str, number: int, /, **change: Any) -> str:
     """The list with this filter; `change` replaces parts of it, None removes one. Anything new starts at page 1."""
-    parts = {
-        "q": narrowed.q,
-        "workflow": narrowed.workflow_id,
-        "trigger": narrowed.trigger,
-        "status": narrowed.status,
+    parts = parts_of(narrowed) | {
         "sort": sort if sort != "next" else None,
         "page": number if number > 1 and not change else None,
     }
     return url_for("schedules.index", **{name: value for name, value in (parts | change).items() if value})
+
+
+def _emptiness(asked: Asked) -> str:
+    """Why nothing is shown, which decides what is offered: a word that the template of the list knows."""
+    if asked.problem:
+        return "unknown_workflow"
+    if asked.picked and asked.narrowed == ScheduleFilter(workflow_id=asked.picked.id):
+        return "obstacle" if asked.picked.obstacle else "of_workflow"
+    if asked.narrowed:
+        return "no_match"
+    return "none" if has_published_workflow(tenant_id()) else "no_workflow"
+
+
+def _filter_words(asked: Asked) -> str:
+    """The filters in words: what to take away when nothing is left."""
+    narrowed = asked.narrowed
+    parts = [
+        f"the search “{narrowed.q}”" if narrowed.q else "",
+        f"the workflow {asked.picked.label}" if asked.picked else "",
+        {"schedule": "the trigger once", "recurring": "the trigger repeats"}.get(narrowed.trigger, ""),
+        f"the status {narrowed.status}" if narrowed.status else "",
+    ]
+    named = [part for part in parts if part]
+    return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
+
+
+def _pages(page: SchedulesPage, narrowed: ScheduleFilter, sort: str) -> dict[str, Any]:
+    """Which part of how many is shown, and where the neighbours are."""
+    first, total = (page.number - 1) * PAGE_SIZE + 1, f"{page.total:,}{'' if page.is_total_exact else ' or more'}"
+    previous, following = (_address(narrowed, sort, page.number, page=page.number + by) for by in (-1, 1))
+    return {
+        "total_words": total,
+        "range_words": f"{first:,}–{first + len(page.rows) - 1:,} of {total}",
+        "previous_url": previous if page.number > 1 else None,
+        "next_url": following if page.has_more else None,
+    }

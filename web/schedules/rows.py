@@ -15,6 +15,9 @@ from domain.timing.words import absolute, duration_words, timing_in_words
 from domain.timing.zones import offset_label, zone
 from web.bars import Bar, BarOutcome, last_bars
 
+NOTE_FITS = 26
+"""Characters of a note that the narrowest column of a wide screen shows."""
+
 _BAR_OF_RUN: dict[str | None, BarOutcome] = {
     "succeeded": "ok",
     "failed": "failed",
@@ -28,7 +31,10 @@ _BAR_OF_OUTCOME: dict[str, BarOutcome] = {"skipped": "skipped", "missed": "misse
 
 @dataclass(frozen=True)
 class ListedSchedule:
-    """One line of the list. `note` says what is wrong, if anything; `note_tone` is fail or plain."""
+    """One line of the list. `note` says what is wrong, if anything; `note_tone` is fail or plain.
+
+    `skipped_at`: the next instant, when that is to be skipped; `next_at`: the one after it, if there is any.
+    """
 
     row: ScheduleRow
     words: str
@@ -36,12 +42,21 @@ class ListedSchedule:
     bars: Markup
     note: str
     note_tone: str
+    skipped_at: datetime | None
+    next_at: datetime | None
+
+    @property
+    def is_note_long(self) -> bool:
+        """Whether the column cannot show all of it, so that it opens."""
+        return len(self.note) > NOTE_FITS
 
 
 def listed(row: ScheduleRow, now: datetime) -> ListedSchedule:
     note, tone = _note(row)
     bars = last_bars([_bar(entry, row.timezone, now) for entry in reversed(row.entries)])
-    return ListedSchedule(row, words_of(row, now), explain(row, now), bars, note, tone)
+    skipped_at = row.skip_next_at if row.skip_next_at and row.skip_next_at > now else None
+    next_at = row.timing.next_after(skipped_at) if skipped_at and row.timing else None
+    return ListedSchedule(row, words_of(row, now), explain(row, now), bars, note, tone, skipped_at, next_at)
 
 
 @dataclass(frozen=True)
