@@ -155,7 +155,11 @@ def resume_schedule(
     make_up(actor, schedule, made_up, now)
     cursor = locked_cursor(schedule.id)
     cursor.last_error = None
-    aim_cursor(schedule, cursor, now)
+    if cursor.next_fire_at is None:
+        aim_cursor(schedule, cursor, now)
+    else:
+        # It is ahead of `now`: a clock that was set back brings nothing again.
+        wake_cursor(schedule, cursor)
     after = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
     after |= {"catchUp": choice, "madeUp": len(made_up)} if made_up else {}
     record_change(actor, "schedule.resumed", schedule, before=before, after=after)

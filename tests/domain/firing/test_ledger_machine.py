@@ -120,8 +120,8 @@ class Ledger(RuleBasedStateMachine):
 
         self.command(pick, go_on)
 
-    @rule(pick=picks)
-    def skip_the_next(self, pick: int) -> None:
+    @rule(pick=picks, seconds=st.sampled_from([0, 60, 60, 400]))
+    def skip_the_next(self, pick: int, seconds: int) -> None:
         def skip(schedule: Schedule) -> None:
             settle([schedule.id], self.now)
             instant = database.session.get_one(ScheduleCursor, schedule.id, populate_existing=True).next_fire_at
@@ -130,6 +130,8 @@ class Ledger(RuleBasedStateMachine):
             self.expected[schedule.id].skipped = instant
 
         self.command(pick, skip)
+        self.now += timedelta(seconds=seconds)
+        self.tick()
 
     @rule(pick=picks)
     def fire_the_next_after_all(self, pick: int) -> None:
