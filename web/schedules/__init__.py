@@ -1,6 +1,19 @@
 """The pages of schedules: the list, one schedule, the dialog that creates and edits, and a route for each action."""
 
-from web.schedules import actions, bulk, editor, listing, page, payloads, picker, rehearsing, timing_part, what_if
+from web.schedules import (
+    actions,
+    bulk,
+    editor,
+    listing,
+    page,
+    payloads,
+    picker,
+    rehearsing,
+    resuming,
+    skipping,
+    timing_part,
+    what_if,
+)
 from web.schedules.frame import blueprint
 
 __all__ = [
@@ -13,6 +26,8 @@ __all__ = [
     "payloads",
     "picker",
     "rehearsing",
+    "resuming",
+    "skipping",
     "timing_part",
     "what_if",
 ]

@@ -1,51 +1,47 @@
-"""What is done to a schedule with one button: pause, resume, run now, delete."""
+"""What is done to a schedule with one button: pause, run now, delete."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.tenants import load
-from domain.firing.lifecycle import delete_schedule, pause_schedule, resume_schedule
+from domain.firing.lifecycle import delete_schedule, pause_schedule
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.schedules import Schedule
+from domain.timing.words import absolute
 from web.access import actor, request_now, requires
 from web.answers import show_dialog
 from web.asked import request_key
-from web.forms.schedules import ReasonForm
+from web.forms.steering import AT, OPEN, PauseForm, pause_ends
 from web.schedules.frame import address_of, blueprint, changed, place, tenant_id
 
 
 @blueprint.get("/<uuid:schedule_id>/pause")
 @requires("workflow:manage")
 def ask_pause(schedule_id: UUID) -> ResponseReturnValue:
-    return _pause_dialog(schedule_id, ReasonForm())
+    return _pause_dialog(schedule_id, PauseForm())
 
 
 @blueprint.post("/<uuid:schedule_id>/pause")
 @requires("workflow:manage")
 def pause(schedule_id: UUID) -> ResponseReturnValue:
-    form = ReasonForm(request.form)
+    form = PauseForm(request.form)
     try:
         with transaction():
-            name = pause_schedule(actor(), schedule_id, form.reason.data or "", request_now()).name
+            until = form.end(load(tenant_id(), Schedule, schedule_id).timezone, request_now())
+            paused = pause_schedule(actor(), schedule_id, form.reason.data or "", request_now(), until=until)
+            said = f"{paused.name} is paused{_end_words(paused)}."
     except Refused as refusal:
         form.attach(refusal.problems)
         return _pause_dialog(schedule_id, form, 422)
     undo = {"url": url_for("schedules.resume", schedule_id=schedule_id)}
-    return changed(address_of(schedule_id), {"message": f"{name} is paused.", "undo": undo})
-
-
-@blueprint.post("/<uuid:schedule_id>/resume")
-@requires("workflow:manage")
-def resume(schedule_id: UUID) -> ResponseReturnValue:
-    with transaction():
-        name = resume_schedule(actor(), schedule_id, request_now()).name
-    return changed(address_of(schedule_id), f"{name} goes on from its next instant. Nothing is caught up.")
+    return changed(address_of(schedule_id), {"message": said, "undo": undo})
 
 
 @blueprint.post("/<uuid:schedule_id>/run-now")
@@ -76,7 +72,30 @@ def delete(schedule_id: UUID) -> ResponseReturnValue:
     return changed(url_for("schedules.index"), f"{name} was deleted. Its history stays readable.")
 
 
-def _pause_dialog(schedule_id: UUID, form: ReasonForm, status: int = 200) -> ResponseReturnValue:
+def _pause_dialog(schedule_id: UUID, form: PauseForm, status: int = 200) -> ResponseReturnValue:
     schedule = load(tenant_id(), Schedule, schedule_id)
+    ends = pause_ends(schedule.timezone, request_now())
+    sentences = {value: _goes_on(schedule, at) for value, at in ends.items() if at} | {
+        OPEN: "It stays paused until then.",
+        AT: f"Choose it below, in {schedule.timezone}.",
+    }
+    form.until.label.text = f"Date and time in {schedule.timezone}"
     title = f"Pause {schedule.name}"
-    return show_dialog("schedules/_pause.html", title, status, schedule=schedule, form=form, place=place())
+    values = {"schedule": schedule, "form": form, "sentences": sentences, "place": place()}
+    return show_dialog("schedules/_pause.html", title, status, **values)
+
+
+def _end_words(schedule: Schedule) -> str:
+    """Until when a schedule is paused, and when it fires then."""
+    if schedule.paused_until is None:
+        return ""
+    until = absolute(schedule.paused_until, schedule.timezone, request_now())
+    return f" until {until}. {_goes_on(schedule, schedule.paused_until).removesuffix('.')}"
+
+
+def _goes_on(schedule: Schedule, at: datetime) -> str:
+    """What happens when a pause ends at `at`."""
+    first = schedule.timing.next_after(at)
+    if first is None:
+        return f"{absolute(at, schedule.timezone, request_now())}: nothing is due any more by then."
+    return f"It fires again from {absolute(first, schedule.timezone, request_now())}."

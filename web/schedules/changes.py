@@ -24,6 +24,8 @@ TITLES = {
     "resumed": "Resumed",
     "deleted": "Deleted",
     "run_now": "Run by hand",
+    "skip_next": "Skip of the next asked for",
+    "unskip_next": "Skip undone",
 }
 LABELS = {
     "name": "Name",
@@ -35,6 +37,9 @@ LABELS = {
     "timezone": "Time zone",
     "payload": "Payload",
     "status": "Status",
+    "pausedUntil": "Paused until",
+    "skipNextAt": "Skips",
+    "madeUp": "Missed times made up",
     "overlap": "When the previous run is still going",
     "catchUp": "After an outage",
     "startsAt": "Not before",

@@ -48,4 +48,5 @@ def _fires(row: ScheduleRow) -> list[Fire]:
     """The next instants, also of one that is held; none of one that was deleted or cannot be computed."""
     if row.timing is None or row.deleted_at:
         return []
-    return fire_lines(next_fires(row.timing, request_now(), NEXT_SHOWN), row.timezone, request_now())
+    after = max(request_now(), row.paused_until or request_now())
+    return fire_lines(next_fires(row.timing, after, NEXT_SHOWN), row.timezone, request_now())
