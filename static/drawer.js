@@ -22,6 +22,8 @@
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target !== body() || drawer().open || !body().childElementCount) return;
     isDirty = false;
+    // A form may answer into the drawer as well: then the focus returns to its button.
+    opener ??= document.activeElement;
     drawer().showModal();
     const first = body().querySelector("[autofocus], [aria-invalid=true]") ?? body().querySelector("input:not([type=hidden]), select, textarea");
     first?.focus();
@@ -33,7 +35,9 @@
     isDirty = false;
     drawer().close();
     body().replaceChildren();
-    (opener?.isConnected ? opener : openerAgain && document.querySelector(openerAgain))?.focus();
+    (opener?.isConnected ? opener : openerAgain ? document.querySelector(openerAgain) : null)?.focus();
+    opener = null;
+    openerAgain = "";
     if (history.state?.drawer) history.back();
   };
   // Later, because the other events of the same answer rise from the form that this removes.

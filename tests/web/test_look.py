@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 TONES = {"ok", "fail", "held", "run", "mute", "plain"}
 ALICE = SimpleNamespace(
-    tenant=SimpleNamespace(name="Acme <b>", timezone="Europe/Paris"),
+    tenant=SimpleNamespace(name="Acme <b>", timezone="Europe/Paris", has_schedules=True),
     user=SimpleNamespace(name="Alice", email="alice@acme.test"),
     role="admin",
     can=lambda _permission: True,
