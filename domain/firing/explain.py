@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.firing.holds import Hold, Refusal, hold_of
 from domain.schedules.schedules import COMPLETED, PAUSED
+from domain.timing.words import absolute
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ def explain(row: Any, now: datetime) -> Explanation:
     if row.status == COMPLETED:
         over = "its one time has passed." if row.run_at else "nothing of its timing is left."
         return Explanation(None, over, "timing")
-    upcoming = row.timing.next_after(now) if row.timing else None
+    upcoming = row.timing.next_after(max(now, row.paused_until or now)) if row.timing else None
     if row.status == PAUSED:
-        return Explanation(upcoming, _pause_words(row), "resume")
+        return Explanation(upcoming, _pause_words(row, now), "resume")
     if hold := hold_of(row):
         return Explanation(upcoming, _hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
@@ -52,7 +53,16 @@ def explain(row: Any, now: datetime) -> Explanation:
     if row.next_fire_at <= now < row.wake_at:
         # A spread holds it back for seconds, a failed try for minutes and with its error.
         return Explanation(row.wake_at, row.last_error)
+    if row.skip_next_at == row.next_fire_at and row.timing:
+        return _after_skip(row)
     return Explanation(row.next_fire_at, is_due=row.next_fire_at <= now)
+
+
+def _after_skip(row: Any) -> Explanation:
+    following = row.timing.next_after(row.skip_next_at)
+    if following is None:
+        return Explanation(None, "its last instant is to be skipped.", "timing")
+    return Explanation(following)
 
 
 def _hold_words(row: Any, hold: Hold) -> str:
@@ -63,7 +73,8 @@ def _hold_words(row: Any, hold: Hold) -> str:
     )
 
 
-def _pause_words(row: Any) -> str:
+def _pause_words(row: Any, now: datetime) -> str:
     by = f" by {row.paused_by_name}" if row.paused_by_name else ""
     reason = (row.pause_reason or "").rstrip(".")
-    return f"it was paused{by}{': ' + reason if reason else ''}."
+    until = f" It goes on by itself at {absolute(row.paused_until, row.timezone, now)}." if row.paused_until else ""
+    return f"it was paused{by}{': ' + reason if reason else ''}.{until}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -48,15 +49,19 @@ class Target(Protocol):
 
 def hold_of(target: Target) -> Hold | None:
     """The first reason, most lasting first, why an instant of this schedule is refused; None when it may fire."""
+    return next(holds_of(target), None)
+
+
+def holds_of(target: Target) -> Iterator[Hold]:
+    """Every reason why an instant of this schedule is refused, most lasting first."""
     if target.workflow_deleted:
-        return Hold(Refusal.WORKFLOW_DELETED, f"{target.workflow_name} was deleted.")
+        yield Hold(Refusal.WORKFLOW_DELETED, f"{target.workflow_name} was deleted.")
     if not includes_schedules(target.edition):
-        return Hold(Refusal.EDITION, EDITION_REQUIRED)
+        yield Hold(Refusal.EDITION, EDITION_REQUIRED)
     if target.published_version is None:
-        return Hold(Refusal.WORKFLOW_UNPUBLISHED, f"{target.workflow_name} has no published version.")
+        yield Hold(Refusal.WORKFLOW_UNPUBLISHED, f"{target.workflow_name} has no published version.")
     if target.workflow_paused:
         because = f": {target.workflow_pause_reason}" if target.workflow_pause_reason else ""
-        return Hold(Refusal.WORKFLOW_PAUSED, f"{target.workflow_name} is paused{because}.")
+        yield Hold(Refusal.WORKFLOW_PAUSED, f"{target.workflow_name} is paused{because}.")
     if target.status == "invalid":
-        return Hold(Refusal.PAYLOAD_INVALID, target.invalid_reason or "The payload does not fit.")
-    return None
+        yield Hold(Refusal.PAYLOAD_INVALID, target.invalid_reason or "The payload does not fit.")

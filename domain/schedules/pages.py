@@ -143,6 +143,7 @@ _LISTED = (
     Tenant.edition,
 )
 _DETAILED = (
+    Schedule.tenant_id,
     Schedule.payload_json,
     Schedule.overlap,
     Schedule.catch_up,

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from domain.accounts.tenants import Tenant
+from domain.kernel.ids import new_id
+from domain.runs.heartbeats import SCHEDULER, beat
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
@@ -105,6 +107,7 @@ def test_the_list_takes_as_many_statements_for_forty_schedules_as_for_one(
 
 
 def test_the_page_of_a_schedule_says_in_one_sentence_when_it_fires(alice: Browser, morning: Schedule) -> None:
+    beat(new_id(), SCHEDULER, "host", 1, "dev", 60)
     page = alice.get(f"/schedules/{morning.id}").text
     assert "Fires next" in page
     assert page.count('<span class="off">') == 10

@@ -35,6 +35,7 @@ CREATABLE = frozenset({*_PLAIN, "workflowId", "enabled", "targetKind"})
 EDITABLE = CREATABLE | {"revision"}
 READ_ONLY = frozenset(
     {"id", "workflowName", "workflowVersion", "status", "invalidReason", "pausedAt", "pauseReason", "nextFireAt"}
+    | {"pausedUntil", "skipNextAt"}
     | {"lastRunAt", "lastFireAt", "lastFinishedAt", "lastRunStatus", "lastError", "revision", "createdAt", "updatedAt"}
 )
 _DEFAULTS = {field.name: field.default for field in fields(ScheduleDraft)}
@@ -42,8 +43,7 @@ _DEFAULTS = {field.name: field.default for field in fields(ScheduleDraft)}
 
 def schedule_document(view: ScheduleView) -> Json:
     """A schedule as the API shows it. `lastRunAt` is when its last successful run ended."""
-    schedule, cursor = view.schedule, view.cursor
-    is_due_again = schedule.status == ACTIVE
+    schedule = view.schedule
     return {
         "id": str(schedule.id),
         "name": schedule.name,
@@ -61,6 +61,8 @@ def schedule_document(view: ScheduleView) -> Json:
         "invalidReason": schedule.invalid_reason,
         "pausedAt": instant(schedule.paused_at),
         "pauseReason": schedule.pause_reason,
+        "pausedUntil": instant(schedule.paused_until),
+        "skipNextAt": instant(schedule.skip_next_at),
         "overlap": schedule.overlap,
         "catchUp": schedule.catch_up,
         "startsAt": instant(schedule.starts_at),
@@ -70,15 +72,24 @@ def schedule_document(view: ScheduleView) -> Json:
         "dstGap": schedule.dst_gap,
         "dstRepeat": schedule.dst_repeat,
         "externalKey": schedule.external_key,
+        **_position(view),
+        "revision": schedule.revision,
+        "createdAt": instant(schedule.created_at),
+        "updatedAt": instant(schedule.updated_at),
+    }
+
+
+def _position(view: ScheduleView) -> Json:
+    """Where its ledger stands: what fires next, and what came of the last ones."""
+    cursor = view.cursor
+    is_due_again = view.schedule.status == ACTIVE
+    return {
         "nextFireAt": instant(cursor.next_fire_at) if is_due_again else None,
         "lastRunAt": instant(cursor.last_run_at),
         "lastFireAt": instant(cursor.last_fire_at),
         "lastFinishedAt": instant(cursor.last_finished_at),
         "lastRunStatus": cursor.last_run_status,
         "lastError": cursor.last_error,
-        "revision": schedule.revision,
-        "createdAt": instant(schedule.created_at),
-        "updatedAt": instant(schedule.updated_at),
     }
 
 

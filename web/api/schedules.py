@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from flask import Response, current_app, request, url_for
 
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
+from domain.firing.resuming import parse_make_up
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict, Forbidden, NotFound, Refused
+from domain.kernel.errors import Conflict, Forbidden, NotFound, Problem, Refused
 from domain.runs.details import run_detail
 from domain.schedules.listing import ScheduleFilters, free_name, schedule_view, schedules_listed
 from domain.schedules.schedules import ACTIVE, TRANSITIONS
+from domain.timing.zones import parse_instant
 from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
@@ -173,13 +176,11 @@ def run_now(schedule_id: UUID) -> Response:
 @blueprint.post("/schedules/<uuid:schedule_id>/pause")
 @requires("workflow:manage")
 def pause(schedule_id: UUID) -> Response:
-    body = json_body(("reason", "revision"))
-    reason, revision = body.get("reason") or "", _revision_in(body)
-    if not isinstance(reason, str):
-        raise Refused.at("reason", "This must be text.", "TEXT_REQUIRED")
+    body = json_body(("reason", "until", "revision"))
+    reason, until, revision = collected(lambda: _reason_in(body), lambda: _until_in(body), lambda: _revision_in(body))
 
     def act(_key: str) -> tuple[int, Json, str]:
-        pause_schedule(actor(), schedule_id, reason, request_now(), revision)
+        pause_schedule(actor(), schedule_id, reason, request_now(), revision, until)
         return 200, _document_of(schedule_id), _address(schedule_id)
 
     return answered_once(act)
@@ -188,10 +189,13 @@ def pause(schedule_id: UUID) -> Response:
 @blueprint.post("/schedules/<uuid:schedule_id>/resume")
 @requires("workflow:manage")
 def resume(schedule_id: UUID) -> Response:
-    revision = _revision_in(json_body(("revision",)))
+    body = json_body(("catchUp", "revision"))
+    made_up, revision = collected(
+        lambda: parse_make_up("skip" if body.get("catchUp") is None else body["catchUp"]), lambda: _revision_in(body)
+    )
 
     def act(_key: str) -> tuple[int, Json, str]:
-        resume_schedule(actor(), schedule_id, request_now(), revision)
+        resume_schedule(actor(), schedule_id, request_now(), revision, made_up)
         return 200, _document_of(schedule_id), _address(schedule_id)
 
     return answered_once(act)
@@ -220,6 +224,22 @@ def _revision_in(body: Json) -> int | None:
     if revision is not None and (not isinstance(revision, int) or isinstance(revision, bool)):
         raise Refused.at("revision", "Write the whole number that was answered as revision.", "NUMBER_INVALID")
     return revision
+
+
+def _reason_in(body: Json) -> str:
+    reason = body.get("reason") or ""
+    if not isinstance(reason, str):
+        raise Refused.at("reason", "This must be text.", "TEXT_REQUIRED")
+    return reason
+
+
+def _until_in(body: Json) -> datetime | None:
+    if body.get("until") is None:
+        return None
+    try:
+        return parse_instant(body["until"])
+    except Refused as refused:
+        raise Refused(Problem("until", one.message, "INSTANT_INVALID") for one in refused.problems) from None
 
 
 def _least_seconds() -> int:

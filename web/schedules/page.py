@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
-from domain.firing.explain import explain
+from domain.firing.checklist import checklist
 from domain.kernel.ids import new_id
 from domain.schedules.entries import occurrences_page
 from domain.schedules.pages import ScheduleRow, schedule_detail
@@ -27,11 +27,13 @@ NEXT_SHOWN = LAST_SHOWN = 10
 def show(schedule_id: UUID) -> ResponseReturnValue:
     row = schedule_detail(tenant_id(), schedule_id)
     tab = one_of("tab", TABS) or TABS[0]
+    checked = checklist(row, request_now())
     last, _ = occurrences_page(tenant_id(), schedule_id, limit=LAST_SHOWN)
     shown = {
         "row": row,
         "words": words_of(row, request_now()),
-        "explanation": explain(row, request_now()),
+        "explanation": checked.explanation,
+        "checklist": checked,
         "fires": _fires(row),
         "last": last,
         "settings": settings_of(row, request_now()),
