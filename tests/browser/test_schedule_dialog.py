@@ -6,14 +6,14 @@ import os
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Dialog, Page, expect
+from playwright.sync_api import Page, expect
 
 from domain.demo_workflows import INVOICE_SYNC
 from domain.kernel import clock
 from domain.kernel.db import transaction
 from domain.workflows.drafts import create_workflow
 from tests.browser.conftest import Visit, Watch
-from tests.browser.places import notice, open_new_schedule
+from tests.browser.places import drawer, notice, open_new_schedule, row
 from tests.browser.site import WORKFLOW, Acme, publish
 from tests.browser.test_every_page import inspect
 
@@ -82,6 +82,19 @@ def test_a_schedule_is_made_with_the_keyboard_alone(crowd: Acme, visit: Visit) -
     assert names(crowd) == ["Morning sync", "Archive"]
 
 
+def test_escape_closes_the_results_first_and_the_drawer_after(crowd: Acme, visit: Visit) -> None:
+    page = visit(crowd.alice)
+    page.goto("/schedules")
+    form = open_new_schedule(page)
+    form.get_by_role("combobox", name="Workflow").click()
+    expect(form.locator(".results")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(form.locator(".results")).to_be_hidden()
+    expect(form.get_by_role("combobox", name="Workflow")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(drawer(page)).to_be_hidden()
+
+
 def test_a_result_is_chosen_with_the_pointer_and_the_rest_of_the_form_stays(crowd: Acme, visit: Visit) -> None:
     page = visit(crowd.alice)
     page.goto("/schedules/new")
@@ -105,7 +118,7 @@ def test_what_an_edit_changes_is_told_while_one_types_and_the_focus_stays(acme: 
     expect(told).to_contain_text("added")
     expect(told).to_contain_text("saving fires nothing")
     expect(pattern).to_be_focused()
-    page.get_by_role("switch").uncheck()
+    page.get_by_role("switch", name="Enabled").uncheck()
     expect(told).to_contain_text("It stops firing until someone resumes it.")
     expect(told).to_contain_text("Nothing fires after this is saved.")
 
@@ -145,25 +158,47 @@ def test_a_rehearsal_that_is_refused_leads_to_the_field(acme: Acme, visit: Visit
     expect(form.get_by_label("Name")).to_have_value("Kept")
 
 
-@pytest.mark.parametrize("place", ["drawer", "page"])
-def test_one_is_asked_before_what_was_typed_is_left(acme: Acme, visit: Visit, place: str) -> None:
+LEAVING = {
+    "cancel in the drawer": "confirm",
+    "escape in the drawer": "confirm",
+    "back from the drawer": "confirm",
+    "cancel on the page": "beforeunload",
+}
+
+
+@pytest.mark.parametrize(("way", "question"), LEAVING.items(), ids=LEAVING.keys())
+def test_one_is_asked_before_what_was_typed_is_left(acme: Acme, visit: Visit, way: str, question: str) -> None:
     page = visit(acme.alice)
-    page.goto("/schedules" if place == "drawer" else "/schedules/new")
-    if place == "drawer":
-        page.get_by_role("link", name="New schedule").first.click()
+    if "drawer" in way:
+        page.goto("/schedules")
+        open_new_schedule(page)
+    else:
+        page.goto("/schedules/new")
     form = page.locator("#dialog-form")
     form.get_by_label("Name").fill("Not lost")
-    asked: list[str] = []
-
-    def stay(dialog: Dialog) -> None:
-        asked.append(dialog.type)
-        dialog.dismiss()
-
-    page.on("dialog", stay)
-    form.get_by_role("link", name="Cancel").click(no_wait_after=True)
+    page.on("dialog", lambda dialog: dialog.dismiss())
+    with page.expect_event("dialog") as asked:
+        if "escape" in way:
+            page.keyboard.press("Escape")
+        elif "back" in way:
+            page.evaluate("setTimeout(() => history.back())")
+        else:
+            form.get_by_role("link", name="Cancel").click(no_wait_after=True)
+    assert asked.value.type == question
     expect(form.get_by_label("Name")).to_have_value("Not lost")
-    page.wait_for_timeout(300)
-    assert asked == ["confirm" if place == "drawer" else "beforeunload"]
+    expect(form).to_be_visible()
+
+
+def test_in_the_drawer_moved_fires_are_told_beside_the_list(acme: Acme, visit: Visit) -> None:
+    acme.schedule("Morning sync", cron="0 9 1-31 1-12 *")
+    page = visit(acme.alice)
+    page.goto("/schedules")
+    row(page, "Morning sync").locator("summary").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    drawer(page).locator("[name=cron]").fill("0 18 1-31 1-12 *")
+    expect(drawer(page).locator("#what-if")).to_contain_text("moved on the same day")
+    drawer(page).locator("#what-if").scroll_into_view_if_needed()
+    picture(page, "moved")
 
 
 def test_a_double_click_on_save_makes_one_schedule(acme: Acme, visit: Visit) -> None:

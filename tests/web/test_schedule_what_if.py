@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from domain.accounts.tenants import Tenant
+from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
 from tests.factories import a_published_workflow
 from tests.statements import counted
 from tests.web.cast import Browser
-from tests.web.schedule_pages import REGION, a_quiet_schedule, audited, schedules, typed
+from tests.web.schedule_pages import REGION, a_quiet_schedule, audited, run_count, schedules, typed
 
 
 @pytest.fixture
@@ -57,6 +58,16 @@ def test_another_hour_moves_each_fire_and_nothing_starts_at_once(alice: Browser,
         r"The first fire under the new timing is \w+ \d+ \w+ 18:00 UTC\+\d \(.+\); saving fires nothing", words
     )
     assert (audited(), [schedule.cron for schedule in schedules()]) == ([], ["0 9 * * *"])
+
+
+def test_the_fire_that_was_told_is_the_one_that_comes(alice: Browser, morning: Schedule, db: Any) -> None:
+    found = alice.post(f"/schedules/{morning.id}/what-if", edited(cron="30 18 * * *"), htmx=True).text
+    told = re.findall(r'first fire under the new timing is .*?<time datetime="([^"]+)"', found)
+    assert alice.post(f"/schedules/{morning.id}/edit", edited(cron="30 18 * * *")).status_code == 303
+    db.expire_all()
+    next_fire_at = db.get(ScheduleCursor, morning.id).next_fire_at
+    assert told == [next_fire_at.strftime("%Y-%m-%dT%H:%M:%SZ")]
+    assert run_count() == 0
 
 
 def test_a_busy_pattern_is_told_by_its_totals(alice: Browser, sync: Workflow) -> None:
