@@ -15,9 +15,11 @@ from sqlalchemy import text
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import Tenant
 from domain.execution import Worker
+from domain.firing.backfilling import cancel_backfill, start_backfill
 from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
-from domain.firing.tick import fire_due
+from domain.firing.skipping import skip_next, unskip_next
+from domain.firing.tick import fire_due, settle
 from domain.kernel import clock
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import DomainError
@@ -40,6 +42,10 @@ INSIDE_A_GAP = """
     SELECT a.schedule_id, a.scheduled_for, a.through, b.scheduled_for FROM occurrences a
     JOIN occurrences b ON a.schedule_id = b.schedule_id AND a.origin_key = b.origin_key AND b.id <> a.id
     WHERE a.origin_key = 'timing' AND b.scheduled_for BETWEEN a.scheduled_for AND a.through
+"""
+MORE_THAN_A_BACKFILL_ALLOWS = """
+    SELECT b.id FROM backfills b JOIN runs r ON r.backfill_id = b.id
+    WHERE r.ready_at IS NOT NULL AND r.finished_at IS NULL GROUP BY b.id HAVING count(*) > b.concurrency
 """
 SCHEDULES = 6
 
@@ -109,9 +115,31 @@ class Crowd:
         with transaction():
             now, one = self.now(), self.schedule()
             if random.random() < 0.5:
-                pause_schedule(self.actor, one.id, "", now)
+                until = random.choice([None, now + timedelta(minutes=random.randrange(1, 20))])
+                pause_schedule(self.actor, one.id, "", now, until=until)
             else:
-                resume_schedule(self.actor, one.id, now)
+                resume_schedule(self.actor, one.id, now, catch_up=random.choice(["skip", "latest", "all"]))
+
+    def skip_and_unskip(self) -> None:
+        with transaction():
+            now, one = self.now(), self.schedule()
+            settle([one.id], now)
+            upcoming = db.session.scalar(
+                text("SELECT next_fire_at FROM schedule_cursors WHERE schedule_id = :id"), {"id": one.id}
+            )
+            if upcoming is not None and random.random() < 0.7:
+                skip_next(self.actor, one.id, upcoming, now)
+            else:
+                unskip_next(self.actor, one.id, now)
+
+    def backfill_and_cancel(self) -> None:
+        with transaction():
+            now, one = self.now(), self.schedule()
+            span = now - timedelta(minutes=random.randrange(6, 12)), now - timedelta(minutes=random.randrange(5))
+            started = start_backfill(self.actor, one.id, *span, random.randrange(1, 4), str(new_id()), now)
+        if random.random() < 0.5:
+            with transaction():
+                cancel_backfill(self.actor, one.id, started.id, self.now())
 
     def run_now(self) -> None:
         with transaction():
@@ -167,6 +195,9 @@ def test_nobody_waits_in_a_circle(fleet: Fleet) -> None:
         crowd.edit,
         crowd.pause_and_resume,
         crowd.pause_and_resume,
+        crowd.skip_and_unskip,
+        crowd.backfill_and_cancel,
+        crowd.backfill_and_cancel,
         crowd.run_now,
         crowd.replace,
         crowd.publish,
@@ -180,4 +211,5 @@ def test_nobody_waits_in_a_circle(fleet: Fleet) -> None:
     assert scalar(fleet.app, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
     check_invariants(fleet.app)
     assert rows(fleet.app, INSIDE_A_GAP) == []
+    assert rows(fleet.app, MORE_THAN_A_BACKFILL_ALLOWS) == []
     assert scalar(fleet.app, "SELECT count(*) FROM occurrences WHERE outcome = 'fired' AND origin_key = 'timing'") > 0
