@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.firing.circumstances import Circumstances, circumstances_of
-from domain.firing.explain import Explanation, explain
+from domain.firing.explain import Explanation, explain, hold_words
 from domain.firing.holds import Refusal, holds_of
 from domain.kernel.errors import Refused
 from domain.runs.heartbeats import SCHEDULER, WORKER
@@ -134,9 +134,9 @@ def _target(row: Any) -> Iterator[Check]:
 
 
 def _payload(row: Any, around: Circumstances) -> Check:
-    held = next((hold.detail for hold in holds_of(row) if hold.reason == Refusal.PAYLOAD_INVALID), None)
+    held = next((hold_words(row, hold) for hold in holds_of(row) if hold.reason == Refusal.PAYLOAD_INVALID), None)
     if around.version is None:
-        return Check("payload", FAIL, held or "There is no version to run.", "publish")
+        return Check("payload", FAIL, "There is no version yet whose schema it could be checked with.", "publish")
     version = f"version {around.version.version} of {row.workflow_name}"
     try:
         problems = payload_refusals(around.version, row.payload_json)
@@ -147,7 +147,7 @@ def _payload(row: Any, around: Circumstances) -> Check:
         # Only a held one is refused when it is due; the run of another begins, and fails where it needs what is wrong.
         return Check("payload", FAIL if held else WARN, f"Its payload does not fit {version}: {told}", "payload")
     if held:
-        return Check("payload", FAIL, held, "payload")
+        return Check("payload", FAIL, _sentence(held), "payload")
     if is_clock_ref(around.version.payload_schema_ref):
         return Check("payload", OK, f"{_sentence(version, '')} is given the time it fires; it needs no payload.")
     return Check("payload", OK, f"Its payload fits {version}.")

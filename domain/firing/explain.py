@@ -47,7 +47,7 @@ def explain(row: Any, now: datetime) -> Explanation:
     if row.status == PAUSED:
         return Explanation(upcoming, _pause_words(row, now), "resume")
     if hold := hold_of(row):
-        return Explanation(upcoming, _hold_words(row, hold), _REMEDIES.get(hold.reason))
+        return Explanation(upcoming, hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
         return Explanation(None, "nothing of its timing is left.", "timing")
     if row.next_fire_at <= now < row.wake_at:
@@ -65,7 +65,8 @@ def _after_skip(row: Any) -> Explanation:
     return Explanation(following)
 
 
-def _hold_words(row: Any, hold: Hold) -> str:
+def hold_words(row: Any, hold: Hold) -> str:
+    """Why a schedule is held, as the end of a sentence: a payload with the version that it does not fit."""
     if hold.reason != Refusal.PAYLOAD_INVALID:
         return hold.detail
     return (
