@@ -14,18 +14,20 @@ from uuid import UUID
 
 from bench.schedule_seed import seed_schedules
 from domain.kernel import clock
+from domain.kernel.log import configure_logs
 from tests.servers import config_for, make_app, migrate, throwaway_postgres
 from tests.statements import counted
 from tests.web.cast import Browser
 
 LIMIT_MILLISECONDS = 100
-HEADER = f"{'page':<34}{'p50 ms':>8}{'p95 ms':>8}{'stmts':>7}{'kB':>7}"
+HEADER = f"{'page':<34}{'best ms':>9}{'p50 ms':>8}{'p95 ms':>8}{'stmts':>7}{'kB':>7}"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Milliseconds at the median and at the 95th percentile; of the median, about `sql` inside the database."""
+    """Milliseconds: the quickest answer, the median, the 95th percentile. `size` in bytes."""
 
+    best: float
     p50: float
     p95: float
     statements: int
@@ -79,9 +81,8 @@ def measure(browser: Browser, address: str, times: int) -> Measured:
         took.append((time.perf_counter() - begun) * 1000)
     with counted() as statements:
         browser.get(path, htmx=bool(is_live))
-    return Measured(
-        statistics.median(took), statistics.quantiles(took, n=20)[18], len(statements), len(answer.get_data())
-    )
+    p95 = statistics.quantiles(took, n=20)[18]
+    return Measured(min(took), statistics.median(took), p95, len(statements), len(answer.get_data()))
 
 
 def main() -> None:
@@ -89,6 +90,7 @@ def main() -> None:
     arguments.add_argument("--schedules", type=int, default=100_000)
     arguments.add_argument("--times", type=int, default=21)
     asked = arguments.parse_args()
+    configure_logs("ERROR", "console")
     with throwaway_postgres() as env:
         migrate(env)
         app = make_app(config_for(env["DATABASE_URL"], env["REDIS_URL"]))
@@ -98,7 +100,8 @@ def main() -> None:
         slow = []
         for name, address in addresses(workflow_id).items():
             one = measure(browser, address, asked.times)
-            print(f"{name:<34}{one.p50:>8.1f}{one.p95:>8.1f}{one.statements:>7}{one.size / 1000:>7.0f}", flush=True)
+            times = f"{one.best:>9.1f}{one.p50:>8.1f}{one.p95:>8.1f}"
+            print(f"{name:<34}{times}{one.statements:>7}{one.size / 1000:>7.0f}", flush=True)
             if one.p50 > LIMIT_MILLISECONDS:
                 slow.append(name)
         print(f"over {LIMIT_MILLISECONDS} ms at the median: {', '.join(slow) or 'none'}")
