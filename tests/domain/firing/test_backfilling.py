@@ -17,6 +17,7 @@ from domain.publishing import delete_workflow, pause_workflow
 from domain.runs.admission import admit_waiting
 from domain.runs.claims import Ending, claim_runs, finish_runs
 from domain.runs.runs import Run
+from domain.runs.waiting import obstacle_of
 from domain.schedules.backfills import BACKFILL_LIMIT, Backfill, BackfillProgress, backfills_of
 from domain.schedules.schedules import Schedule
 from tests.domain.firing.ledger import (
@@ -177,6 +178,16 @@ def test_never_more_than_its_concurrency_go_at_a_time_in_order(cast: Cast) -> No
         unfinished = [n for n, run in enumerate(made_up(schedule)) if run.ready_at and not run.finished_at]
         assert unfinished == going
         end(made_up(schedule)[going[0]])
+
+
+def test_a_run_that_waits_for_its_backfill_says_so(cast: Cast) -> None:
+    schedule = outage(cast)
+    start(cast, schedule, 1, 3, at_a_time=1)
+    admit_waiting(minute(31))
+    _first, second, _third = made_up(schedule)
+    obstacle = obstacle_of(second, minute(31))
+    assert obstacle is not None
+    assert obstacle.message == "Its backfill allows one run at a time, and that many are going."
 
 
 def test_a_backfill_stays_inside_the_limit_of_its_workflow_and_lets_others_go_first(cast: Cast, db: Any) -> None:
