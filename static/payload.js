@@ -3,5 +3,5 @@
 document.addEventListener("htmx:afterSettle", (event) => {
   const part = event.detail.target;
   if (part?.matches?.("fieldset.payload")) document.getElementById(part.id)?.dispatchEvent(new Event("input", { bubbles: true }));
-  if (part?.matches?.("fieldset.when")) document.getElementById(part.id)?.dispatchEvent(new Event("timing:change", { bubbles: true }));
+  if (part?.matches?.("#when-fields")) document.getElementById(part.id)?.dispatchEvent(new Event("timing:change", { bubbles: true }));
 });

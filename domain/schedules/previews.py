@@ -7,25 +7,37 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from types import SimpleNamespace
+from uuid import UUID
 
 from domain.kernel.errors import Problem, Refused
+from domain.schedules.cursors import spread_offset
 from domain.schedules.drafts import ScheduleDraft, checked_columns
 from domain.schedules.schedules import timing_of
+from domain.timing.advice import Advice, advice
+from domain.timing.clock_changes import ClockChange, clock_changes, next_clock_change, one_time_change
 from domain.timing.timing import Timing
-from domain.timing.words import timing_in_words
+from domain.timing.words import duration_words, timing_in_words
 
 FIRES = 5
 
 
 @dataclass(frozen=True)
 class TimingPreview:
-    """Either `words` and `fires` (ascending), or `problems`. `cron` is the pattern as it will be stored."""
+    """Either `words` and `fires` (ascending), or `problems`. `cron` is the pattern as it will be stored.
+
+    `clock_changes`: those of the next 13 months that touch a fire; `advice`: what is allowed and may yet surprise (a
+    document of the API carries both as lists of `{at, message}` and `{code, message}`). `next_clock_change`: when the
+    clocks of the zone change next, whatever it touches.
+    """
 
     words: str = ""
     cron: str | None = None
     timezone: str = "UTC"
     fires: tuple[datetime, ...] = ()
     problems: tuple[Problem, ...] = ()
+    clock_changes: tuple[ClockChange, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    next_clock_change: datetime | None = None
 
 
 def timing_preview(draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> TimingPreview:
@@ -47,8 +59,43 @@ def timing_preview(draft: ScheduleDraft, now: datetime, min_interval_seconds: in
     except Refused as refused:
         return TimingPreview(problems=refused.problems)
     timing = timing_of(columns)
-    fires = tuple(next_fires(timing, now, FIRES))
-    return TimingPreview(timing_in_words(timing, now), columns.cron, timing.timezone, fires)
+    return TimingPreview(
+        words=timing_in_words(timing, now),
+        cron=columns.cron,
+        timezone=timing.timezone,
+        fires=tuple(next_fires(timing, now, FIRES)),
+        clock_changes=_clock_changes(timing, draft, now),
+        advice=advice(timing, now, str(draft.overlap)) + _about_window(timing, draft),
+        next_clock_change=next_clock_change(timing.timezone, now) if timing.cron else None,
+    )
+
+
+def spread_words(spread_seconds: int, schedule_id: UUID | None = None) -> str:
+    """How much later each fire starts: by its own amount for a schedule that is stored, else at most by the spread.
+
+    Empty without a spread, and for a stored schedule whose own amount is none.
+    """
+    if spread_seconds <= 0:
+        return ""
+    if schedule_id is None:
+        return f"Each starts up to {duration_words(spread_seconds)} later, always by the same amount."
+    later = spread_offset(schedule_id, spread_seconds).total_seconds()
+    return f"Each starts {duration_words(later)} later." if later else ""
+
+
+def _clock_changes(timing: Timing, draft: ScheduleDraft, now: datetime) -> tuple[ClockChange, ...]:
+    if timing.cron is None and draft.run_at in (None, ""):
+        asked = datetime.fromisoformat(str(draft.run_at_local).strip())
+        touched = one_time_change(timing, asked.replace(microsecond=0))
+        return (touched,) if touched else ()
+    return clock_changes(timing, now)
+
+
+def _about_window(timing: Timing, draft: ScheduleDraft) -> tuple[Advice, ...]:
+    if timing.cron is not None or not (draft.starts_at or draft.ends_at):
+        return ()
+    message = "A window is for patterns that repeat: what stands in Not before and Not after is not used."
+    return (Advice("WINDOW_UNUSED", message),)
 
 
 def problems_beside_target(draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> tuple[Problem, ...]:

@@ -35,8 +35,15 @@ def fill_schedule(form: Locator, workflow: str, name: str, cron: str, payload: s
     """The fields of a repeating schedule, in the order of the form."""
     form.get_by_label("Workflow", exact=False).first.fill(workflow)
     form.get_by_label("Name").fill(name)
-    form.get_by_label("Cron pattern").fill(cron)
+    say_cron(form, cron)
     fill_payload(form, payload)
+
+
+def say_cron(form: Locator, cron: str) -> None:
+    """The pattern itself, typed once the part that says when has been drawn for it."""
+    form.get_by_role("radio", name="Cron", exact=True).check()
+    expect(form.locator("[name=every_drawn]")).to_have_value("cron")
+    form.get_by_label("Cron pattern").fill(cron)
 
 
 def fill_payload(form: Locator, payload: str) -> None:

@@ -23,7 +23,13 @@ def test_a_schedule_is_made_found_and_opened_with_the_keyboard_alone(acme: Acme,
     page.keyboard.type(WORKFLOW)
     tab_to(page, form.get_by_label("Name"))
     page.keyboard.type("Evening sync")
+    tab_to(page, form.get_by_role("radio", name="Daily", exact=True))
+    for _ in ("Weekly", "Monthly", "Cron"):
+        page.keyboard.press("ArrowRight")
+    expect(form.locator("[name=every_drawn]")).to_have_value("cron")
+    expect(form.get_by_role("radio", name="Cron", exact=True)).to_be_focused()
     tab_to(page, form.get_by_label("Cron pattern"))
+    page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("0 18 1 1 *")
     expect(form.locator("#payload-schema-fold")).to_be_attached()
     tab_to(page, form.get_by_role("button", name="JSON", exact=True))

@@ -109,7 +109,7 @@ def make_it_repeat(page: Page) -> None:
     choose(page, NAME, "Edit")
     form = drawer(page)
     form.get_by_text("Repeats", exact=True).click()
-    form.get_by_label("Cron pattern").fill("0 9 * * 1-5")
+    form.get_by_role("radio", name="Weekly", exact=True).check()
     expect(form.locator("#timing-preview")).to_contain_text("Weekdays at 09:00, UTC")
     form.get_by_role("button", name="Save schedule").last.click()
     expect(notice(page, f"{NAME} was saved.")).to_be_visible()

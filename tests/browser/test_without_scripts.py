@@ -24,7 +24,8 @@ def test_a_schedule_is_created_edited_held_run_and_deleted_without_scripts(acme:
     page.get_by_role("link", name="New schedule").first.click()
     page.get_by_label("Workflow").first.fill(WORKFLOW)
     page.get_by_label("Name").fill(NAME)
-    page.get_by_role("button", name="Weekdays at 09:00").click()
+    page.get_by_role("radio", name="Weekly", exact=True).check()
+    page.get_by_role("button", name="Check without saving").click()
     expect(page.locator("#timing-preview")).to_contain_text("Weekdays at 09:00, UTC")
     expect(page.get_by_label("Name")).to_have_value(NAME)
     page.get_by_label("Region").select_option(json.dumps(PAYLOAD["region"]))
@@ -36,6 +37,8 @@ def test_a_schedule_is_created_edited_held_run_and_deleted_without_scripts(acme:
     expect(page.get_by_role("heading", name=NAME, level=1)).to_be_visible()
 
     page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_role("checkbox", name="Fri")).to_be_checked()
+    page.get_by_role("radio", name="Cron", exact=True).check()
     page.get_by_label("Cron pattern").fill("0 9 31 2 *")
     page.get_by_role("button", name="Save schedule").last.click()
     expect(page.get_by_role("alert")).to_contain_text("Nothing was saved")

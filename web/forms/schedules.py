@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, HiddenField, RadioField, StringField
+from wtforms import BooleanField, HiddenField, RadioField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
-from wtforms.widgets import DateTimeLocalInput
+from wtforms.widgets import DateTimeLocalInput, TimeInput
 
 from domain.kernel.errors import Problem, Refused
 from domain.schedules.drafts import ScheduleDraft
 from domain.timing.zones import zone
 from web.forms.base import PageForm
 from web.forms.payloads import PayloadEditor
+from web.forms.timing import EVERY, PICKS, WEEKDAYS, WORKDAYS, TimingPart
 
 REQUIRED = [InputRequired()]
 TRIGGERS = [SelectChoice("recurring", "Repeats"), SelectChoice("schedule", "Once")]
@@ -49,13 +50,19 @@ class ReasonForm(PageForm):
     reason = StringField("Reason")
 
 
-class ScheduleForm(PageForm):
+class ScheduleForm(TimingPart, PageForm):
     revision = HiddenField()
     like = HiddenField()  # the id of the schedule that this one is a copy of
     workflow = StringField("Workflow", REQUIRED)
     name = StringField("Name", REQUIRED)
     enabled = BooleanField("Starts enabled")
     trigger_type = RadioField("How often", choices=TRIGGERS, default="recurring", validate_choice=False)
+    every = RadioField("Repeats", choices=EVERY, default="daily", validate_choice=False)
+    every_drawn = HiddenField()
+    minute = StringField("Minute", REQUIRED, default="0")
+    at = StringField("At", REQUIRED, default="09:00", widget=TimeInput())
+    weekdays = SelectMultipleField("On", choices=WEEKDAYS, default=WORKDAYS, validate_choice=False, **PICKS)
+    day = StringField("Day of the month", REQUIRED, default="1")
     run_at = StringField("Date and time", REQUIRED, widget=DateTimeLocalInput())
     cron = StringField("Cron pattern", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
@@ -76,10 +83,16 @@ class ScheduleForm(PageForm):
 
     editor: PayloadEditor | None = None  # of the payload; set by the view, which knows the schema
 
+    def process(self, formdata: Any = None, *arguments: Any, **values: Any) -> None:
+        super().process(formdata, *arguments, **values)
+        self.settle(formdata)
+
     def attach(self, problems: Iterable[Problem]) -> None:
         """Problems of the domain at the fields of the form; those inside the payload go to its editor."""
         others = self.editor.attach(problems) if self.editor else problems
-        super().attach(Problem(_field_path(problem.path), problem.message, problem.code) for problem in others)
+        super().attach(
+            Problem(_field_path(problem.path), problem.message, problem.code) for problem in self.at_its_fields(others)
+        )
 
     @property
     def seen_revision(self) -> int:
@@ -121,7 +134,7 @@ class ScheduleForm(PageForm):
 
     def draft(self, workflow_id: UUID | None, stored: Any = None) -> ScheduleDraft:
         """What was typed. A wall time that is still the one shown for `stored` means the stored instant exactly."""
-        run_at = _instant_text(self.run_at.data, stored, "run_at", self.timezone.data)
+        run_at = _instant_text(self.run_at.data, stored, "run_at", self.zone_name)
         is_stored = bool(run_at) and run_at != self.run_at.data
         return ScheduleDraft(
             workflow_id=workflow_id,
@@ -129,14 +142,14 @@ class ScheduleForm(PageForm):
             trigger_type=self.trigger_type.data or "",
             run_at=run_at if is_stored else None,
             run_at_local=None if is_stored else run_at,
-            cron=self.cron.data,
-            timezone=(self.timezone.data or "").strip(),
+            cron=self.pattern,
+            timezone=self.zone_name,
             payload=(self.editor and self.editor.text) or "{}",
             enabled=bool(self.enabled.data),
             overlap=self.overlap.data,
             catch_up=self.catch_up.data,
-            starts_at=_instant_text(self.starts_at.data, stored, "starts_at", self.timezone.data),
-            ends_at=_instant_text(self.ends_at.data, stored, "ends_at", self.timezone.data),
+            starts_at=_instant_text(self.starts_at.data, stored, "starts_at", self.zone_name),
+            ends_at=_instant_text(self.ends_at.data, stored, "ends_at", self.zone_name),
             max_lateness_seconds=self.max_lateness_seconds.data,
             spread_seconds=self.spread_seconds.data,
             dst_gap=self.dst_gap.data,

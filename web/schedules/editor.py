@@ -23,7 +23,6 @@ from domain.schedules.choices import WorkflowChoice, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.previews import problems_beside_target
 from domain.schedules.schedules import Schedule
-from domain.timing.zones import zone_names
 from web.access import actor, is_fragment, request_now, requires
 from web.answers import show_dialog
 from web.asked import content_key
@@ -33,7 +32,7 @@ from web.schedules.frame import access, address_of, blueprint, changed, min_inte
 from web.schedules.payloads import begin_payload, bound_version, schema_note, show_payload, take_payload, typed_workflow
 from web.schedules.picker import picked_form, results_for
 from web.schedules.rehearsing import is_rehearsing, kept_rehearsal, started_rehearsal
-from web.schedules.timing_part import PRESETS, fill_in, looked_ahead
+from web.schedules.timing_part import looked_ahead
 from web.schedules.what_if import consequences_of
 
 CREATE = "schedules.create"
@@ -164,12 +163,7 @@ def _all_problems(
 
 def _is_asking(form: ScheduleForm) -> bool:
     """Whether only a look ahead is wanted: without JavaScript buttons of the form ask for it."""
-    return (
-        fill_in(form)
-        or "check" in request.form
-        or "pick" in request.form
-        or bool(form.editor and form.editor.is_rearranged)
-    )
+    return bool({"check", "pick"} & request.form.keys()) or bool(form.editor and form.editor.is_rearranged)
 
 
 def _dialog(
@@ -184,9 +178,7 @@ def _dialog(
         "version": version,
         "payload_note": schema_note(version),
         "stored": stored,
-        **looked_ahead(form),
-        "zones": zone_names(),
-        "presets": PRESETS,
+        **looked_ahead(form, stored),
         "place": place(),
         "action": url_for("schedules.save", schedule_id=stored.id) if stored else url_for("schedules.create"),
         "cancel": address_of(stored.id) if stored else url_for("schedules.index"),
