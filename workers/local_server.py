@@ -164,10 +164,19 @@ class LocalServer(ABC):
             start_new_session=True,
         )
 
+    @property
+    def _lock_path(self) -> Path:
+        return self.directory.parent / f"{self.directory.name}.lock"
+
+    def join(self) -> Self:
+        """Have the `url` of the server that another live process runs on this directory."""
+        self.socket_directory = Path(self._lock_path.read_text().partition("\n")[2])
+        return self
+
     def _take_lock(self) -> None:
         if self._lock is not None:
             return
-        path = self.directory.parent / f"{self.directory.name}.lock"
+        path = self._lock_path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             lock = path.open("a+")
