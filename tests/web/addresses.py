@@ -19,6 +19,7 @@ from domain.accounts.users import Membership
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, PURE, Run
+from domain.schedules.backfills import Backfill
 from domain.workflows.payload_schemas import register_schema
 from tests.factories import (
     NOW,
@@ -92,6 +93,14 @@ def _notification_id(tenant: Tenant) -> Any:
     return db.session.scalars(own).first() or new_id()
 
 
+def _backfill_id(tenant: Tenant) -> Any:
+    schedule = a_schedule(a_published_workflow(tenant, f"{CANARY} made up"), CANARY)
+    backfill = Backfill(tenant_id=tenant.id, schedule_id=schedule.id, from_at=NOW, until_at=NOW, count=1, concurrency=1)
+    db.session.add(backfill)
+    db.session.flush()
+    return backfill.id
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
@@ -99,6 +108,7 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "secret_id": _secret_id,
     "workflow_id": _workflow_id,
     "schedule_id": _schedule_id,
+    "backfill_id": _backfill_id,
     "run_id": _run_id,
     "rehearsal_id": _rehearsal_id,
     "event_id": _event_id,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from wtforms import HiddenField, RadioField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.widgets import DateTimeLocalInput
 
 from domain.kernel.errors import Problem, Refused
+from domain.schedules.backfills import parse_concurrency
 from domain.timing.zones import parse_local, zone
 from web.forms.base import PageForm
 
@@ -20,12 +22,15 @@ ENDS = [
     SelectChoice(TOMORROW, "Tomorrow at 09:00"),
     SelectChoice(AT, "At a time"),
 ]
-_FIELDS = {"catchUp": "catch_up"}
 
 
 class SteeringForm(PageForm):
+    """`fields`: what a field is called here whose problems the domain names otherwise."""
+
+    fields: ClassVar[dict[str, str]] = {"catchUp": "catch_up"}
+
     def attach(self, problems: Iterable[Problem]) -> None:
-        super().attach(Problem(_FIELDS.get(p.path, p.path), p.message, p.code) for p in problems)
+        super().attach(Problem(self.fields.get(p.path, p.path), p.message, p.code) for p in problems)
 
 
 class PauseForm(SteeringForm):
@@ -53,6 +58,42 @@ class ResumeForm(SteeringForm):
 
 class SkipForm(SteeringForm):
     instant = HiddenField("Occurrence")
+
+
+class BackfillForm(SteeringForm):
+    """`from_at` and `until_at` are wall times of the schedule's zone; `seen` is the range that a dry run was shown for."""
+
+    fields: ClassVar[dict[str, str]] = {"from": "from_at", "until": "until_at"}
+
+    from_at = StringField("From", widget=DateTimeLocalInput())
+    until_at = StringField("To", widget=DateTimeLocalInput())
+    concurrency = StringField("At a time", default="1")
+    seen = HiddenField()
+
+    @property
+    def typed_span(self) -> str:
+        return f"{self.from_at.data}|{self.until_at.data}"
+
+    @property
+    def is_looked_at(self) -> bool:
+        return bool(self.seen.data == self.typed_span)
+
+    def span(self, timezone: str) -> tuple[datetime, datetime]:
+        """The range as instants, with the number at a time looked at. Raises Refused with every problem."""
+        problems: list[Problem] = []
+        found = []
+        for text, path in ((self.from_at.data, "from"), (self.until_at.data, "until")):
+            try:
+                found.append(typed_instant(text, timezone, path))
+            except Refused as refused:
+                problems += refused.problems
+        try:
+            parse_concurrency(self.concurrency.data)
+        except Refused as refused:
+            problems += refused.problems
+        if problems:
+            raise Refused(problems)
+        return found[0], found[1]
 
 
 def pause_ends(timezone: str, now: datetime) -> dict[str, datetime | None]:

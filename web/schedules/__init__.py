@@ -2,6 +2,7 @@
 
 from web.schedules import (
     actions,
+    backfilling,
     bulk,
     editor,
     listing,
@@ -18,6 +19,7 @@ from web.schedules.frame import blueprint
 
 __all__ = [
     "actions",
+    "backfilling",
     "blueprint",
     "bulk",
     "editor",

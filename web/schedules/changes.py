@@ -25,6 +25,8 @@ TITLES = {
     "deleted": "Deleted",
     "run_now": "Run by hand",
     "skip_next": "Skip of the next asked for",
+    "backfill": "Backfill started",
+    "cancel_backfill": "Backfill canceled",
     "unskip_next": "Skip undone",
 }
 LABELS = {
@@ -40,6 +42,11 @@ LABELS = {
     "pausedUntil": "Paused until",
     "skipNextAt": "Skips",
     "madeUp": "Missed times made up",
+    "from": "From",
+    "until": "To",
+    "count": "Runs",
+    "concurrency": "At a time",
+    "canceled": "Runs canceled",
     "overlap": "When the previous run is still going",
     "catchUp": "After an outage",
     "startsAt": "Not before",
@@ -90,6 +97,7 @@ def change_of(entry: AuditEntry, timezone: str, now: datetime, workflows: Mappin
     verb = entry.action.rpartition(".")[2]
     before, after = dict(entry.before or {}), dict(entry.after or {})
     run_id = parse_id(str(after.pop("runId", "")))
+    after.pop("backfillId", None)
     tell = _Telling(timezone, now, workflows)
     return Change(
         id=entry.id,
@@ -137,7 +145,7 @@ class _Telling:
             return _CHOICES[name].get(str(value), str(value))
         if name.endswith("Seconds") and isinstance(value, int | float):
             return duration_words(value)
-        if name.endswith(("At", "Until")):
+        if name in ("from", "until") or name.endswith(("At", "Until")):
             return self._instant(value)
         return str(value).capitalize() if name == "status" else _plain(value)
 

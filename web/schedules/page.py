@@ -14,6 +14,7 @@ from domain.schedules.pages import ScheduleRow, schedule_detail
 from domain.schedules.previews import next_fires
 from web.access import is_fragment, request_now, requires
 from web.asked import one_of
+from web.schedules.backfilling import recent_backfills
 from web.schedules.frame import blueprint, tenant_id
 from web.schedules.rows import Fire, fire_lines, outcome_words, words_of
 from web.schedules.tabs import CONTENTS, TABS
@@ -36,6 +37,7 @@ def show(schedule_id: UUID) -> ResponseReturnValue:
         "checklist": checked,
         "fires": _fires(row),
         "last": last,
+        "backfills": recent_backfills(schedule_id),
         "settings": settings_of(row, request_now()),
         "outcome_words": outcome_words,
         "tab": tab,
