@@ -62,7 +62,7 @@ class ScheduleForm(TimingPart, PageForm):
     minute = StringField("Minute", REQUIRED, default="0")
     at = StringField("At", REQUIRED, default="09:00", widget=TimeInput())
     weekdays = SelectMultipleField("On", choices=WEEKDAYS, default=WORKDAYS, validate_choice=False, **PICKS)
-    day = StringField("Day of the month", REQUIRED, default="1")
+    day = StringField("Day of month", REQUIRED, default="1")
     run_at = StringField("Date and time", REQUIRED, widget=DateTimeLocalInput())
     cron = StringField("Cron pattern", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
