@@ -299,7 +299,7 @@ def test_what_a_spread_holds_back_is_not_for_a_backfill(cast: Cast) -> None:
     assert undecided_from is not None and undecided_from < minute(30)
     behind = (undecided_from - minute(0)).total_seconds() / 60
     assert refusal(cast, schedule, behind, behind) == ("until", "NOT_DECIDED")
-    assert start(cast, schedule, behind - 3, behind - 1).count >= 2
+    assert start(cast, schedule, behind - 5, behind - 1).count >= 2
 
 
 def test_of_a_paused_schedule_only_what_was_decided_before_the_pause_can_be_made_up(cast: Cast) -> None:
