@@ -274,6 +274,8 @@
     markTheme();
     enhance(doc);
     all(".notice").forEach(keep);
-    one(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    // Sideways only: tabs may stand far down a page.
+    const tab = one(".tabs [aria-current]");
+    if (tab) tab.parentElement.scrollLeft = tab.offsetLeft - tab.parentElement.offsetLeft - (tab.parentElement.clientWidth - tab.offsetWidth) / 2;
   });
 })();

@@ -125,6 +125,7 @@ def test_a_schedule_is_duplicated_and_starts_paused(acme: Acme, page: Page) -> N
 def test_tabs_swap_in_place_have_addresses_and_go_back(acme: Acme, page: Page) -> None:
     schedule_id = acme.schedule("Morning sync")
     page.goto(f"/schedules/{schedule_id}")
+    assert page.evaluate("window.scrollY") == 0
     page.evaluate("window.isSamePage = true")
     for name, ending in (("Runs", "?tab=runs"), ("Changes", "?tab=changes"), ("JSON", "?tab=json")):
         link = page.get_by_role("navigation", name="Records of this schedule").get_by_role("link", name=name)
