@@ -24,7 +24,7 @@ TITLES = {
     "resumed": "Resumed",
     "deleted": "Deleted",
     "run_now": "Run by hand",
-    "skip_next": "Skip of the next asked for",
+    "skip_next": "Skips the next",
     "backfill": "Backfill started",
     "cancel_backfill": "Backfill canceled",
     "unskip_next": "Skip undone",
@@ -125,7 +125,7 @@ class _Telling:
 
     def differences(self, before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
         found: list[Difference] = []
-        for name in [*before, *(name for name in after if name not in before)]:
+        for name in sorted({*before, *after}, key=_place):
             if name == "payload":
                 found += _payload_differences(before, after)
                 continue
@@ -154,6 +154,12 @@ class _Telling:
             return absolute(parse_instant(value), self.timezone, self.now)
         except Refused:
             return _plain(value)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Fields stand in the order of LABELS: the database keeps none. Unknown ones come last."""
+    known = list(LABELS)
+    return (known.index(name) if name in known else len(known), name)
 
 
 def _payload_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
