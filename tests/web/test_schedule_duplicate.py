@@ -70,6 +70,7 @@ def test_nobody_copies_the_secrets_of_another_tenant(charlie: Browser, guarded: 
     fields = typed(payload='{"token": {"$kept": true}}', like=str(guarded.id))
     answer = charlie.post("/schedules", fields)
     assert answer.status_code == 422
+    assert "Type the value again" in summary(answer.text)
     assert len(schedules()) == 1
 
 
