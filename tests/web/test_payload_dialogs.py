@@ -137,7 +137,7 @@ def test_another_workflow_shows_the_same_payload_with_its_own_schema(
 def test_everything_wrong_with_a_schedule_is_said_beside_what_cannot_be_read(alice: Browser, sync: Workflow) -> None:
     page = alice.get(f"/schedules/new?workflow={sync.id}")
     fields = typed(workflow="Strict sync", payload=None, name="", cron="99 * * * *")
-    answer = alice.post("/schedules", filled(page) | fields | {"payload/batchSize": "many"})
+    answer = alice.post("/schedules", filled(page) | fields | {"every": "cron", "payload/batchSize": "many"})
     assert answer.status_code == 422 and schedules() == []
     for said in ("Enter a whole number such as 12.", 'id="name-error"', 'id="cron-error"'):
         assert said in answer.text

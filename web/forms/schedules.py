@@ -46,10 +46,6 @@ _WAITS = {"queue": "Waits for the previous run", "skip": "Skips while a run is g
 _CATCHES = {"latest": "catches up with the latest", "all": "catches up with all", "skip": "never catches up"}
 
 
-class ReasonForm(PageForm):
-    reason = StringField("Reason")
-
-
 class ScheduleForm(TimingPart, PageForm):
     revision = HiddenField()
     like = HiddenField()  # the id of the schedule that this one is a copy of
