@@ -14,7 +14,7 @@ from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offse
 from domain.schedules.occurrences import RUN_NOW, TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
 from domain.timing.decisions import Row, gap_row
-from domain.timing.outcomes import Outcome, Reason
+from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
 
 _SECOND = timedelta(seconds=1)
 
@@ -110,6 +110,11 @@ def forget_skip(schedule: Schedule) -> None:
 def pause_in_words(reason: str | None) -> str:
     """What a row says of the instants of a pause."""
     return f"The schedule was paused: {reason}" if reason else "The schedule was paused."
+
+
+def skip_in_words(name: str | None) -> str:
+    """What a row says of an instant that somebody wanted skipped."""
+    return f"Skipped by {name}." if name else REASON_WORDS[Reason.SKIP_NEXT]
 
 
 def _recorded_until(schedule: Schedule) -> datetime | None:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, text
 
-from domain.firing.closing import pause_in_words
+from domain.firing.closing import pause_in_words, skip_in_words
 from domain.firing.holds import Hold, hold_of
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
@@ -170,7 +170,8 @@ def _entries(row: Row[Any], ledger_rows: Sequence[LedgerRow], hold: Hold | None)
     for ledger_row in ledger_rows:
         outcome, reason = ledger_row.outcome, ledger_row.reason
         if reason == Reason.SKIP_NEXT:
-            entries.append(_entry(row, ledger_row, outcome, reason, _skip_in_words(row), actor_id=row.skip_next_by))
+            skipped_by = skip_in_words(row.skip_next_by_name)
+            entries.append(_entry(row, ledger_row, outcome, reason, skipped_by, actor_id=row.skip_next_by))
             continue
         if hold and outcome in (Outcome.FIRED, Outcome.SKIPPED):
             entries.append(_entry(row, ledger_row, Outcome.REFUSED, hold.reason, hold.detail))
@@ -181,10 +182,6 @@ def _entries(row: Row[Any], ledger_rows: Sequence[LedgerRow], hold: Hold | None)
         entries.append(_entry(row, ledger_row, outcome, reason, detail, is_ready))
         is_free = is_free and not is_fired
     return entries
-
-
-def _skip_in_words(row: Row[Any]) -> str:
-    return f"Skipped by {row.skip_next_by_name}." if row.skip_next_by_name else REASON_WORDS[Reason.SKIP_NEXT]
 
 
 def _entry(

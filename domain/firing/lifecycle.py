@@ -146,13 +146,13 @@ def resume_schedule(
         raise StaleTransition(f"{schedule.name} is active already.")
     _check_resumable(schedule, version, now)
     before = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
-    made_up = instants_to_make_up(schedule, choice, now)
-    close_ledger(schedule, now, made_up_from=made_up[0] if made_up else None)
+    wanted = instants_to_make_up(schedule, choice, now)
+    close_ledger(schedule, now, made_up_from=wanted[0] if wanted else None)
     _set_active(schedule)
     schedule.workflow_version = version.version
     schedule.revision += 1
     db.session.flush()
-    make_up(actor, schedule, made_up, now)
+    made_up = make_up(actor, schedule, wanted, now)
     cursor = locked_cursor(schedule.id)
     cursor.last_error = None
     if cursor.next_fire_at is None:
@@ -161,7 +161,7 @@ def resume_schedule(
         # It is ahead of `now`: a clock that was set back brings nothing again.
         wake_cursor(schedule, cursor)
     after = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
-    after |= {"catchUp": choice, "madeUp": len(made_up)} if made_up else {}
+    after |= {"catchUp": choice, "madeUp": made_up} if wanted else {}
     record_change(actor, "schedule.resumed", schedule, before=before, after=after)
     return schedule
 

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import load
+from domain.accounts.users import User
+from domain.firing.closing import skip_in_words
 from domain.firing.due import Entry
 from domain.firing.run_now import startable_version
 from domain.firing.tick import write_entries
@@ -18,8 +20,8 @@ from domain.kernel.ids import new_id
 from domain.runs.admission import unfinished_runs
 from domain.schedules.cursors import ScheduleCursor, locked_cursor
 from domain.schedules.schedules import PAUSED, Schedule
-from domain.timing.decisions import after_overlap
-from domain.timing.outcomes import REASON_WORDS, Outcome
+from domain.timing.decisions import Row, due_rows
+from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
 from domain.workflows.workflows import Workflow
 
 RESUME_LIMIT = 100
@@ -31,7 +33,7 @@ _SECOND = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class PauseBacklog:
-    """What came due since `since`, the start of a pause: `count` instants, of which `latest` is the newest.
+    """What came due since `since`, the start of a pause: `count` instants, of which `latest` is the newest that may run.
 
     `runnable`: how many of them get a run when all are made up: at most RESUME_LIMIT, and as the overlap policy allows.
     `held`: why none can be made up now, though the schedule can be resumed; None when nothing is in the way.
@@ -54,11 +56,12 @@ def pause_backlog(tenant_id: UUID, schedule_id: UUID, now: datetime) -> PauseBac
     count = schedule.timing.count(first - _SECOND, now)
     if count == 0:
         return None
-    newest = schedule.timing.last(now, RESUME_LIMIT, first)
-    outcomes = [row.outcome for row in after_overlap(newest, schedule.overlap, unfinished_runs(schedule.id))]
+    newest = _newest(schedule, RESUME_LIMIT, first, now)
+    rows = due_rows(newest, schedule.overlap, unfinished_runs(schedule.id), schedule.skip_next_at)
     held = held_reason(load(tenant_id, Workflow, schedule.workflow_id))
-    runnable = 0 if held else outcomes.count(Outcome.FIRED)
-    return PauseBacklog(schedule.paused_at, count, True, newest[0], runnable, held)
+    runnable = 0 if held else [row.outcome for row in rows].count(Outcome.FIRED)
+    latest = next((at for at in reversed(newest) if at != schedule.skip_next_at), None)
+    return PauseBacklog(schedule.paused_at, count, True, latest or schedule.timing.last(now, 1)[0], runnable, held)
 
 
 def held_reason(workflow: Workflow) -> str | None:
@@ -83,33 +86,51 @@ def instants_to_make_up(schedule: Schedule, choice: MakeUp, now: datetime) -> li
     first = locked_cursor(schedule.id).next_fire_at
     if choice == "skip" or schedule.status != PAUSED or first is None:
         return []
-    return schedule.timing.last(now, 1 if choice == "latest" else RESUME_LIMIT, first)[::-1]
+    return _newest(schedule, 1 if choice == "latest" else RESUME_LIMIT, first, now)
 
 
-def make_up(actor: Actor, schedule: Schedule, instants: list[datetime], now: datetime) -> None:
-    """Fire these instants of a schedule that is active again, oldest first, as its overlap policy allows. The caller
-    holds its workflow and its cursor; raises Held when the workflow takes no runs now."""
+def _newest(schedule: Schedule, limit: int, first: datetime, now: datetime) -> list[datetime]:
+    """From the `limit`th newest instant in [first, now] that may run: ascending, one that is to be skipped among them."""
+    found = schedule.timing.last(now, limit + 1, first)
+    runnable = [instant for instant in found if instant != schedule.skip_next_at][:limit]
+    return [instant for instant in reversed(found) if runnable and instant >= runnable[-1]]
+
+
+def make_up(actor: Actor, schedule: Schedule, instants: list[datetime], now: datetime) -> int:
+    """Fire these instants of a schedule that is active again, oldest first, as its overlap policy allows; how many got
+    a run. The caller holds its workflow and its cursor; raises Held when the workflow takes no runs now."""
     if not instants:
-        return
+        return 0
     startable_version(load(schedule.tenant_id, Workflow, schedule.workflow_id))
     unfinished = unfinished_runs(schedule.id)
-    entries = [
-        Entry(
-            new_id(),
-            schedule.id,
-            schedule.tenant_id,
-            row.scheduled_for,
-            str(row.outcome),
-            str(row.reason) if row.reason else None,
-            REASON_WORDS[row.reason] if row.reason else None,
-            None,
-            1,
-            row.outcome == Outcome.FIRED and (schedule.overlap == "allow" or (unfinished == 0 and index == 0)),
-            actor.user_id,
-        )
-        for index, row in enumerate(after_overlap(instants, schedule.overlap, unfinished))
-    ]
+    rows = due_rows(instants, schedule.overlap, unfinished, schedule.skip_next_at)
+    entries = _entries(actor, schedule, rows, unfinished == 0)
     write_entries(entries, now)
     fired = [entry.scheduled_for for entry in entries if entry.outcome == Outcome.FIRED]
     if fired:
         locked_cursor(schedule.id).last_fire_at = fired[-1]
+    return len(fired)
+
+
+def _entries(actor: Actor, schedule: Schedule, rows: list[Row], is_free: bool) -> list[Entry]:
+    """`is_free`: no run of the schedule is unfinished."""
+    skipper = db.session.get(User, schedule.skip_next_by) if schedule.skip_next_by else None
+    entries = []
+    for row in rows:
+        is_skip, is_fired = row.reason == Reason.SKIP_NEXT, row.outcome == Outcome.FIRED
+        detail = REASON_WORDS[row.reason] if row.reason else None
+        entries.append(
+            Entry(
+                new_id(),
+                schedule.id,
+                schedule.tenant_id,
+                row.scheduled_for,
+                str(row.outcome),
+                str(row.reason) if row.reason else None,
+                skip_in_words(skipper.name if skipper else None) if is_skip else detail,
+                ready=is_fired and (schedule.overlap == "allow" or is_free),
+                actor_id=schedule.skip_next_by if is_skip else actor.user_id,
+            )
+        )
+        is_free = is_free and not is_fired
+    return entries

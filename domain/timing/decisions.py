@@ -93,7 +93,7 @@ def decide(
         *_late_rows(timing, not_too_late, min(due_from - _SECOND, horizon), Reason.LATE, skip_at),
     ]
     due = list(islice(timing.instants(due_from - _SECOND, horizon), max_rows + 1))
-    rows += _due_rows(due[:max_rows], policy.overlap, unfinished, skip_at)
+    rows += due_rows(due[:max_rows], policy.overlap, unfinished, skip_at)
     if len(due) > max_rows:
         return Decision(tuple(rows), due[max_rows], more=True)
     return Decision(tuple(rows), timing.next_after(horizon))
@@ -152,10 +152,11 @@ def _late_rows(timing: Timing, first: datetime, last: datetime, reason: Reason, 
     return [row for row in gaps if row is not None]
 
 
-def _due_rows(due: list[datetime], overlap: Overlap, unfinished: int, skip_at: datetime | None) -> list[Row]:
+def due_rows(due: list[datetime], overlap: Overlap, unfinished: int, skip_at: datetime | None) -> list[Row]:
+    """The rows of ascending instants that are to fire: what overlap says, and around it the one to be skipped."""
     if skip_at not in due:
-        return list(after_overlap(due, overlap, unfinished))
-    others = after_overlap([instant for instant in due if instant != skip_at], overlap, unfinished)
+        return list(_after_overlap(due, overlap, unfinished))
+    others = _after_overlap([instant for instant in due if instant != skip_at], overlap, unfinished)
     return sorted([*others, _skipped(skip_at)], key=lambda row: row.scheduled_for)
 
 
@@ -163,7 +164,7 @@ def _skipped(instant: datetime) -> Row:
     return Row(instant, Outcome.SKIPPED, Reason.SKIP_NEXT)
 
 
-def after_overlap(due: list[datetime], overlap: Overlap, unfinished: int) -> Iterator[Row]:
+def _after_overlap(due: list[datetime], overlap: Overlap, unfinished: int) -> Iterator[Row]:
     """Fired or skipped, in order; each fired one counts as unfinished for those after it. `unfinished`: runs of the
     schedule that have not ended."""
     room = {"allow": len(due), "skip": 1 - unfinished, "queue": QUEUE_LIMIT - unfinished}[overlap]

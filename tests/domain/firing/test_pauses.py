@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from domain.accounts.audit import AuditEntry
 from domain.firing.lifecycle import delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.resuming import RESUME_LIMIT, pause_backlog
+from domain.firing.skipping import skip_next
 from domain.firing.tick import fire_due, next_wake
 from domain.kernel.errors import Conflict, Held, NotFound, Refused, StaleTransition
 from domain.publishing import pause_workflow
@@ -222,6 +223,53 @@ def test_what_is_made_up_passes_the_overlap_policy(cast: Cast) -> None:
     schedule = paused_from_noon(cast, overlap="skip")
     resume_schedule(cast.actor, schedule.id, minute(3.5), catch_up="all")
     assert ledger(schedule) == [(1, "fired", None), (2, "skipped", "overlap"), (3, "skipped", "overlap")]
+
+
+def skipping_from_noon(cast: Cast, **values: Any) -> Schedule:
+    """Due every minute; the instant at 12:01 is to be skipped, and a pause covers it."""
+    schedule = a_live_schedule(cast.workflow, **values)
+    skip_next(cast.actor, schedule.id, minute(1), minute(0.2))
+    return pause_schedule(cast.actor, schedule.id, "", minute(0.5))
+
+
+@pytest.mark.parametrize("overlap", ["queue", "skip", "allow"])
+def test_an_instant_that_was_to_be_skipped_is_not_made_up(cast: Cast, overlap: str, db: Any) -> None:
+    schedule = skipping_from_noon(cast, overlap=overlap)
+    backlog = pause_backlog(cast.tenant.id, schedule.id, minute(2.5))
+    assert backlog is not None and (backlog.count, backlog.runnable) == (2, 1)
+    resume_schedule(cast.actor, schedule.id, minute(2.5), catch_up="all")
+    assert ledger(schedule) == [(1, "skipped", "paused"), (2, "fired", None)]
+    assert audited(db, schedule)[-1].after["madeUp"] == 1
+    db.refresh(schedule)
+    assert schedule.skip_next_at is None
+
+
+def test_the_latest_that_is_made_up_is_never_the_one_that_was_to_be_skipped(cast: Cast) -> None:
+    schedule = skipping_from_noon(cast)
+    backlog = pause_backlog(cast.tenant.id, schedule.id, minute(1.5))
+    assert backlog is not None and (backlog.count, backlog.runnable, backlog.latest) == (1, 0, minute(1))
+    resume_schedule(cast.actor, schedule.id, minute(1.5), catch_up="latest")
+    assert (ledger(schedule), runs(schedule)) == ([(1, "skipped", "paused")], [])
+
+
+def test_of_a_retimed_pause_the_latest_before_the_skipped_one_is_made_up(cast: Cast, db: Any) -> None:
+    schedule = paused_from_noon(cast)
+    db.execute(
+        text("UPDATE schedules SET skip_next_at = :at, skip_next_by = :by"), {"at": minute(5), "by": cast.alice.id}
+    )
+    db.expire_all()
+    backlog = pause_backlog(cast.tenant.id, schedule.id, minute(5.5))
+    assert backlog is not None and (backlog.runnable, backlog.latest) == (4, minute(4))
+    resume_schedule(cast.actor, schedule.id, minute(5.5), catch_up="latest")
+    assert ledger(schedule) == [(1, "skipped", "paused"), (4, "fired", None), (5, "skipped", "skip_next")]
+    skipped = occurrences(schedule)[-1]
+    assert (skipped.detail, skipped.actor_id) == ("Skipped by Alice.", cast.alice.id)
+
+
+def test_what_is_audited_as_made_up_is_what_got_a_run(cast: Cast, db: Any) -> None:
+    schedule = paused_from_noon(cast, overlap="skip")
+    resume_schedule(cast.actor, schedule.id, minute(3.5), catch_up="all")
+    assert (audited(db, schedule)[-1].after["madeUp"], len(runs(schedule))) == (1, 1)
 
 
 def test_nothing_is_made_up_while_the_workflow_is_paused(cast: Cast, db: Any) -> None:
