@@ -219,11 +219,9 @@ def _slot(row: Any, around: Circumstances) -> Check:
     if around.slots is None:
         return Check("slot", OK, f"{row.workflow_name} has no limit of runs at a time.")
     if around.taken < around.slots:
-        return Check(
-            "slot",
-            OK,
-            f"{around.taken} of {around.slots} slots of {row.workflow_name} {'is' if around.slots == 1 else 'are'} taken.",
-        )
+        limit = "1 run" if around.slots == 1 else f"{around.slots} runs"
+        going = "none is" if not around.taken else f"{around.taken} {'is' if around.taken == 1 else 'are'}"
+        return Check("slot", OK, f"{row.workflow_name} may have {limit} at a time; {going} going.")
     holder = f"a run of {around.holder_name}" if around.holder_name else "a run that no schedule started"
     is_own = around.holder_schedule_id == row.id
     words = f"All of the {around.slots} runs that {row.workflow_name} may have at a time are taken"
