@@ -6,28 +6,26 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, select, text
 
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
-from domain.schedules.occurrences import RUN_NOW, TIMING, Occurrence
+from domain.schedules.occurrences import TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
 from domain.timing.decisions import Row, gap_row
 from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
 
 _SECOND = timedelta(seconds=1)
 
-# `_recorded_until` of many.
+# Along the ledger's key. A row of a backfill may stand inside a gap row and beyond its start, so the two are asked apart.
 _RECORDED = text("""
-    SELECT s.id, o.until
+    SELECT s.id, greatest(
+        (SELECT coalesce(through, scheduled_for) FROM occurrences
+        WHERE schedule_id = s.id AND origin_key = 'timing'
+        ORDER BY scheduled_for DESC LIMIT 1),
+        (SELECT max(until_at) FROM backfills WHERE schedule_id = s.id)) AS until
     FROM unnest(CAST(:ids AS uuid[])) AS s(id)
-    CROSS JOIN LATERAL (
-        SELECT coalesce(through, scheduled_for) AS until FROM occurrences
-        WHERE schedule_id = s.id AND origin_key NOT LIKE 'run_now:%'
-        ORDER BY scheduled_for DESC
-        LIMIT 1
-    ) o
 """)
 
 
@@ -65,11 +63,11 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
             forget_skip(schedule)
     db.session.flush()
     aimless = [schedule_id for schedule_id, cursor in cursors.items() if cursor.next_fire_at is None]
-    recorded = {row.id: row.until for row in db.session.execute(_RECORDED, {"ids": aimless})} if aimless else {}
+    recorded = _recorded_until(aimless)
     for schedule in schedules:
         cursor = cursors[schedule.id]
         if cursor.next_fire_at is None:
-            cursor.next_fire_at = schedule.timing.next_after(max(now, recorded.get(schedule.id, now)))
+            cursor.next_fire_at = schedule.timing.next_after(max(now, recorded.get(schedule.id) or now))
         offset = spread_offset(schedule.id, schedule.spread_seconds)
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     db.session.flush()
@@ -84,8 +82,8 @@ def _locked(schedule_ids: Sequence[UUID]) -> Select[ScheduleCursor]:
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
     """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
     in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
-    recorded = _recorded_until(schedule)
-    cursor.next_fire_at = schedule.timing.next_after(max(now, recorded) if recorded else now)
+    recorded = _recorded_until([schedule.id])[schedule.id]
+    cursor.next_fire_at = schedule.timing.next_after(max(now, recorded or now))
     wake_cursor(schedule, cursor)
 
 
@@ -117,16 +115,11 @@ def skip_in_words(name: str | None) -> str:
     return f"Skipped by {name}." if name else REASON_WORDS[Reason.SKIP_NEXT]
 
 
-def _recorded_until(schedule: Schedule) -> datetime | None:
-    """The last instant that the ledger knows as decided or made up for; read along its primary key."""
-    is_instant = ~Occurrence.origin_key.startswith(RUN_NOW)
-    last = (
-        select(func.coalesce(Occurrence.through, Occurrence.scheduled_for))
-        .where(Occurrence.schedule_id == schedule.id, is_instant)
-        .order_by(Occurrence.scheduled_for.desc())
-        .limit(1)
-    )
-    return db.session.scalars(last).one_or_none()
+def _recorded_until(schedule_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:
+    """Up to when the ledger of each knows what was decided or made up for; None when nothing was."""
+    if not schedule_ids:
+        return {}
+    return {row.id: row.until for row in db.session.execute(_RECORDED, {"ids": list(schedule_ids)})}
 
 
 def _record_pause(schedule: Schedule, first: datetime, until: datetime, now: datetime) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import select, text
 
 from domain.accounts.audit import AuditEntry
 from domain.firing.backfilling import BackfillPlan, cancel_backfill, plan_backfill, start_backfill
-from domain.firing.lifecycle import delete_schedule, pause_schedule
+from domain.firing.closing import end_pauses
+from domain.firing.lifecycle import delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.errors import Held, NotFound, Refused
 from domain.publishing import delete_workflow, pause_workflow
@@ -30,7 +31,7 @@ from tests.domain.firing.ledger import (
     runs,
     tick_until_idle,
 )
-from tests.domain.firing.test_lifecycle import Cast
+from tests.domain.firing.test_lifecycle import Cast, draft_of
 from tests.domain.runs.queue import a_worker, end
 from tests.factories import a_tenant, a_user, an_actor
 
@@ -268,6 +269,30 @@ def test_a_backfill_may_cover_time_before_the_schedule_was_made(cast: Cast) -> N
     schedule = outage(cast)
     plan = plan_backfill(cast.tenant.id, schedule.id, minute(-10), minute(-6), minute(30.7))
     assert plan == BackfillPlan(tuple(minute(number) for number in (-10, -9, -8, -7, -6)), 0, 5)
+
+
+@pytest.mark.parametrize("is_published_away", [False, True])
+def test_a_backfill_inside_a_gap_row_hides_nothing_of_it(cast: Cast, is_published_away: bool) -> None:
+    """Also for a change whose clock is behind: what the gap row stands for is never decided again."""
+    schedule = a_live_schedule(cast.workflow)
+    pause_schedule(cast.actor, schedule.id, "", minute(0.5))
+    resume_schedule(cast.actor, schedule.id, minute(30.5))
+    start(cast, schedule, 1, 5)
+    if is_published_away:
+        pause_schedule(cast.actor, schedule.id, "", minute(30.8))
+        cursor(schedule).next_fire_at = None
+        end_pauses([schedule], minute(20.5))
+    else:
+        edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="*/2 * * * *"), minute(20.5))
+    assert cursor(schedule).next_fire_at == minute(31 if is_published_away else 32)
+
+
+def test_what_a_backfill_made_up_is_not_fired_again_by_a_change_whose_clock_is_behind(cast: Cast) -> None:
+    schedule = a_live_schedule(cast.workflow, cron="0 0 1 1 *")
+    edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="* * * * *"), minute(30.5))
+    start(cast, schedule, 20, 30)
+    edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="*/2 * * * *"), minute(20.5))
+    assert cursor(schedule).next_fire_at == minute(32)
 
 
 def test_the_range_is_checked_and_the_refusal_names_its_field(cast: Cast) -> None:
