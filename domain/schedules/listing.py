@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.schedules import Schedule
+from domain.schedules.schedules import ACTIVE, Schedule
 from domain.timing.fields import parse_cron
 from domain.timing.words import cron_in_words
 from domain.workflows.workflows import Workflow
@@ -29,6 +30,14 @@ class ScheduleView:
     schedule: Schedule
     cursor: ScheduleCursor
     workflow_name: str
+
+    @property
+    def next_fire_at(self) -> datetime | None:
+        """The instant at which it fires next; None unless it is active. One that is to be skipped is passed over."""
+        following = self.cursor.next_fire_at if self.schedule.status == ACTIVE else None
+        if following is not None and following == self.schedule.skip_next_at:
+            return self.schedule.timing.next_after(following)
+        return following
 
 
 @dataclass(frozen=True)

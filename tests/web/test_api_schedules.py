@@ -14,6 +14,7 @@ from domain.accounts.audit import AuditEntry
 from domain.accounts.tenants import Tenant
 from domain.demo_workflows import HEARTBEAT, STOCK_CHECK
 from domain.execution import Worker
+from domain.firing.skipping import skip_next
 from domain.firing.tick import fire_due
 from domain.kernel import clock
 from domain.kernel.ids import new_id
@@ -24,7 +25,7 @@ from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.timing.zones import parse_instant
 from domain.workflows.workflows import Workflow
-from tests.factories import a_published_workflow, a_schedule, a_token, a_user, a_version, a_workflow
+from tests.factories import a_published_workflow, a_schedule, a_token, a_user, a_version, a_workflow, an_actor
 from tests.web.callers import Caller, problems_of
 
 REGION = {"type": "object", "properties": {"region": {"enum": ["eu", "us"]}}, "required": ["region"]}
@@ -316,6 +317,16 @@ def test_run_now_answers_with_the_run(alice: Caller, heartbeat: Workflow) -> Non
     execute_everything()
     assert alice.get(f"/workflow-runs/{answer.json['id']}").json["output"] == {"beat": 1}
     assert alice.get(f"/schedules/{made['id']}").json["lastFireAt"] is None
+
+
+def test_the_next_fire_is_the_one_after_an_instant_that_will_be_skipped(
+    alice: Caller, acme: Tenant, heartbeat: Workflow
+) -> None:
+    made = alice.post("/schedules", a_minimal_body(heartbeat)).json
+    skip_next(an_actor(acme), UUID(made["id"]), due_at(made), clock.now())
+    shown = alice.get(f"/schedules/{made['id']}").json
+    assert (shown["skipNextAt"], due_at(shown)) == (made["nextFireAt"], due_at(made) + timedelta(days=1))
+    assert [one["nextFireAt"] for one in alice.get("/schedules").json["items"]] == [shown["nextFireAt"]]
 
 
 def test_pause_keeps_the_reason_and_resume_goes_on_from_the_next_instant(alice: Caller, heartbeat: Workflow) -> None:

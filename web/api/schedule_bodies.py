@@ -82,9 +82,8 @@ def schedule_document(view: ScheduleView) -> Json:
 def _position(view: ScheduleView) -> Json:
     """Where its ledger stands: what fires next, and what came of the last ones."""
     cursor = view.cursor
-    is_due_again = view.schedule.status == ACTIVE
     return {
-        "nextFireAt": instant(cursor.next_fire_at) if is_due_again else None,
+        "nextFireAt": instant(view.next_fire_at),
         "lastRunAt": instant(cursor.last_run_at),
         "lastFireAt": instant(cursor.last_fire_at),
         "lastFinishedAt": instant(cursor.last_finished_at),
