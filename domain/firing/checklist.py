@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from domain.firing.circumstances import Circumstances, circumstances_of
-from domain.firing.explain import Explanation, explain, hold_words
+from domain.firing.explain import Explanation, explain, hold_words, is_put_back
 from domain.firing.holds import Refusal, holds_of
 from domain.kernel.errors import Refused
 from domain.runs.heartbeats import SCHEDULER, WORKER
@@ -178,8 +178,9 @@ def _window(row: Any, now: datetime) -> Check:
 
 
 def _last_try(row: Any, now: datetime) -> Iterator[Check]:
-    is_due = row.next_fire_at is not None and row.next_fire_at <= now
-    if is_due and row.last_error and row.wake_at is not None and now < row.wake_at:
+    if row.next_fire_at is None or row.wake_at is None or not row.next_fire_at <= now < row.wake_at:
+        return
+    if row.last_error and is_put_back(row):
         again = absolute(row.wake_at, row.timezone, now)
         yield Check("last_try", FAIL, f"{_sentence(row.last_error)} It is tried again at {again}.", "timing")
 

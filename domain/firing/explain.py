@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.firing.holds import Hold, Refusal, hold_of
+from domain.schedules.cursors import spread_offset
 from domain.schedules.schedules import COMPLETED, PAUSED
 from domain.timing.words import absolute
 
@@ -43,19 +44,34 @@ def explain(row: Any, now: datetime) -> Explanation:
     if row.status == COMPLETED:
         over = "its one time has passed." if row.run_at else "nothing of its timing is left."
         return Explanation(None, over, "timing")
-    upcoming = row.timing.next_after(max(now, row.paused_until or now)) if row.timing else None
+    upcoming = _upcoming(row, now)
     if row.status == PAUSED:
-        return Explanation(upcoming, _pause_words(row, now), "resume")
+        return Explanation(upcoming, _pause_words(row, upcoming, now), "resume")
     if hold := hold_of(row):
         return Explanation(upcoming, hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
         return Explanation(None, "nothing of its timing is left.", "timing")
-    if row.next_fire_at <= now < row.wake_at:
-        # A spread holds it back for seconds, a failed try for minutes and with its error.
+    if is_put_back(row) and row.next_fire_at <= now < row.wake_at:
         return Explanation(row.wake_at, row.last_error)
     if row.skip_next_at == row.next_fire_at and row.timing:
         return _after_skip(row)
+    if row.next_fire_at <= now < row.wake_at:
+        return Explanation(row.wake_at)
     return Explanation(row.next_fire_at, is_due=row.next_fire_at <= now)
+
+
+def is_put_back(row: Any) -> bool:
+    """Whether deciding it failed, so that it is looked at again later than its spread wants. Only then is its last error
+    that of a try and not of a run."""
+    return bool(row.wake_at > row.next_fire_at + spread_offset(row.id, row.spread_seconds))
+
+
+def _upcoming(row: Any, now: datetime) -> datetime | None:
+    """What it would fire next if nothing held it, after the end of a pause that ends by itself."""
+    if row.timing is None:
+        return None
+    found: datetime | None = row.timing.next_after(max(now, row.paused_until or now))
+    return row.timing.next_after(found) if found is not None and found == row.skip_next_at else found
 
 
 def _after_skip(row: Any) -> Explanation:
@@ -74,8 +90,12 @@ def hold_words(row: Any, hold: Hold) -> str:
     )
 
 
-def _pause_words(row: Any, now: datetime) -> str:
+def _pause_words(row: Any, upcoming: datetime | None, now: datetime) -> str:
     by = f" by {row.paused_by_name}" if row.paused_by_name else ""
     reason = (row.pause_reason or "").rstrip(".")
-    until = f" It goes on by itself at {absolute(row.paused_until, row.timezone, now)}." if row.paused_until else ""
-    return f"it was paused{by}{': ' + reason if reason else ''}.{until}"
+    said = f"it was paused{by}{': ' + reason if reason else ''}."
+    if row.paused_until and upcoming is None and row.timing:
+        return f"{said} When the pause ends, nothing of its timing is left."
+    return (
+        f"{said} It goes on by itself at {absolute(row.paused_until, row.timezone, now)}." if row.paused_until else said
+    )

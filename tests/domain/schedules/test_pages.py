@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from domain.accounts.tenants import Tenant
+from domain.firing.checklist import checklist
 from domain.firing.explain import explain
 from domain.firing.lifecycle import create_schedule
 from domain.kernel.errors import NotFound, Refused
@@ -309,14 +311,49 @@ def test_the_explanation_says_when_it_fires(sync: Workflow) -> None:
     assert explained(sync, name="Late", next_fire_at=NOW).is_due
 
 
-def test_the_explanation_of_what_is_looked_at_later_names_that_time_and_the_error(sync: Workflow, db: Any) -> None:
-    schedule = a_schedule(sync, next_fire_at=NOW)
+def held_back_by_its_spread(sync: Workflow, db: Any, **values: Any) -> tuple[Schedule, ScheduleCursor]:
+    """Due at NOW, and looked at 40 seconds later, because that belongs to its id."""
+    schedule = a_schedule(sync, id=UUID(int=40), next_fire_at=NOW, spread_seconds=3600, **values)
     cursor = db.get(ScheduleCursor, schedule.id)
     cursor.wake_at = NOW + timedelta(seconds=40)
     db.flush()
+    return schedule, cursor
+
+
+def test_a_spread_after_a_failed_run_is_no_failed_try(sync: Workflow, db: Any) -> None:
+    schedule, cursor = held_back_by_its_spread(sync, db)
+    cursor.last_error = "The mail server refused it."
+    db.flush()
+    row = schedule_detail(sync.tenant_id, schedule.id)
+    found = explain(row, NOW)
+    assert (found.fires, found.reason, found.at) == (True, None, cursor.wake_at)
+    assert [check for check in checklist(row, NOW).checks if check.name == "last_try"] == []
+
+
+def test_what_a_spread_holds_back_and_will_be_skipped_is_not_what_fires_next(sync: Workflow, db: Any) -> None:
+    schedule, _ = held_back_by_its_spread(sync, db, skip_next_at=NOW)
+    found = explain(schedule_detail(sync.tenant_id, schedule.id), NOW)
+    assert (found.fires, found.at) == (True, schedule.timing.next_after(NOW))
+
+
+def test_what_a_held_or_paused_schedule_would_fire_is_not_what_will_be_skipped(sync: Workflow, db: Any) -> None:
+    skipped = a_schedule(sync).timing.next_after(NOW)
+    following = a_schedule(sync, name="b").timing.next_after(skipped)
+    for status in ("paused", "invalid"):
+        assert explained(sync, name=status, status=status, skip_next_at=skipped).at == following
+
+
+def test_a_pause_that_outlasts_the_timing_does_not_say_that_it_goes_on(sync: Workflow) -> None:
+    ending = {"ends_at": NOW + timedelta(hours=2), "paused_until": NOW + timedelta(hours=3)}
+    found = explained(sync, status="paused", **ending)
+    assert (found.at, found.reason) == (None, "it was paused. When the pause ends, nothing of its timing is left.")
+
+
+def test_the_explanation_of_what_is_looked_at_later_names_that_time_and_the_error(sync: Workflow, db: Any) -> None:
+    schedule, cursor = held_back_by_its_spread(sync, db)
     spread = explain(schedule_detail(sync.tenant_id, schedule.id), NOW)
     assert (spread.fires, spread.at, spread.is_due) == (True, cursor.wake_at, False)
-    cursor.last_error = "Its timing could not be computed"
+    cursor.wake_at, cursor.last_error = NOW + timedelta(minutes=70), "Its timing could not be computed"
     db.flush()
     put_back = explain(schedule_detail(sync.tenant_id, schedule.id), NOW)
     assert (put_back.fires, put_back.reason) == (False, "Its timing could not be computed")
