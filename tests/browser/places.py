@@ -20,7 +20,7 @@ def notice(page: Page, words: str) -> Locator:
 
 def choose(page: Page, name: str, action: str) -> None:
     """One of the actions in the menu of the schedule `name` on the list."""
-    row(page, name).locator("summary").click()
+    row(page, name).locator("summary[aria-label]").click()
     row(page, name).locator(".items").get_by_text(action, exact=True).click()
 
 

@@ -41,7 +41,7 @@ def test_of_two_tabs_the_second_sees_what_the_first_has_saved(acme: Acme, visit:
     second = first.context.new_page()
     for page in (first, second):
         page.goto("/schedules")
-        row(page, "Morning sync").locator("summary").click()
+        row(page, "Morning sync").locator("summary[aria-label]").click()
         page.get_by_role("link", name="Edit", exact=True).click()
         expect(drawer(page).get_by_label("Name")).to_have_value("Morning sync")
     drawer(first).get_by_label("Name").fill("Dawn sync")

@@ -89,7 +89,7 @@ def test_a_menu_opens_closes_and_gives_the_focus_back_by_keys(acme: Acme, visit:
     acme.schedule("Morning sync")
     page = visit(acme.alice)
     page.goto("/schedules")
-    button = row(page, "Morning sync").locator("summary")
+    button = row(page, "Morning sync").locator("summary[aria-label]")
     button.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Run now")).to_be_visible()

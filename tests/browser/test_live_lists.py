@@ -43,7 +43,7 @@ def test_a_refresh_leaves_an_open_menu_open(acme: Acme, visit: Visit) -> None:
     page.clock.install()
     page.goto("/schedules")
     asked = refreshes(page)
-    button = row(page, "Morning sync").locator("summary")
+    button = row(page, "Morning sync").locator("summary[aria-label]")
     button.click()
     acme.schedule("Evening sync")
     page.clock.fast_forward(REFRESH_MILLISECONDS)
@@ -52,7 +52,7 @@ def test_a_refresh_leaves_an_open_menu_open(acme: Acme, visit: Visit) -> None:
     page.keyboard.press("Escape")
     page.clock.fast_forward(REFRESH_MILLISECONDS)
     expect(row(page, "Evening sync")).to_be_visible()
-    expect(row(page, "Morning sync").locator("summary")).to_be_focused()
+    expect(row(page, "Morning sync").locator("summary[aria-label]")).to_be_focused()
 
 
 def test_a_refresh_leaves_the_focus_where_it_is(acme: Acme, visit: Visit) -> None:

@@ -193,7 +193,7 @@ def test_in_the_drawer_moved_fires_are_told_beside_the_list(acme: Acme, visit: V
     acme.schedule("Morning sync", cron="0 9 1-31 1-12 *")
     page = visit(acme.alice)
     page.goto("/schedules")
-    row(page, "Morning sync").locator("summary").click()
+    row(page, "Morning sync").locator("summary[aria-label]").click()
     page.get_by_role("link", name="Edit", exact=True).click()
     drawer(page).locator("[name=cron]").fill("0 18 1-31 1-12 *")
     expect(drawer(page).locator("#what-if")).to_contain_text("moved on the same day")

@@ -139,7 +139,7 @@ def test_a_schedule_is_said_with_the_keyboard_alone_and_edited_in_its_builder(ac
     form.get_by_label("Region").select_option(index=1)
     form.get_by_role("button", name="Save schedule").last.click()
     expect(notice(page, "Weekend sync was created.")).to_be_visible()
-    row(page, "Weekend sync").locator("summary").click()
+    row(page, "Weekend sync").locator("summary[aria-label]").click()
     page.get_by_role("link", name="Edit", exact=True).click()
     again = drawer(page)
     expect(again.get_by_role("radio", name="Weekly", exact=True)).to_be_checked()
