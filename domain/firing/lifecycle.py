@@ -21,7 +21,7 @@ from domain.kernel.errors import Conflict, Held, Refused, StaleTransition
 from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
 from domain.schedules.copies import payload_to_copy
-from domain.schedules.cursors import ScheduleCursor, locked_cursor
+from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
 from domain.schedules.drafts import ScheduleDraft, checked_columns, payload_refusals
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, flush_schedule, snapshot
 from domain.timing.timing import check_run_at
@@ -76,7 +76,7 @@ def edit_schedule(
     columns = checked_columns(draft, version, now, min_interval_seconds, schedule.payload_json)
     before = snapshot(schedule)
     is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
-    close_ledger(schedule, now, is_ending=is_retimed)
+    close_ledger(schedule, now, is_ending=is_retimed or _is_hurried(schedule, columns["spread_seconds"], now))
     for name, value in columns.items():
         setattr(schedule, name, value)
     schedule.workflow_id, schedule.workflow_version = version.workflow_id, version.version
@@ -94,6 +94,13 @@ def edit_schedule(
     old, new = _difference(before, snapshot(schedule))
     record_change(actor, "schedule.edited", schedule, before=old, after=new)
     return schedule
+
+
+def _is_hurried(schedule: Schedule, spread_seconds: int, now: datetime) -> bool:
+    """Whether what the spread holds back would be late under a smaller one: it would fire at once or be missed."""
+    held_back = locked_cursor(schedule.id).next_fire_at
+    old, new = (spread_offset(schedule.id, spread) for spread in (schedule.spread_seconds, spread_seconds))
+    return held_back is not None and new < old and held_back + new <= now
 
 
 def pause_schedule(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,25 @@ def test_what_a_spread_holds_back_is_accounted_for_when_the_timing_changes(cast:
     assert looked_at is not None and looked_at > minute(60)
     edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="0 18 * * *"), minute(60.01))
     assert ledger(schedule) == [(60, "skipped", "superseded")]
+
+
+@pytest.mark.parametrize("catch_up", ["skip", "latest"])
+def test_a_smaller_spread_neither_fires_at_once_nor_loses_what_the_larger_one_held_back(
+    cast: Cast, catch_up: str
+) -> None:
+    schedule = a_live_schedule(cast.workflow, cron="0 13 * * *", spread_seconds=3600, catch_up=catch_up)
+    sooner = replace(draft_of(schedule, spread_seconds=0), catch_up=catch_up)
+    edit_schedule(cast.actor, schedule.id, schedule.revision, sooner, minute(60.01))
+    tick_until_idle(minute(60.01))
+    assert ledger(schedule) == [(60, "skipped", "superseded")]
+    assert cursor(schedule).next_fire_at == minute(60 + 24 * 60)
+
+
+def test_what_a_spread_still_holds_back_after_an_edit_fires_then(cast: Cast) -> None:
+    schedule = a_live_schedule(cast.workflow, cron="0 13 * * *", spread_seconds=3600)
+    looked_at = cursor(schedule).wake_at
+    edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, name="Renamed"), minute(60.01))
+    assert (cursor(schedule).wake_at, ledger(schedule)) == (looked_at, [])
 
 
 def test_editing_a_paused_schedule_accounts_for_its_pause_first_and_leaves_it_paused(cast: Cast) -> None:
