@@ -85,9 +85,10 @@ def time_triggers(workflow: Workflow) -> list[dict[str, Any]]:
     """The time triggers of the draft, in its settings and in its definition; one that is in both counts once."""
     definition = workflow.draft_definition
     inside = definition.get("trigger") if isinstance(definition, dict) else None
+    tenant_zone = db.session.get_one(Tenant, workflow.tenant_id).timezone
     found: list[dict[str, Any]] = []
     for trigger in (workflow.draft_trigger, inside):
-        if is_time_trigger(trigger) and all(_said(trigger) != _said(other) for other in found):
+        if is_time_trigger(trigger) and all(not _is_same(trigger, other, tenant_zone) for other in found):
             found.append(trigger)
     return found
 
@@ -240,14 +241,18 @@ def _free_name(workflow: Workflow) -> str:
 
 
 def _strip(actor: Actor, workflow: Workflow, gone: list[AdoptedTrigger], now: datetime) -> None:
-    said = [_said(one.trigger) for one in gone]
+    tenant_zone = db.session.get_one(Tenant, workflow.tenant_id).timezone
+
+    def is_gone(trigger: dict[str, Any]) -> bool:
+        return any(_is_same(trigger, one.trigger, tenant_zone) for one in gone)
+
     before: dict[str, Any] = {}
-    if is_time_trigger(workflow.draft_trigger) and _said(workflow.draft_trigger) in said:
+    if is_time_trigger(workflow.draft_trigger) and is_gone(workflow.draft_trigger):
         before["draft_trigger"] = workflow.draft_trigger
         workflow.draft_trigger = None
     definition = workflow.draft_definition
     inside = definition.get("trigger") if isinstance(definition, dict) else None
-    if is_time_trigger(inside) and _said(inside) in said:
+    if is_time_trigger(inside) and is_gone(inside):
         before["draft_definition"] = {"trigger": inside}
         workflow.draft_definition = {key: value for key, value in definition.items() if key != "trigger"}
     workflow.revision += 1
@@ -258,6 +263,12 @@ def _strip(actor: Actor, workflow: Workflow, gone: list[AdoptedTrigger], now: da
     record_change(actor, "workflow.saved", workflow, before=before, after=dict.fromkeys(before), reason=reason)
 
 
-def _said(trigger: dict[str, Any]) -> tuple[str, ...]:
-    """What a trigger says, for comparing."""
-    return tuple(repr(trigger.get(key)) for key in ("type", "runAt", "cron", "timezone"))
+def _is_same(one: dict[str, Any], other: dict[str, Any], tenant_zone: str) -> bool:
+    """Whether two time triggers say the same, if not in the same words: both would fire at the same instants."""
+    return _said(one, tenant_zone) == _said(other, tenant_zone)
+
+
+def _said(trigger: dict[str, Any], tenant_zone: str) -> tuple[str, ...]:
+    at = trigger.get("runAt" if trigger["type"] == "schedule" else "cron")
+    words = " ".join(at.split()) if isinstance(at, str) else repr(at)
+    return trigger["type"], words, repr(trigger.get("timezone") or tenant_zone)

@@ -212,6 +212,30 @@ def test_one_trigger_in_both_places_is_one_schedule(acme: Tenant, alice: Actor, 
     assert time_triggers(workflow) == []
 
 
+@pytest.mark.parametrize(
+    ("outside", "inside"),
+    [
+        ({}, {"timezone": "Europe/Berlin"}),
+        ({"timezone": ""}, {"timezone": "Europe/Berlin"}),
+        ({"timezone": "Europe/Paris"}, {"timezone": "Europe/Paris", "cron": "0  9 * * 1-5", "runAt": None}),
+    ],
+)
+def test_a_trigger_said_twice_in_other_words_becomes_one_schedule(
+    acme: Tenant, alice: Actor, outside: Any, inside: Any
+) -> None:
+    mornings = {"type": "recurring", "cron": "0 9 * * 1-5"}
+    workflow = a_timed(a_timed(a_published_workflow(acme), mornings | outside), mornings | inside, inside=True)
+    assert len(migrate_time_triggers(alice, workflow.id, NOW).adopted) == 1
+    assert (workflow.draft_trigger, time_triggers(workflow)) == (None, [])
+
+
+def test_a_trigger_of_no_known_kind_beside_a_time_trigger_stays(acme: Tenant, alice: Actor) -> None:
+    odd = {"type": ["schedule"]}
+    workflow = a_timed(a_timed(a_published_workflow(acme), MORNINGS), odd, inside=True)
+    assert len(migrate_time_triggers(alice, workflow.id, NOW).adopted) == 1
+    assert (workflow.draft_trigger, workflow.draft_definition["trigger"]) == (None, odd)
+
+
 def test_an_event_stays_the_trigger_of_its_workflow(acme: Tenant, alice: Actor, db: Any) -> None:
     event = {"type": "event", "eventName": "invoice.paid"}
     workflow = a_timed(a_published_workflow(acme), event)
