@@ -307,6 +307,13 @@ def test_the_instants_of_a_pause_stay_the_pause_s_when_it_becomes_invalid(alice:
     assert cursor_of(schedule).next_fire_at == ELEVEN + timedelta(hours=4)
 
 
+@pytest.mark.parametrize(("skipped", "is_kept"), [(ELEVEN, False), (ELEVEN + timedelta(hours=3), True)])
+def test_a_skip_that_the_ended_pause_covered_is_used_up(alice: Any, sync: Any, skipped: Any, is_kept: bool) -> None:
+    schedule = a_schedule(sync, payload_json=DOES_NOT, status="paused", skip_next_at=skipped)
+    publish(alice, sync, ELEVEN + timedelta(hours=2, minutes=30))
+    assert of(schedule).skip_next_at == (skipped if is_kept else None)
+
+
 def test_under_the_clock_contract_no_payload_is_judged(alice: Any, sync: Any) -> None:
     sync.draft_schema_ref = "trigger.clock.v1"
     schedule = a_schedule(sync, payload_json=DOES_NOT)

@@ -72,6 +72,14 @@ def test_nobody_looks_at_a_paused_schedule_before_its_pause_ends(cast: Cast) -> 
     assert cursor(schedule).next_fire_at == minute(1)
 
 
+def test_who_looks_at_a_paused_schedule_too_early_leaves_it_until_its_pause_ends(cast: Cast, db: Any) -> None:
+    schedule = paused_from_noon(cast, until=10)
+    cursor(schedule).wake_at = minute(5)
+    db.flush()
+    tick_until_idle(minute(6))
+    assert (cursor(schedule).wake_at, cursor(schedule).next_fire_at, ledger(schedule)) == (minute(10), minute(1), [])
+
+
 def test_the_end_of_a_pause_is_in_the_audit_log_as_nobodys_doing(cast: Cast, db: Any) -> None:
     schedule = paused_from_noon(cast, until=10)
     tick_until_idle(minute(10))
