@@ -79,6 +79,21 @@ def test_a_pause_until_a_time_is_one_in_the_zone_of_the_schedule(alice: Browser,
     assert "Paused until was nothing → became 5 Jan 2090 08:00 UTC+1" in changes
 
 
+def test_when_it_goes_on_leaves_out_the_instant_that_will_be_skipped(
+    alice: Browser, sync: Workflow, now: datetime
+) -> None:
+    skipped = datetime(2090, 1, 5, 8, tzinfo=UTC)
+    values = {"cron": "0 9 * * *", "timezone": "Europe/Paris", "next_fire_at": skipped, "skip_next_at": skipped}
+    morning = a_quiet_schedule(sync, **values)
+    answer = alice.post(f"/schedules/{morning.id}/pause", {"ends": "at", "until": "2090-01-05T08:00"}, htmx=True)
+    assert said(answer).endswith("It fires again from 6 Jan 2090 09:00 UTC+1.")
+    following = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    hourly = a_paused_schedule(sync, now, 3, name="Hourly", skip_next_at=following)
+    goes_on = rf"goes on with \w+ {following + timedelta(hours=1):%H:%M} UTC\."
+    assert re.search(goes_on, words(alice.get(f"/schedules/{hourly.id}/resume").text))
+    assert re.search(goes_on, said(alice.post(f"/schedules/{hourly.id}/resume", {"catch_up": "skip"}, htmx=True)))
+
+
 @pytest.mark.parametrize(("ends", "hours"), [("hour", 1), ("tomorrow", 48)])
 def test_a_quick_choice_ends_the_pause_soon(
     alice: Browser, morning: Schedule, now: datetime, ends: str, hours: int

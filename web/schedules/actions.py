@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from domain.accounts.tenants import load
 from domain.firing.lifecycle import delete_schedule, pause_schedule
 from domain.firing.run_now import run_schedule_now
+from domain.firing.what_if import Standing
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.schedules import Schedule
@@ -95,7 +96,7 @@ def _end_words(schedule: Schedule) -> str:
 
 def _goes_on(schedule: Schedule, at: datetime) -> str:
     """What happens when a pause ends at `at`."""
-    first = schedule.timing.next_after(at)
+    first = Standing(schedule.timing, None, schedule.skip_next_at).first(at)
     if first is None:
         return f"{absolute(at, schedule.timezone, request_now())}: nothing is due any more by then."
     return f"It fires again from {absolute(first, schedule.timezone, request_now())}."

@@ -12,6 +12,7 @@ from wtforms.fields.choices import SelectChoice
 
 from domain.firing.lifecycle import resume_schedule
 from domain.firing.resuming import RESUME_LIMIT, PauseBacklog, pause_backlog
+from domain.firing.what_if import Standing
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.pages import ScheduleRow, schedule_detail
@@ -43,7 +44,8 @@ def resume(schedule_id: UUID) -> ResponseReturnValue:
         with transaction():
             backlog = pause_backlog(tenant_id(), schedule_id, request_now())
             schedule = resume_schedule(actor(), schedule_id, request_now(), catch_up=choice)
-            name, following = schedule.name, schedule.timing.next_after(request_now())
+            name = schedule.name
+            following = Standing(schedule.timing, None, schedule.skip_next_at).first(request_now())
             said = f"{name} goes on{_next_words(following, schedule.timezone)}. {_outcome_words(backlog, choice)}"
     except Refused as refusal:
         if "catch_up" not in request.form:
@@ -56,7 +58,7 @@ def resume(schedule_id: UUID) -> ResponseReturnValue:
 def _dialog(schedule_id: UUID, form: ResumeForm, status: int = 200) -> ResponseReturnValue:
     row = schedule_detail(tenant_id(), schedule_id)
     backlog = pause_backlog(tenant_id(), schedule_id, request_now())
-    following = row.timing.next_after(request_now()) if row.timing else None
+    following = Standing(row.timing, None, row.skip_next_at).first(request_now())
     sentences = _sentences(row, backlog, following)
     form.catch_up.choices = [
         SelectChoice(value, label)
