@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select, text
 
 from domain.accounts.audit import AuditEntry
+from domain.firing import backfilling
 from domain.firing.backfilling import BackfillPlan, cancel_backfill, plan_backfill, start_backfill
 from domain.firing.closing import end_pauses
 from domain.firing.lifecycle import delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
-from domain.kernel.errors import Held, NotFound, Refused
+from domain.kernel.errors import Conflict, Held, NotFound, Refused
 from domain.publishing import delete_workflow, pause_workflow
 from domain.runs.admission import admit_waiting
 from domain.runs.claims import Ending, claim_runs, finish_runs
@@ -373,6 +374,50 @@ def test_a_workflow_that_takes_no_runs_takes_no_backfill(cast: Cast) -> None:
         start(cast, schedule)
     plan = plan_backfill(cast.tenant.id, schedule.id, minute(1), minute(2), minute(30.7))
     assert [problem.code for problem in plan.problems] == ["WORKFLOW_PAUSED"]
+
+
+def test_a_schedule_that_somebody_moves_meanwhile_is_left_alone(cast: Cast, db: Any, monkeypatch: Any) -> None:
+    """The limits and locks that were looked at are those of the workflow it had."""
+    schedule, elsewhere = outage(cast), a_target(cast.tenant, "Elsewhere")
+
+    def moved(_: Any) -> None:
+        schedule.workflow_id = elsewhere.id
+        db.flush()
+
+    monkeypatch.setattr(backfilling, "startable_version", moved)
+    with pytest.raises(Conflict):
+        start(cast, schedule)
+    assert made_up(schedule) == []
+
+
+def test_what_waits_of_a_backfill_goes_on_when_its_schedule_is_deleted_until_somebody_cancels_it(cast: Cast) -> None:
+    """What the dialog of deleting says of queued runs."""
+    schedule = outage(cast)
+    backfill = start(cast, schedule, 1, 4, at_a_time=1)
+    delete_schedule(cast.actor, schedule.id, minute(31))
+    assert admit_waiting(minute(31)) == 1
+    assert cancel_backfill(cast.actor, schedule.id, backfill.id, minute(32)) == 4
+    assert [run.status for run in made_up(schedule)] == ["canceled"] * 4
+
+
+def test_a_backfill_over_clock_changes_follows_them(cast: Cast) -> None:
+    """Half past two in Paris: on 29 March 2026 right after the gap, on 25 October 2025 and 2026 once, the first time."""
+    schedule = a_live_schedule(cast.workflow, cron="30 2 * * *", timezone="Europe/Paris")
+    spring, autumn = datetime(2026, 3, 28, tzinfo=UTC), datetime(2025, 10, 25, tzinfo=UTC)
+    for first in (spring, autumn):
+        span = first, first + timedelta(days=2, hours=23)
+        start_backfill(cast.actor, schedule.id, *span, 5, str(first), minute(1))
+    assert sorted(run.trigger_metadata["scheduledFor"] for run in made_up(schedule)) == [
+        "2025-10-25T00:30:00Z", "2025-10-26T00:30:00Z", "2025-10-27T01:30:00Z",
+        "2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z",
+    ]  # fmt: skip
+
+
+def test_a_backfill_keeps_to_the_window_of_the_schedule(cast: Cast) -> None:
+    window = {"starts_at": "2026-06-01T11:58:00Z", "ends_at": "2026-06-01T12:03:00Z"}
+    schedule = outage(cast, **window)
+    plan = plan_backfill(cast.tenant.id, schedule.id, minute(-30), minute(30), minute(30.7))
+    assert plan.instants == tuple(minute(number) for number in range(-2, 4))
 
 
 def test_a_deleted_schedule_takes_no_backfill_and_its_own_can_still_be_canceled(cast: Cast) -> None:
