@@ -6,12 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from domain.accounts.audit import Actor
+from domain.firing.rehearsing import rehearse
 from domain.firing.run_now import run_schedule_now
+from domain.kernel.errors import NotFound
 from domain.publishing import pause_failing
 from domain.publishing.catalog import workflows_page
 from domain.runs.claims import Ending, finish_runs
+from domain.runs.runs import Run
+from domain.schedules.drafts import ScheduleDraft
 from tests.domain.firing.ledger import NOON, a_live_schedule, a_target, cursor, ledger, minute, tick_until_idle
 from tests.domain.runs.queue import a_worker
 from tests.factories import NOW, a_published_workflow, a_run, a_tenant
@@ -64,3 +69,14 @@ def test_the_list_of_workflows_shows_neither_bar_nor_last_run_of_a_rehearsal(acm
     (row,) = workflows_page(acme.id)
     assert [run.id for run in row.recent] == [real.id]
     assert (row.success_rate, row.last_run_id, row.last_run_status) == (1.0, real.id, "succeeded")
+
+
+@pytest.mark.parametrize("theirs", ["workflow_id", "schedule_id", "like_id"])
+def test_charlie_rehearses_nothing_of_another_tenant(acme: Any, theirs: str, db: Any) -> None:
+    globex = a_tenant("globex")
+    own, foreign = a_target(globex), a_live_schedule(a_target(acme))
+    draft = ScheduleDraft(workflow_id=foreign.workflow_id if theirs == "workflow_id" else own.id)
+    asked = {} if theirs == "workflow_id" else {theirs: foreign.id}
+    with pytest.raises(NotFound):
+        rehearse(Actor(globex.id), draft, "", "key", NOON, **asked)
+    assert db.scalars(select(Run)).all() == []
