@@ -90,6 +90,8 @@ def test_a_pause_that_ends_under_two_schedulers_and_a_person_leaves_one_row(flee
         lambda: resume(ids, "skip"),
         lambda: resume(ids[::-1], "latest"),
     )
+    with fleet.app.app_context():
+        tick(minute(10.5))
     assert rows(fleet.app, "SELECT DISTINCT status, paused_until FROM schedules") == [("active", None)]
     paused = "SELECT count(*), count(DISTINCT schedule_id) FROM occurrences WHERE reason = 'paused'"
     assert rows(fleet.app, paused) == [(MANY, MANY)]
