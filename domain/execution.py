@@ -31,13 +31,13 @@ from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger
 from domain.runs.admission import admit_waiting, workflows_with_waiting
 from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
-from domain.runs.runs import CANCELED, EFFECT, FAILED, PURE, WAITING
+from domain.runs.runs import CALL, CANCELED, EFFECT, FAILED, PURE, WAITING
 from domain.runs.waking import wake_parents
 
 log = logger(__name__)
 
 # Runs per claim. Pure ones are short and end together; one with an effect may take long and stands alone.
-CHUNKS = {PURE: 25, EFFECT: 1}
+CHUNKS = {PURE: 25, EFFECT: 1, CALL: 1}
 # A chunk that takes longer ends what is done so far.
 END_AFTER_SECONDS = 1.0
 

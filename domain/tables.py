@@ -2,7 +2,8 @@
 
 from domain.accounts import audit, notifications, request_keys, secrets, sessions, tenants, tokens, users
 from domain.events import events
-from domain.runs import heartbeats, runs, steps, store_items, tasks, waits
+from domain.extensions import circuits, endpoints, extensions, installs
+from domain.runs import heartbeats, invocations, runs, steps, store_items, tasks, waits
 from domain.schedules import backfills, cursors, occurrences, schedules
 from domain.workflows import payload_schemas, versions, workflows
 
@@ -18,12 +19,17 @@ ALL = (
     payload_schemas,
     workflows,
     versions,
+    extensions,
+    endpoints,
+    installs,
+    circuits,
     schedules,
     cursors,
     occurrences,
     backfills,
     runs,
     steps,
+    invocations,
     waits,
     tasks,
     events,

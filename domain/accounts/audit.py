@@ -20,6 +20,9 @@ CHANGED, REFUSED = "changed", "refused"
 SUBJECTS = (
     "schedule",
     "workflow",
+    "extension",
+    "extension_version",
+    "install",
     "payload_schema",
     "run",
     "event",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -21,7 +22,8 @@ EDITIONS = (ENTERPRISE, COMMUNITY)
 
 
 class Tenant(Identified, Base):
-    """`retention_days`: how long its finished runs and its events are kept; None is for ever."""
+    """`retention_days`: how long its finished runs and its events are kept; None is for ever. `deleted_at`: since then
+    nobody can sign in to it and nothing of it runs; its history stays until it is pruned."""
 
     __tablename__ = "tenants"
     __table_args__ = (
@@ -34,6 +36,7 @@ class Tenant(Identified, Base):
     timezone: Mapped[str]
     edition: Mapped[str] = mapped_column(default=ENTERPRISE, server_default=ENTERPRISE)
     retention_days: Mapped[int | None]
+    deleted_at: Mapped[datetime | None]
 
     @property
     def has_schedules(self) -> bool:

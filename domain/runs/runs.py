@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -32,8 +32,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     CANCELED: frozenset(),
 }
 
-PURE, EFFECT = "pure", "effect"
-LANES = (PURE, EFFECT)
+PURE, EFFECT, CALL = "pure", "effect", "call"
+LANES = (PURE, EFFECT, CALL)
 
 # What started a run.
 BY_HAND, BY_SCHEDULE, BY_RECURRING, BY_API, BY_RERUN = "manual", "schedule", "recurring", "api", "rerun"
@@ -41,6 +41,8 @@ BY_EVENT, BY_PARENT = "event", "parent"
 
 _FAILED = "status IN ('failed', 'canceled')"
 
+_CALL_WAITING = "install_id IS NOT NULL AND status = 'queued' AND ready_at IS NULL"
+_CALL_GOING = "install_id IS NOT NULL AND status IN ('queued', 'running') AND ready_at IS NOT NULL"
 _WAITING_OF_BACKFILL = "backfill_id IS NOT NULL AND status = 'queued' AND ready_at IS NULL"
 
 
@@ -51,6 +53,7 @@ class Run(Base):
             ["tenant_id", "workflow_id", "workflow_version"],
             ["workflow_versions.tenant_id", "workflow_versions.workflow_id", "workflow_versions.version"],
         ),
+        ForeignKeyConstraint(["tenant_id", "install_id"], ["installs.tenant_id", "installs.id"]),
         # runs_page; runs of a schedule; runs of a workflow: newest first
         Index("ix_runs_page", "tenant_id", "id"),
         # runs_page by what is rare: by status, and by who started them
@@ -66,6 +69,13 @@ class Run(Base):
         # admit_waiting: who waits for a slot, and how many slots are taken
         Index("ix_runs_queued", "workflow_id", "id", postgresql_where="status = 'queued' AND ready_at IS NULL"),
         Index("ix_runs_admitted", "workflow_id", postgresql_where="finished_at IS NULL AND ready_at IS NOT NULL"),
+        # admit_calls: which calls wait for a slot of their install, and how many go on
+        Index("ix_runs_calls_queued", "install_id", "id", postgresql_where=_CALL_WAITING),
+        Index("ix_runs_calls_going", "tenant_id", "install_id", postgresql_where=_CALL_GOING),
+        # runs of an install, newest first
+        Index("ix_runs_install", "install_id", "id", postgresql_where="install_id IS NOT NULL"),
+        # whether a version may be deleted
+        Index("ix_runs_extension_version", "extension_version_id", postgresql_where="extension_version_id IS NOT NULL"),
         # overlap: unfinished runs of a schedule
         Index("ix_runs_unfinished", "schedule_id", postgresql_where="finished_at IS NULL AND schedule_id IS NOT NULL"),
         # child runs of a run; end_orphans
@@ -85,16 +95,25 @@ class Run(Base):
         CheckConstraint("status IN ('queued', 'running', 'waiting', 'succeeded', 'failed', 'canceled')", name="status"),
         CheckConstraint("(status IN ('succeeded', 'failed', 'canceled')) = (finished_at IS NOT NULL)", name="finished"),
         CheckConstraint("status <> 'running' OR (claimed_by IS NOT NULL AND ready_at IS NOT NULL)", name="running"),
-        CheckConstraint("lane IN ('pure', 'effect')", name="lane"),
-        CheckConstraint("target_kind = 'workflow' AND workflow_id IS NOT NULL", name="target"),
+        CheckConstraint("lane IN ('pure', 'effect', 'call')", name="lane"),
+        CheckConstraint(
+            "(target_kind = 'workflow' AND workflow_id IS NOT NULL AND workflow_version IS NOT NULL"
+            " AND install_id IS NULL AND extension_version_id IS NULL AND endpoint_id IS NULL)"
+            " OR (target_kind = 'endpoint' AND workflow_id IS NULL AND workflow_version IS NULL"
+            " AND install_id IS NOT NULL AND extension_version_id IS NOT NULL AND endpoint_id IS NOT NULL)",
+            name="target",
+        ),
         {"postgresql_with": {"fillfactor": "80"}},
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     tenant_id: Mapped[UUID]
     target_kind: Mapped[str] = mapped_column(default="workflow", server_default="workflow")
-    workflow_id: Mapped[UUID]
-    workflow_version: Mapped[int]
+    workflow_id: Mapped[UUID | None]
+    workflow_version: Mapped[int | None]
+    install_id: Mapped[UUID | None]
+    extension_version_id: Mapped[UUID | None] = mapped_column(ForeignKey("extension_versions.id"))
+    endpoint_id: Mapped[UUID | None]
     schedule_id: Mapped[UUID | None]
     started_by: Mapped[str]
     actor_id: Mapped[UUID | None]

@@ -82,6 +82,8 @@ def wait_in_words(found: StepWait, now: datetime, zone: str, max_attempts: int |
 
 def attempts_allowed(run: Run, step_path: str) -> int | None:
     """How often the step is tried at most, as the run's version says; None when it says nothing."""
+    if run.workflow_id is None:
+        return None
     definition = version_of(run.tenant_id, run.workflow_id, run.workflow_version).definition
     step: Any = definition
     for branch, index in _PLACES.findall(step_path):

@@ -45,6 +45,9 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 class Schedule(Identified, Owned, Base):
     """`run_at` only for one-time schedules, `cron` only for recurring ones; `timezone` for both.
 
+    The target is a version of a workflow, or (`target_kind` endpoint) an endpoint of an install, called at most
+    `max_attempts` times per run. `is_named`: somebody chose the name; else it says what is called, `POST /api/sync`.
+
     `paused_until`: when a pause ends by itself. `skip_next_at`: the one instant to come that is to be skipped.
     """
 
@@ -59,6 +62,17 @@ class Schedule(Identified, Owned, Base):
         Index(
             "uq_schedules_name", "tenant_id", "workflow_id", "name", unique=True, postgresql_where="deleted_at IS NULL"
         ),
+        ForeignKeyConstraint(["tenant_id", "install_id"], ["installs.tenant_id", "installs.id"]),
+        # One of an install may go without a name of its own; then its name says what it calls.
+        Index(
+            "uq_schedules_install_name",
+            "install_id",
+            "name",
+            unique=True,
+            postgresql_where="deleted_at IS NULL AND install_id IS NOT NULL AND is_named",
+        ),
+        # Upgrading, disabling and removing an install; how many it has
+        Index("ix_schedules_install", "install_id", "id", postgresql_where="install_id IS NOT NULL"),
         Index(
             "uq_schedules_external_key",
             "tenant_id",
@@ -74,12 +88,16 @@ class Schedule(Identified, Owned, Base):
         Index(
             "ix_schedules_updated", "tenant_id", text("updated_at DESC"), "id", postgresql_where="deleted_at IS NULL"
         ),
-        # Only what cannot fire may have no version: its workflow has never been published.
+        # Exactly one target. Only what cannot fire may have no version: its workflow has never been published.
         CheckConstraint(
-            "target_kind = 'workflow' AND workflow_id IS NOT NULL"
-            " AND (workflow_version IS NOT NULL OR status IN ('invalid', 'completed'))",
+            "(target_kind = 'workflow' AND workflow_id IS NOT NULL AND install_id IS NULL AND endpoint_id IS NULL"
+            " AND (workflow_version IS NOT NULL OR status IN ('invalid', 'completed')))"
+            " OR (target_kind = 'endpoint' AND install_id IS NOT NULL AND endpoint_id IS NOT NULL"
+            " AND workflow_id IS NULL AND workflow_version IS NULL)",
             name="target",
         ),
+        CheckConstraint("is_named OR target_kind = 'endpoint'", name="named"),
+        CheckConstraint("max_attempts BETWEEN 1 AND 10", name="max_attempts"),
         CheckConstraint(
             "(trigger_type = 'schedule' AND run_at IS NOT NULL AND cron IS NULL)"
             " OR (trigger_type = 'recurring' AND run_at IS NULL AND cron IS NOT NULL)",
@@ -102,9 +120,13 @@ class Schedule(Identified, Owned, Base):
     )
 
     name: Mapped[str]
+    is_named: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
     target_kind: Mapped[str] = mapped_column(default="workflow", server_default="workflow")
-    workflow_id: Mapped[UUID]
+    workflow_id: Mapped[UUID | None]
     workflow_version: Mapped[int | None]
+    install_id: Mapped[UUID | None]
+    endpoint_id: Mapped[UUID | None] = mapped_column(ForeignKey("extension_endpoints.id"))
+    max_attempts: Mapped[int] = mapped_column(default=3, server_default="3")
     trigger_type: Mapped[str]
     run_at: Mapped[datetime | None]
     cron: Mapped[str | None]

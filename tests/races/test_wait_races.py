@@ -81,7 +81,8 @@ def test_one_event_given_by_several_hands_wakes_each_run_once(fleet: Fleet) -> N
         lock_correlation(tenant_id, "paid", "A")
         return len(resume_event_waits(tenant_id, tenant_id, "paid", "A", {}, clock.database_now()))
 
-    assert sorted(at_once(fleet, [give, give, give, lambda: wake_due(clock.database_now())])) == [0, 0, 0, TRIES]
+    # On a busy machine the timeout may come for some of them meanwhile.
+    assert sum(at_once(fleet, [give, give, give, lambda: wake_due(clock.database_now())])) == TRIES
     check_invariants(fleet.app)
 
 

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from domain.accounts.secrets import secret_names
 from domain.accounts.tenants import load
 from domain.kernel.db import transaction
-from domain.kernel.errors import Held, Refused
+from domain.kernel.errors import Held, NotFound, Refused
 from domain.kernel.ids import new_id
 from domain.kernel.secret_values import shown
 from domain.runs.launch import rerun
@@ -83,11 +83,13 @@ def _run_changed(run_id: UUID) -> ResponseReturnValue:
 
 def _loaded(run_id: UUID) -> tuple[Run, Workflow]:
     run = load(tenant_id(), Run, run_id)
+    if run.workflow_id is None:
+        raise NotFound
     return run, living_workflow(tenant_id(), run.workflow_id)
 
 
 def _chosen(form: RerunForm, run: Run, workflow: Workflow) -> WorkflowVersion:
-    form.offer_versions(run.workflow_version, workflow.published_version)
+    form.offer_versions(run.workflow_version or 0, workflow.published_version)
     published = workflow.published_version if form.version.data == PUBLISHED else None
     return version_of(tenant_id(), workflow.id, published or run.workflow_version)
 
