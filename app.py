@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from domain import tables
+from domain.extensions.settings import configure_extensions
 from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options
 from domain.kernel.failpoints import arm_failpoints
@@ -77,6 +78,7 @@ def create_app(config: Config | None = None) -> Flask:
     configure_vault(config.secret_key, config.previous_secret_keys)
     configure_mail(config)
     configure_outbound(config)
+    configure_extensions(config)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     _register(app, config)
     access.check_marks(app)

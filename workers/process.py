@@ -13,6 +13,7 @@ from uuid import UUID
 from flask import Flask
 
 from domain import tables
+from domain.extensions.settings import configure_extensions
 from domain.kernel.config import Config
 from domain.kernel.db import db, engine_options, transaction
 from domain.kernel.failpoints import arm_failpoints
@@ -38,6 +39,7 @@ def process_app(config: Config, role: str, threads: int) -> Flask:
     configure_vault(config.secret_key, config.previous_secret_keys)
     configure_mail(config)
     configure_outbound(config)
+    configure_extensions(config)
     assert tables.ALL, "importing them is what makes the models known"  # noqa: S101
     return app
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from domain.kernel.mail import parse_sender, parse_smtp_url
@@ -45,6 +46,21 @@ class Config:
     http_allow: str = ""
     http_deny: str = ""
     http_ports: str = ""
+    # Empty: no runner, so that nothing of an extension can be called.
+    runner_url: str = ""
+    runner_token: str = field(default="", repr=False)
+    runner_key: str = field(default="", repr=False)
+    runner_timeout_seconds: int = 30
+    runner_memory_mb: int = 256
+    runner_response_bytes: int = 262_144
+    endpoint_schedules_per_install: int = 50
+    endpoint_schedules_per_tenant: int = 500
+    endpoint_min_interval_seconds: int = 300
+    endpoint_run_now_per_minute: int = 5
+    endpoint_payload_bytes: int = 100_000
+    calls_per_install: int = 4
+    calls_per_tenant: int = 16
+    call_threads: int = 32
     failpoints: str = ""
     testing: bool = False
 
@@ -80,9 +96,52 @@ class Config:
             http_allow=_checked(env, "CARILLON_HTTP_ALLOW", parse_places),
             http_deny=_checked(env, "CARILLON_HTTP_DENY", parse_places),
             http_ports=_checked(env, "CARILLON_HTTP_PORTS", parse_ports),
+            **_runner(env),
+            **_endpoint_limits(env),
             failpoints=failpoints,
             testing=testing,
         )
+
+
+def _runner(env: Mapping[str, str]) -> dict[str, Any]:
+    url = env.get("CARILLON_RUNNER_URL", "").strip().rstrip("/")
+    if not url:
+        return {}
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise BadConfig("CARILLON_RUNNER_URL must be an http:// or https:// address without a password and a query.")
+    return {
+        "runner_url": url,
+        "runner_token": _shared_secret(env, "CARILLON_RUNNER_TOKEN"),
+        "runner_key": _shared_secret(env, "CARILLON_RUNNER_KEY"),
+        "runner_timeout_seconds": _number(env, "CARILLON_RUNNER_TIMEOUT_SECONDS", 30, 1, 900),
+        "runner_memory_mb": _number(env, "CARILLON_RUNNER_MEMORY_MB", 256, 16, 16_384),
+        "runner_response_bytes": _number(env, "CARILLON_RUNNER_RESPONSE_BYTES", 262_144, 1_024, 8_388_608),
+    }
+
+
+def _shared_secret(env: Mapping[str, str], name: str) -> str:
+    """What this installation and its runner both know."""
+    value = _required(env, name)
+    if len(value) < SECRET_KEY_MIN_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
+        raise BadConfig(f"{name} must have at least {SECRET_KEY_MIN_CHARACTERS} printable ASCII characters, no spaces.")
+    return value
+
+
+def _endpoint_limits(env: Mapping[str, str]) -> dict[str, Any]:
+    def number(name: str, default: int, least: int, most: int) -> int:
+        return _number(env, f"CARILLON_{name}", default, least, most)
+
+    return {
+        "endpoint_schedules_per_install": number("ENDPOINT_SCHEDULES_PER_INSTALL", 50, 1, 100_000),
+        "endpoint_schedules_per_tenant": number("ENDPOINT_SCHEDULES_PER_TENANT", 500, 1, 1_000_000),
+        "endpoint_min_interval_seconds": number("ENDPOINT_MIN_INTERVAL_SECONDS", 300, 60, 86_400),
+        "endpoint_run_now_per_minute": number("ENDPOINT_RUN_NOW_PER_MINUTE", 5, 1, 100_000),
+        "endpoint_payload_bytes": number("ENDPOINT_PAYLOAD_BYTES", 100_000, 1_000, 256_000),
+        "calls_per_install": number("CALLS_PER_INSTALL", 4, 1, 1_000),
+        "calls_per_tenant": number("CALLS_PER_TENANT", 16, 1, 10_000),
+        "call_threads": number("CALL_THREADS", 32, 1, 512),
+    }
 
 
 def _required(env: Mapping[str, str], name: str) -> str:
