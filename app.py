@@ -21,6 +21,7 @@ from web import (
     errors,
     events,
     filters,
+    kinds,
     members,
     notifications,
     outbox,
@@ -87,6 +88,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 def _register(app: Flask, config: Config) -> None:
     access.register(app)
+    kinds.register(app)
     security.register(app, config)
     errors.register(app)
     filters.register(app)

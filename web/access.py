@@ -5,7 +5,7 @@ Pages are opened by the session in the cookie, `/api/` by a bearer token; neithe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,6 +39,17 @@ def requires(permission: str) -> Callable[[View], View]:
     if permission not in PERMISSIONS:
         raise ValueError(f"there is no permission {permission!r}")
     return lambda view: _mark(view, permission)
+
+
+def requires_by_kind(permissions: Mapping[str, str]) -> Callable[[View], View]:
+    """For who has one of `permissions`, which are by the kind of a target. Which kind a request is about, and whether
+    that one is allowed, is for `web.kinds` to say."""
+
+    def mark(view: View) -> View:
+        view.by_kind = permissions  # type: ignore[attr-defined]
+        return _mark(view, permissions["workflow"])
+
+    return mark
 
 
 def signed_in(view: View) -> View:
@@ -79,7 +90,8 @@ def check_access() -> Response | None:
     access = current_access()
     if access is None:
         return _ask_to_sign_in()
-    if permission != SIGNED_IN:
+    by_kind: Mapping[str, str] = getattr(view, "by_kind", {})
+    if permission != SIGNED_IN and not any(access.can(one) for one in by_kind.values()):
         access.require(permission)
     return None
 

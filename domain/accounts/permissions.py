@@ -20,6 +20,10 @@ _ADMIN = _AUTHOR | {"workflow:admin", "extension:write"}
 ROLES: dict[str, frozenset[str]] = {VIEWER: _VIEWER, OPERATOR: _OPERATOR, AUTHOR: _AUTHOR, ADMIN: _ADMIN}
 PERMISSIONS = _ADMIN
 
+# What a schedule or a run asks for, by the kind of its target.
+READ = {"workflow": "workflow:read", "endpoint": "extension:read"}
+CHANGE = {"workflow": "workflow:manage", "endpoint": "extension:write"}
+
 
 @dataclass(frozen=True)
 class Access:
@@ -37,6 +41,19 @@ class Access:
 
     def can(self, permission: str) -> bool:
         return permission in self.permissions
+
+    def can_change(self, kind: str) -> bool:
+        """Whether schedules and runs whose target is of this kind are theirs to change."""
+        return self.can(CHANGE[kind])
+
+    @property
+    def readable_kinds(self) -> tuple[str, ...]:
+        """The kinds of targets whose schedules and runs they may see."""
+        return tuple(kind for kind, permission in READ.items() if self.can(permission))
+
+    @property
+    def changeable_kinds(self) -> tuple[str, ...]:
+        return tuple(kind for kind, permission in CHANGE.items() if self.can(permission))
 
     def require(self, permission: str) -> None:
         """Raise Forbidden when the permission is missing."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flask import Response, current_app, request
 
+from domain.accounts.permissions import READ
 from domain.firing.checklist import Check, Checklist, checklist
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.drafts import typed_timing
@@ -17,7 +18,7 @@ from domain.schedules.pages import ScheduleRow, schedule_detail
 from domain.schedules.previews import next_fires, timing_preview
 from domain.timing.words import absolute, timing_in_words
 from domain.timing.zones import zone
-from web.access import member_access, request_now, requires
+from web.access import member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, document, instant
 from web.api.reading import check_query, json_body, page_limit
@@ -28,7 +29,7 @@ TIMING_MEMBERS = ("triggerType", "runAt", "cron", "timezone", "startsAt", "endsA
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>/explain")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def explain_schedule(schedule_id: UUID) -> Response:
     check_query(())
     row = _row(schedule_id)
@@ -45,7 +46,7 @@ def explain_schedule(schedule_id: UUID) -> Response:
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>/preview")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def preview_schedule(schedule_id: UUID) -> Response:
     check_query(())
     row, limit = _row(schedule_id), _limit()

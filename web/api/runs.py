@@ -7,13 +7,14 @@ from uuid import UUID
 
 from flask import Response, url_for
 
+from domain.accounts.permissions import CHANGE, READ
 from domain.kernel.errors import Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
 from domain.runs.launch import cancel_run, rerun
 from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
 from domain.runs.pages import runs_page
 from domain.runs.step_waits import recorded_waits
-from web.access import actor, member_access, request_now, requires
+from web.access import actor, member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
 from web.api.reading import (
@@ -54,7 +55,7 @@ def list_runs() -> Response:
 
 
 @blueprint.get("/workflow-runs/<uuid:run_id>")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def show_run(run_id: UUID) -> Response:
     answer = _document_of(run_id)
     steps = step_documents(recorded_steps(run_id, STEPS_SHOWN))
@@ -62,7 +63,7 @@ def show_run(run_id: UUID) -> Response:
 
 
 @blueprint.post("/workflow-runs/<uuid:run_id>/cancel")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def cancel_from_body(run_id: UUID) -> Response:
     reason = json_body(("reason",)).get("reason") or ""
     if not isinstance(reason, str):
@@ -76,7 +77,7 @@ def cancel_from_body(run_id: UUID) -> Response:
 
 
 @blueprint.post("/workflow-runs/<uuid:run_id>/rerun")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def rerun_from_body(run_id: UUID) -> Response:
     body = json_body(("payload", "version"))
     payload, version = body.get("payload"), body.get("version") or "same"

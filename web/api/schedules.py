@@ -10,6 +10,7 @@ from uuid import UUID
 
 from flask import Response, current_app, request, url_for
 
+from domain.accounts.permissions import CHANGE, READ
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, delete_schedule, edit_schedule, pause_schedule, resume_schedule
 from domain.firing.resuming import parse_make_up
@@ -20,7 +21,7 @@ from domain.runs.details import run_detail
 from domain.schedules.listing import ScheduleFilters, free_name, schedule_view, schedules_listed
 from domain.schedules.schedules import ACTIVE, TRANSITIONS
 from domain.timing.zones import parse_instant
-from web.access import actor, member_access, request_now, requires
+from web.access import actor, member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
 from web.api.reading import (
@@ -108,13 +109,13 @@ def _create(body: Json) -> tuple[int, Json, str]:
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def show_schedule(schedule_id: UUID) -> Response:
     return document(_document_of(schedule_id))
 
 
 @blueprint.patch("/schedules/<uuid:schedule_id>")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def change_schedule(schedule_id: UUID) -> Response:
     body = json_body(EDITABLE, READ_ONLY - {"revision"})
     revision = _revision_in(body)
@@ -153,7 +154,7 @@ def _switch(schedule_id: UUID, enabled: bool, status: str, revision: int) -> Non
 
 
 @blueprint.delete("/schedules/<uuid:schedule_id>")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def remove_schedule(schedule_id: UUID) -> Response:
     with transaction():
         delete_schedule(actor(), schedule_id, request_now())
@@ -161,7 +162,7 @@ def remove_schedule(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/run-now")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def run_now(schedule_id: UUID) -> Response:
     json_body(())
 
@@ -174,7 +175,7 @@ def run_now(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/pause")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def pause(schedule_id: UUID) -> Response:
     body = json_body(("reason", "until", "revision"))
     reason, until, revision = collected(lambda: _reason_in(body), lambda: _until_in(body), lambda: _revision_in(body))
@@ -187,7 +188,7 @@ def pause(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/resume")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def resume(schedule_id: UUID) -> Response:
     body = json_body(("catchUp", "revision"))
     made_up, revision = collected(

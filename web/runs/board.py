@@ -10,11 +10,12 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import READ
 from domain.kernel.errors import Refused
 from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
 from domain.runs.pages import PAGE_SIZE, RunRow, runs_page, schedule_choices, schedule_name, workflow_choices
 from domain.timing.zones import parse_local
-from web.access import is_fragment, request_now, requires
+from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
 from web.runs.frame import STARTER_WORDS, blueprint, tenant_id, zone_name
 
@@ -23,7 +24,7 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @blueprint.get("")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def index() -> ResponseReturnValue:
     filters, query = _asked()
     before = request.args.get("before", type=UUID)

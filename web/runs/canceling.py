@@ -7,25 +7,26 @@ from uuid import UUID
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.tenants import load
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.runs.launch import cancel_run
 from domain.runs.runs import FINISHED, Run
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import done, show_dialog
 from web.forms.runs import CancelForm
 from web.runs.frame import blueprint, tenant_id
 
 
 @blueprint.get("/<uuid:run_id>/cancel")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_cancel(run_id: UUID) -> ResponseReturnValue:
     return _dialog(run_id, CancelForm())
 
 
 @blueprint.post("/<uuid:run_id>/cancel")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def cancel(run_id: UUID) -> ResponseReturnValue:
     form = CancelForm(request.form)
     try:

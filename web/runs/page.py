@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import READ
 from domain.kernel.ids import new_id
 from domain.runs.details import RunDetail, StepKey, run_detail, step_attempts, steps_named
 from domain.runs.relations import canceler_label
@@ -17,7 +18,7 @@ from domain.runs.step_waits import attempts_allowed, wait_in_words
 from domain.runs.waiting import obstacle_of
 from domain.runs.waits import RETRY
 from domain.timing.zones import parse_instant
-from web.access import is_fragment, request_now, requires
+from web.access import is_fragment, request_now, requires_by_kind
 from web.run_tree import Axis, missing_parents, shown_status, step_tree, steps_in
 from web.runs.frame import STARTER_WORDS, blueprint, readable, tenant_id, waited_in_words, zone_name
 
@@ -25,7 +26,7 @@ MAX_POSITION = 2**31 - 1
 
 
 @blueprint.get("/<uuid:run_id>")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def show(run_id: UUID) -> ResponseReturnValue:
     detail = run_detail(tenant_id(), run_id, -1 if (after := _after()) is None else after)
     template = "runs/_run.html" if is_fragment() else "runs/show.html"

@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.secrets import secret_names
 from domain.accounts.tenants import load
 from domain.kernel.db import transaction
@@ -18,7 +19,7 @@ from domain.runs.launch import rerun
 from domain.runs.runs import Run
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow, living_workflow
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import done, show_dialog
 from web.asked import request_key
 from web.errors import keep_refusal
@@ -30,7 +31,7 @@ ANY_OBJECT = {"type": "object"}
 
 
 @blueprint.get("/<uuid:run_id>/run-again")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_rerun(run_id: UUID) -> ResponseReturnValue:
     run, workflow = _loaded(run_id)
     form = RerunForm(data={"request_key": str(new_id()), "version": SAME})
@@ -39,7 +40,7 @@ def ask_rerun(run_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:run_id>/run-again/payload")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def rerun_payload(run_id: UUID) -> ResponseReturnValue:
     """The payload part for the version that was chosen; what someone wrote into it stays."""
     run, workflow = _loaded(run_id)
@@ -49,7 +50,7 @@ def rerun_payload(run_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:run_id>/run-again")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def run_again(run_id: UUID) -> ResponseReturnValue:
     if "version" in request.form:
         return _run_changed(run_id)

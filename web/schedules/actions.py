@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.tenants import load
 from domain.firing.lifecycle import delete_schedule, pause_schedule
 from domain.firing.run_now import run_schedule_now
@@ -16,7 +17,7 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.schedules import Schedule
 from domain.timing.words import absolute
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.asked import request_key
 from web.forms.steering import AT, OPEN, PauseForm, pause_ends
@@ -24,13 +25,13 @@ from web.schedules.frame import address_of, blueprint, changed, place, tenant_id
 
 
 @blueprint.get("/<uuid:schedule_id>/pause")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_pause(schedule_id: UUID) -> ResponseReturnValue:
     return _pause_dialog(schedule_id, PauseForm())
 
 
 @blueprint.post("/<uuid:schedule_id>/pause")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def pause(schedule_id: UUID) -> ResponseReturnValue:
     form = PauseForm(request.form)
     try:
@@ -46,7 +47,7 @@ def pause(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/run-now")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def run_now(schedule_id: UUID) -> ResponseReturnValue:
     key = f"{schedule_id}:{request_key()}"
     with transaction():
@@ -58,7 +59,7 @@ def run_now(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.get("/<uuid:schedule_id>/delete")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_delete(schedule_id: UUID) -> ResponseReturnValue:
     schedule = load(tenant_id(), Schedule, schedule_id)
     title = f"Delete {schedule.name}"
@@ -66,7 +67,7 @@ def ask_delete(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/delete")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def delete(schedule_id: UUID) -> ResponseReturnValue:
     with transaction():
         name = delete_schedule(actor(), schedule_id, request_now()).name

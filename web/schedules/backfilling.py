@@ -9,13 +9,14 @@ from uuid import UUID
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE, READ
 from domain.firing.backfilling import BackfillPlan, cancel_backfill, plan_backfill, start_backfill
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
 from domain.schedules.backfills import CONCURRENCY_MAX, BackfillProgress, backfills_of
 from domain.schedules.pages import ScheduleRow, schedule_detail
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.asked import content_key, request_key
 from web.forms.schedules import wall
@@ -29,7 +30,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 @blueprint.get("/<uuid:schedule_id>/backfill")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_backfill(schedule_id: UUID) -> ResponseReturnValue:
     row = schedule_detail(tenant_id(), schedule_id)
     last = _last_decided(row)
@@ -38,7 +39,7 @@ def ask_backfill(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/backfill")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def backfill(schedule_id: UUID) -> ResponseReturnValue:
     """Starts what was looked at; a range that was not looked at yet, or was changed since, is looked at first."""
     form = BackfillForm(request.form)
@@ -62,7 +63,7 @@ def backfill(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.get("/<uuid:schedule_id>/backfills")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def progress(schedule_id: UUID) -> ResponseReturnValue:
     """How far the backfills have come: the part of the page that polls itself."""
     row = schedule_detail(tenant_id(), schedule_id)
@@ -71,7 +72,7 @@ def progress(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/backfills/<uuid:backfill_id>/cancel")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def cancel(schedule_id: UUID, backfill_id: UUID) -> ResponseReturnValue:
     with transaction():
         canceled = cancel_backfill(actor(), schedule_id, backfill_id, request_now())

@@ -11,6 +11,7 @@ from uuid import UUID
 from flask import Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.firing import bulk
 from domain.firing.bulk import ACTIONS, BULK_LIMIT, PAUSE, UNDO, Bulk
 from domain.kernel.db import transacted, transaction
@@ -18,7 +19,7 @@ from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.schedules.narrowing import matching_ids
 from domain.schedules.pages import COUNT_MAX
-from web.access import actor, is_fragment, local_path, member_access, request_now, requires
+from web.access import actor, is_fragment, local_path, member_access, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.asked import request_key
 from web.forms.steering import PauseForm
@@ -32,7 +33,7 @@ WORDS = {"pause": "paused", "resume": "resumed", "run": "started", "delete": "de
 
 
 @blueprint.post("/bulk/ask")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_bulk() -> ResponseReturnValue:
     """Before it is done: how many and which, and with what."""
     asked = asked_filter()
@@ -45,7 +46,7 @@ def ask_bulk() -> ResponseReturnValue:
 
 
 @blueprint.post("/bulk")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def start_bulk() -> ResponseReturnValue:
     form, wanted, key = PauseForm(request.form), _ids(request.form.get("ids", "").split()), request_key()
     try:
@@ -60,13 +61,13 @@ def start_bulk() -> ResponseReturnValue:
 
 
 @blueprint.post("/bulk/continue")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def continue_bulk() -> ResponseReturnValue:
     return _go_on(_key())
 
 
 @blueprint.post("/bulk/undo")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def undo_bulk() -> ResponseReturnValue:
     """Resumes exactly what the action paused, unless it was changed since."""
     with transaction():
@@ -75,7 +76,7 @@ def undo_bulk() -> ResponseReturnValue:
 
 
 @blueprint.get("/bulk")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def show_bulk() -> ResponseReturnValue:
     return _result(bulk.bulk_so_far(tenant_id(), _key()))
 

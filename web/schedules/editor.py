@@ -11,6 +11,7 @@ from uuid import UUID
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.firing.lifecycle import create_schedule, edit_schedule
@@ -23,7 +24,7 @@ from domain.schedules.choices import WorkflowChoice, workflow_choice
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.previews import problems_beside_target
 from domain.schedules.schedules import Schedule
-from web.access import actor, is_fragment, request_now, requires
+from web.access import actor, is_fragment, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.asked import content_key
 from web.forms.schedules import ScheduleForm, stored_form, typed_values
@@ -42,7 +43,7 @@ NOT_SAVED_FIELDS = ("place", "rehearsal_key", "rehearsed", "rehearse_for", "payl
 
 
 @blueprint.get("/new")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def new() -> ResponseReturnValue:
     if like_id := parse_id(request.args.get("like", "")):
         return _dialog(*copied_form(like_id), None)
@@ -56,7 +57,7 @@ def new() -> ResponseReturnValue:
 
 
 @blueprint.post("")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def create() -> ResponseReturnValue:
     form = picked_form()
     take_payload(form, bound_version(typed_workflow(form)[0]))
@@ -73,7 +74,7 @@ def create() -> ResponseReturnValue:
 
 
 @blueprint.get("/<uuid:schedule_id>/edit")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def edit(schedule_id: UUID) -> ResponseReturnValue:
     stored = load(tenant_id(), Schedule, schedule_id)
     choice = workflow_choice(tenant_id(), stored.workflow_id)
@@ -83,7 +84,7 @@ def edit(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/edit")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def save(schedule_id: UUID) -> ResponseReturnValue:
     form = picked_form()
     stored = load(tenant_id(), Schedule, schedule_id)

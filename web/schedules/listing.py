@@ -8,13 +8,14 @@ from typing import Any
 from flask import make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import READ
 from domain.firing.bulk import BULK_LIMIT
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
 from domain.schedules.narrowing import SORTS, STATUSES, TRIGGERS, ScheduleFilter, has_published_workflow
 from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
-from web.access import is_fragment, request_now, requires
+from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
 from web.schedules.frame import blueprint, tenant_id
 from web.schedules.rows import listed
@@ -30,7 +31,7 @@ class Asked:
 
 
 @blueprint.get("")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def index() -> ResponseReturnValue:
     asked = asked_filter()
     narrowed, sort = asked.narrowed, one_of("sort", SORTS) or "next"
@@ -65,7 +66,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.get("/workflows")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def workflow_options() -> ResponseReturnValue:
     """The options of a workflow picker for what has been typed so far."""
     typed = asked_text("workflow")

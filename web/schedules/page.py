@@ -7,12 +7,13 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import READ
 from domain.firing.checklist import checklist
 from domain.kernel.ids import new_id
 from domain.schedules.entries import occurrences_page
 from domain.schedules.pages import ScheduleRow, schedule_detail
 from domain.schedules.previews import next_fires
-from web.access import is_fragment, request_now, requires
+from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import one_of
 from web.schedules.backfilling import recent_backfills
 from web.schedules.frame import blueprint, tenant_id
@@ -24,7 +25,7 @@ NEXT_SHOWN = LAST_SHOWN = 10
 
 
 @blueprint.get("/<uuid:schedule_id>")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def show(schedule_id: UUID) -> ResponseReturnValue:
     row = schedule_detail(tenant_id(), schedule_id)
     tab = one_of("tab", TABS) or TABS[0]

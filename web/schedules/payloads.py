@@ -7,13 +7,14 @@ from typing import Any
 from flask import render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import parse_id
 from domain.kernel.secret_values import shown
 from domain.schedules.choices import WorkflowChoice, chosen_workflow
 from domain.schedules.schedules import Schedule
 from domain.workflows.versions import WorkflowVersion, version_of
-from web.access import requires
+from web.access import requires_by_kind
 from web.forms.payloads import PayloadEditor
 from web.forms.schedules import ScheduleForm
 from web.payloads import offered_secrets
@@ -21,7 +22,7 @@ from web.schedules.frame import blueprint, tenant_id
 
 
 @blueprint.post("/payload")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def payload() -> ResponseReturnValue:
     """The payload part for the workflow that was typed; what someone wrote into it stays."""
     form = ScheduleForm(request.form)
@@ -40,7 +41,7 @@ def payload() -> ResponseReturnValue:
 
 
 @blueprint.post("/payload/editor")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def payload_editor() -> ResponseReturnValue:
     """The editor of the payload after one of its own buttons."""
     form = ScheduleForm(request.form)

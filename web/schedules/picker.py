@@ -7,15 +7,16 @@ from typing import Any
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.schedules.choices import CHOICES, WorkflowChoice, eligible_workflows
-from web.access import requires
+from web.access import requires_by_kind
 from web.asked import asked_text
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import blueprint, tenant_id
 
 
 @blueprint.get("/picker")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def picker_results() -> ResponseReturnValue:
     """The workflows that fit what has been typed so far."""
     return render_template("schedules/_results.html", **_found(asked_text("workflow")))

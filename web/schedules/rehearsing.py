@@ -8,6 +8,7 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.firing.rehearsing import rehearsal, rehearse
 from domain.kernel.db import transaction
 from domain.kernel.errors import NotFound
@@ -15,7 +16,7 @@ from domain.kernel.ids import new_id, parse_id
 from domain.runs.runs import FINISHED, Run
 from domain.schedules.choices import WorkflowChoice
 from domain.schedules.schedules import Schedule
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.asked import content_key, request_key
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import access, blueprint, tenant_id
@@ -25,7 +26,7 @@ NOT_REHEARSED = ("request_key", "rehearsed", "payload_start", "revision", "place
 
 
 @blueprint.get("/rehearsals/<uuid:rehearsal_id>")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def rehearsal_state(rehearsal_id: UUID) -> ResponseReturnValue:
     """How a rehearsal gets on; the fragment asks again until it is over."""
     run = rehearsal(tenant_id(), rehearsal_id)

@@ -10,6 +10,7 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms.fields.choices import SelectChoice
 
+from domain.accounts.permissions import CHANGE
 from domain.firing.lifecycle import resume_schedule
 from domain.firing.resuming import RESUME_LIMIT, PauseBacklog, pause_backlog
 from domain.firing.what_if import Standing
@@ -17,7 +18,7 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.pages import ScheduleRow, schedule_detail
 from domain.timing.words import absolute, duration_words
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.forms.steering import ResumeForm
 from web.schedules.frame import address_of, blueprint, changed, place, tenant_id
@@ -30,13 +31,13 @@ def is_behind(row: Any) -> bool:
 
 
 @blueprint.get("/<uuid:schedule_id>/resume")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_resume(schedule_id: UUID) -> ResponseReturnValue:
     return _dialog(schedule_id, ResumeForm())
 
 
 @blueprint.post("/<uuid:schedule_id>/resume")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def resume(schedule_id: UUID) -> ResponseReturnValue:
     form = ResumeForm(request.form)
     choice = form.catch_up.data or "skip"

@@ -7,26 +7,27 @@ from uuid import UUID
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.firing.skipping import skip_next, unskip_next
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
 from domain.schedules.pages import schedule_detail
 from domain.timing.words import absolute
 from domain.timing.zones import parse_instant
-from web.access import actor, request_now, requires
+from web.access import actor, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.forms.steering import SkipForm
 from web.schedules.frame import address_of, blueprint, changed, place, tenant_id
 
 
 @blueprint.get("/<uuid:schedule_id>/skip-next")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def ask_skip(schedule_id: UUID) -> ResponseReturnValue:
     return _dialog(schedule_id, SkipForm())
 
 
 @blueprint.post("/<uuid:schedule_id>/skip-next")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def skip(schedule_id: UUID) -> ResponseReturnValue:
     form = SkipForm(request.form)
     try:
@@ -42,7 +43,7 @@ def skip(schedule_id: UUID) -> ResponseReturnValue:
 
 
 @blueprint.post("/<uuid:schedule_id>/skip-next/undo")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def unskip(schedule_id: UUID) -> ResponseReturnValue:
     with transaction():
         name = unskip_next(actor(), schedule_id, request_now()).name

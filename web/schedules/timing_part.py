@@ -8,12 +8,13 @@ from typing import Any
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.tenants import load
 from domain.kernel.ids import parse_id
 from domain.schedules.previews import TimingPreview, spread_words, timing_preview
 from domain.schedules.schedules import Schedule
 from domain.timing.zone_names import zone_choices
-from web.access import request_now, requires
+from web.access import request_now, requires_by_kind
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import access, blueprint, min_interval_seconds, tenant_id
 from web.schedules.rows import fire_lines
@@ -22,7 +23,7 @@ CHANGES_SHOWN = 4
 
 
 @blueprint.post("/preview")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def preview() -> ResponseReturnValue:
     """What the timing would do; `?schedule=` names the schedule that is being edited."""
     values = looked_ahead(ScheduleForm(request.form), _edited())
@@ -30,7 +31,7 @@ def preview() -> ResponseReturnValue:
 
 
 @blueprint.post("/when")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def when() -> ResponseReturnValue:
     """The fields of the timing part after another way to say it was chosen."""
     form, stored = ScheduleForm(request.form), _edited()

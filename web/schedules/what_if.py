@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
+from domain.accounts.permissions import CHANGE
 from domain.accounts.tenants import load
 from domain.firing.what_if import Difference, WhatIf, standing_after, standing_of, what_if
 from domain.kernel import strict_json
@@ -17,7 +18,7 @@ from domain.kernel.secret_values import shown
 from domain.schedules.choices import WorkflowChoice, workflow_choice
 from domain.schedules.drafts import typed_timing
 from domain.schedules.schedules import Schedule
-from web.access import request_now, requires
+from web.access import request_now, requires_by_kind
 from web.forms.schedules import ScheduleForm, typed_values
 from web.schedules.frame import blueprint, min_interval_seconds, tenant_id
 from web.schedules.payloads import bound_version, take_payload, typed_workflow
@@ -53,7 +54,7 @@ class Consequences:
 
 
 @blueprint.post("/<uuid:schedule_id>/what-if")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def consequences(schedule_id: UUID) -> ResponseReturnValue:
     stored = load(tenant_id(), Schedule, schedule_id)
     form = ScheduleForm(request.form)
