@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,10 @@ from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.tokens import ApiToken
 from domain.accounts.users import Membership, User
 from domain.events.events import Event, EventDelivery, EventType
+from domain.extensions.endpoints import ExtensionEndpoint, materialise_endpoints
+from domain.extensions.extensions import Extension, ExtensionVersion
+from domain.extensions.installs import Install
+from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, EFFECT, FINISHED, QUEUED, Run
@@ -234,3 +239,63 @@ def a_delivery(event: Event, workflow: Workflow, run: Run | None = None, reason:
     db.session.add(delivery)
     db.session.flush()
     return delivery
+
+
+def a_manifest(version: str = "1.0.0", endpoints: Any = None, **values: Any) -> dict[str, Any]:
+    """Of com.acme.rmm-sync: POST /api/sync and GET /api/health can be scheduled, GET /api/devices/:id cannot.
+
+    `endpoints`: texts such as "POST /api/sync", or the objects themselves.
+    """
+    listed = ["POST /api/sync", "GET /api/health", "GET /api/devices/:id"] if endpoints is None else endpoints
+    values = {"name": "com.acme.rmm-sync", "publisher": "Acme", "runtime": "wasm-js@1"} | values
+    declared = [_declared_endpoint(one) if isinstance(one, str) else one for one in listed]
+    return values | {"version": version, "api": {"endpoints": declared}}
+
+
+def _declared_endpoint(called: str) -> dict[str, Any]:
+    method, _, path = called.partition(" ")
+    return {"method": method, "path": path, "handler": "dist/main"}
+
+
+def an_extension(tenant: Tenant | None = None, name: str = "com.acme.rmm-sync", publisher: str = "Acme") -> Extension:
+    """Published by the tenant, or for everybody."""
+    extension = Extension(tenant_id=tenant.id if tenant else None, publisher=publisher, name=name)
+    db.session.add(extension)
+    db.session.flush()
+    return extension
+
+
+def an_extension_version(
+    extension: Extension, version: str = "1.0.0", endpoints: Any = None, **manifest: Any
+) -> ExtensionVersion:
+    """A version with the endpoints of `a_manifest`, or with those given; `manifest` holds its other members."""
+    document = a_manifest(version, endpoints, name=extension.name, publisher=extension.publisher, **manifest)
+    digest = hashlib.sha256(strict_json.dumps(document).encode()).hexdigest()
+    made = ExtensionVersion(extension_id=extension.id, version=version, manifest=document, published_at=NOW)
+    made.content_hash = f"sha256:{digest}"
+    db.session.add(made)
+    db.session.flush()
+    materialise_endpoints(made)
+    return made
+
+
+def an_endpoint(version: ExtensionVersion, called: str = "POST /api/sync") -> ExtensionEndpoint:
+    """The endpoint of the version that is called so; made when it declares none."""
+    method, _, path = called.partition(" ")
+    query = db.select(ExtensionEndpoint).filter_by(version_id=version.id, method=method, path=path)
+    endpoint = db.session.scalars(query).one_or_none()
+    if endpoint is None:
+        endpoint = ExtensionEndpoint(version_id=version.id, method=method, path=path, handler="dist/main")
+        db.session.add(endpoint)
+        db.session.flush()
+    return endpoint
+
+
+def an_install(tenant: Tenant, version: ExtensionVersion | None = None, **values: Any) -> Install:
+    """An enabled install of the version; without one, of a new extension of the tenant's own."""
+    version = version or an_extension_version(an_extension(tenant))
+    values = {"config": {}, "capabilities": []} | values
+    install = Install(tenant_id=tenant.id, extension_id=version.extension_id, version_id=version.id, **values)
+    db.session.add(install)
+    db.session.flush()
+    return install

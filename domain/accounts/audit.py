@@ -94,6 +94,20 @@ def record_refusal(actor: Actor, action: str, subject_kind: str, subject_id: UUI
     _write(actor, action, REFUSED, subject_kind, subject_id, None, None, None, reason)
 
 
+def record_operation(action: str, subject: Any, *, after: Mapping[str, Any] | None = None) -> None:
+    """Write the row of a change for the whole installation, which its operator made on the command line."""
+    db.session.add(
+        AuditEntry(
+            actor_label="Command line",
+            action=action,
+            subject_kind=_kind(subject),
+            subject_id=subject.id,
+            subject_label=_label(subject),
+            after=shown(after),
+        )
+    )
+
+
 def record_stranger(
     tenant_id: UUID | None, action: str, subject: Any | None, reason: str, request_id: str | None
 ) -> None:

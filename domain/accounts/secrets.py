@@ -115,7 +115,7 @@ def secret_values(tenant_id: UUID, names: Collection[str]) -> dict[str, str]:
 def create_secret(actor: Actor, name: str, value: str, description: str, now: datetime) -> Secret:
     """A new secret; raises Refused at `name`, `value` or `description`."""
     name = name.strip()
-    problems = _name_problems(name) + _value_problems(value) + _description_problems(description)
+    problems = _name_problems(name) + secret_value_problems(value) + _description_problems(description)
     if problems:
         raise Refused(problems)
     values = {"tenant_id": actor.tenant_id, "name": name, "description": description.strip(), "created_at": now}
@@ -135,7 +135,7 @@ def create_secret(actor: Actor, name: str, value: str, description: str, now: da
 def replace_secret(actor: Actor, secret_id: UUID, value: str, now: datetime) -> Secret:
     """Another value under the same name; what runs next uses it. Raises Refused at `value`."""
     secret = load(actor.tenant_id, Secret, secret_id, lock="change")
-    if problems := _value_problems(value):
+    if problems := secret_value_problems(value):
         raise Refused(problems)
     secret.sealed = seal(actor.tenant_id, value)
     secret.changed_at, secret.changed_by = now, actor.user_id
@@ -166,7 +166,8 @@ def _name_problems(name: str) -> list[Problem]:
     return [] if is_secret_name(name) else [Problem("name", NAME_RULE, "SECRET_NAME_INVALID")]
 
 
-def _value_problems(value: str) -> list[Problem]:
+def secret_value_problems(value: str) -> list[Problem]:
+    """What keeps a text from being a secret, at `value`; nothing when it can be one."""
     if len(value.strip()) < MIN_HIDDEN_CHARACTERS:
         message = (
             f"Enter at least {MIN_HIDDEN_CHARACTERS} characters. "

@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ForeignKey, UniqueConstraint, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.kernel.db import Base, Identified
+from domain.extensions.extensions import ExtensionVersion
+from domain.extensions.manifests import DeclaredEndpoint, readable_endpoints
+from domain.extensions.paths import obstacle, parse_method, parse_path
+from domain.kernel.db import Base, Identified, db, transaction
+from domain.kernel.errors import Refused
+from domain.kernel.ids import new_id
 
 
 class ExtensionEndpoint(Identified, Base):
@@ -28,3 +33,56 @@ class ExtensionEndpoint(Identified, Base):
     def called(self) -> str:
         """Method and path as people read them: `POST /api/sync`."""
         return f"{self.method} {self.path}"
+
+
+def endpoints_of(version_id: UUID) -> list[ExtensionEndpoint]:
+    """The endpoints of a version by path and method; made now, and kept, when nobody asked for them before."""
+    filled = select(ExtensionVersion.endpoints_at).where(ExtensionVersion.id == version_id)
+    if db.session.scalar(filled) is None:
+        # Asking is reading, also for whoever opened no unit of work; what they are told must still be there afterwards.
+        with transaction():
+            version = db.session.get(ExtensionVersion, version_id)
+            if version is not None:
+                materialise_endpoints(version)
+    rows = select(ExtensionEndpoint).where(ExtensionEndpoint.version_id == version_id)
+    return list(db.session.scalars(rows.order_by(ExtensionEndpoint.path, ExtensionEndpoint.method)))
+
+
+def find_endpoint(version_id: UUID, method: str, path: str) -> ExtensionEndpoint | None:
+    """The endpoint of a version with this method and path, however they are written; None when it declares none."""
+    try:
+        called = parse_method(method), parse_path(path)
+    except Refused:
+        return None
+    return next((one for one in endpoints_of(version_id) if (one.method, one.path) == called), None)
+
+
+def endpoint_obstacle(endpoint: ExtensionEndpoint) -> str | None:
+    """Why this endpoint cannot be scheduled, in a sentence; None when it can."""
+    return obstacle(endpoint.method, endpoint.path)
+
+
+def materialise_endpoints(version: ExtensionVersion) -> None:
+    """Make the rows of the endpoints that a version's manifest declares. Doing it again keeps rows and ids as they are."""
+    declared = readable_endpoints(version.manifest)
+    if declared:
+        rows = insert(ExtensionEndpoint).values([_row(version.id, one) for one in declared])
+        db.session.execute(rows.on_conflict_do_nothing(index_elements=["version_id", "method", "path"]))
+    unmarked = update(ExtensionVersion).where(
+        ExtensionVersion.id == version.id, ExtensionVersion.endpoints_at.is_(None)
+    )
+    db.session.execute(
+        unmarked.values(endpoints_at=func.clock_timestamp()).execution_options(synchronize_session=False)
+    )
+    db.session.expire(version, ["endpoints_at"])
+
+
+def _row(version_id: UUID, declared: DeclaredEndpoint) -> dict[str, Any]:
+    return {
+        "id": new_id(),
+        "version_id": version_id,
+        "method": declared.method,
+        "path": declared.path,
+        "handler": declared.handler,
+        "request_schema": declared.request_schema,
+    }

@@ -10,11 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.kernel.db import Base, Identified
+from domain.extensions.capabilities import parse_capabilities, to_grant
+from domain.extensions.manifests import precedence
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import NotFound, Refused
 
 
 class Extension(Identified, Base):
@@ -51,3 +54,58 @@ class ExtensionVersion(Identified, Base):
     endpoints_at: Mapped[datetime | None]
     published_at: Mapped[datetime]
     published_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+    @property
+    def asked(self) -> list[str]:
+        """The capabilities that an admin has to grant, as far as the manifest can be read."""
+        try:
+            return to_grant(parse_capabilities(self.manifest.get("capabilities", [])))
+        except Refused:
+            return []
+
+
+def visible_extensions(tenant_id: UUID) -> Select[Extension]:
+    """What the tenant may see and install: its own, and those of the whole installation."""
+    return select(Extension).where(or_(Extension.tenant_id == tenant_id, Extension.tenant_id.is_(None)))
+
+
+def extension_of(tenant_id: UUID, extension_id: UUID) -> Extension:
+    """An extension that the tenant may see, by id; raises NotFound for others and absent ones alike."""
+    found = db.session.scalars(visible_extensions(tenant_id).where(Extension.id == extension_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def extension_named(tenant_id: UUID | None, publisher: str, name: str) -> Extension | None:
+    """The one extension of this publisher and name that the tenant published; without a tenant, the installation's."""
+    owner = Extension.tenant_id.is_(None) if tenant_id is None else Extension.tenant_id == tenant_id
+    query = select(Extension).where(owner, Extension.publisher == publisher, Extension.name == name)
+    return db.session.scalars(query).one_or_none()
+
+
+def version_of_extension(extension_id: UUID, version_id: UUID | None, *, lock: str | None = None) -> ExtensionVersion:
+    """A version of the extension by id; raises NotFound. `lock`: `keep` (nobody deletes it) or `delete`."""
+    query = select(ExtensionVersion).where(
+        ExtensionVersion.extension_id == extension_id, ExtensionVersion.id == version_id
+    )
+    if lock:
+        query = query.with_for_update(read=lock == "keep", key_share=lock == "keep")
+    found = db.session.scalars(query.execution_options(populate_existing=lock is not None)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def version_numbered(extension_id: UUID, version: str) -> ExtensionVersion | None:
+    """The version of the extension with this number."""
+    query = select(ExtensionVersion).where(
+        ExtensionVersion.extension_id == extension_id, ExtensionVersion.version == version
+    )
+    return db.session.scalars(query).one_or_none()
+
+
+def versions_of_extension(extension_id: UUID) -> list[ExtensionVersion]:
+    """All its versions, the latest first: in the order of their numbers, not of when they were published."""
+    found = db.session.scalars(select(ExtensionVersion).where(ExtensionVersion.extension_id == extension_id))
+    return sorted(found, key=lambda version: (precedence(version.version), version.id), reverse=True)

@@ -6,12 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified
+from domain.accounts.audit import Actor, record_change
+from domain.accounts.tenants import Owned, load, owned
+from domain.extensions.capabilities import parse_grant
+from domain.extensions.configs import parse_config
+from domain.extensions.extensions import ExtensionVersion, extension_of, version_of_extension
+from domain.kernel.db import Base, Identified, db
+from domain.kernel.errors import Conflict, Held, NotFound, Refused
 
 
 class Install(Identified, Owned, Base):
@@ -63,3 +68,102 @@ class InstallSecret(Identified, Owned, Base):
     sealed: Mapped[str]
     changed_at: Mapped[datetime]
     changed_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
+
+
+def living_install(tenant_id: UUID, extension_id: UUID, lock: str | None = None) -> Install:
+    """The tenant's install of the extension, disabled ones included; raises NotFound when it has none now.
+
+    `lock`: `share` (it stays as it is) or `change`; the row is read afresh under the lock.
+    """
+    query = owned(tenant_id, Install).where(Install.extension_id == extension_id)
+    if lock == "share":
+        query = query.with_for_update(read=True)
+    elif lock == "change":
+        query = query.with_for_update(key_share=True)
+    found = db.session.scalars(query.execution_options(populate_existing=lock is not None)).one_or_none()
+    if found is None:
+        raise NotFound("This extension is not installed. Install it first.")
+    return found
+
+
+def install_of(tenant_id: UUID, install_id: UUID) -> Install:
+    """An install of the tenant by id, uninstalled ones included: they stay readable. Raises NotFound."""
+    found = db.session.scalars(select(Install).where(Install.tenant_id == tenant_id, Install.id == install_id)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def installed_version(install: Install) -> ExtensionVersion:
+    """The version that calls of this install go to."""
+    return db.session.get_one(ExtensionVersion, install.version_id)
+
+
+def install_extension(
+    actor: Actor, extension_id: UUID, version_id: UUID, capabilities: Any, config: Any, now: datetime
+) -> Install:
+    """Install an extension for the actor's tenant, with what an admin grants of what the version asks for.
+
+    Raises NotFound, Refused at `capabilities` or `config`, Held with ALREADY_INSTALLED: another version of an installed
+    extension is an upgrade.
+    """
+    extension = extension_of(actor.tenant_id, extension_id)
+    version = version_of_extension(extension.id, version_id, lock="keep")
+    config, granted = _parsed(config, capabilities, version)
+    values = {"tenant_id": actor.tenant_id, "extension_id": extension.id, "version_id": version.id, "created_at": now}
+    values |= {"config": config, "capabilities": granted, "created_by": actor.user_id, "updated_at": now}
+    made = db.session.scalars(insert(Install).values(values).on_conflict_do_nothing().returning(Install)).one_or_none()
+    if made is None:
+        message = f"{extension.name} is installed already. Change its version there, or uninstall it first."
+        raise Held(message, code="ALREADY_INSTALLED")
+    after = {"extension": extension.name, "version": version.version, "capabilities": granted, "config": config}
+    record_change(actor, "install.created", made, after=after)
+    return made
+
+
+def configure_install(
+    actor: Actor, install_id: UUID, revision: int, config: Any = None, capabilities: Any = None
+) -> Install:
+    """Another configuration, other grants, or both; None leaves one as it is. What is called next uses them.
+
+    Raises NotFound, Conflict when somebody changed the install since `revision`, Refused at `config` or `capabilities`.
+    """
+    install = load(actor.tenant_id, Install, install_id, lock="change")
+    if install.revision != revision:
+        raise Conflict
+    parsed_config, granted = _parsed(
+        install.config if config is None else config,
+        install.capabilities if capabilities is None else capabilities,
+        installed_version(install),
+    )
+    after = {"config": parsed_config, "capabilities": install.capabilities if capabilities is None else granted}
+    before = {"config": install.config, "capabilities": install.capabilities}
+    changed = [field for field in after if after[field] != before[field]]
+    if changed:
+        install.config, install.capabilities = after["config"], after["capabilities"]
+        install.revision += 1
+        db.session.flush()
+        record_change(
+            actor,
+            "install.configured",
+            install,
+            before={field: before[field] for field in changed},
+            after={field: after[field] for field in changed},
+        )
+    return install
+
+
+def _parsed(config: Any, capabilities: Any, version: ExtensionVersion) -> tuple[dict[str, str], list[str]]:
+    problems: list[Any] = []
+    settings, granted = {}, []
+    try:
+        settings = parse_config(config)
+    except Refused as refusal:
+        problems.extend(refusal.problems)
+    try:
+        granted = parse_grant(capabilities, version.asked)
+    except Refused as refusal:
+        problems.extend(refusal.problems)
+    if problems:
+        raise Refused(problems)
+    return settings, granted
