@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from tests import servers
 from tests.chromium import chromium_path
+from tests.runners import LocalRunner
 from tests.servers import Addresses, Servers
 
 STARTED = pytest.StashKey[Servers]()
@@ -168,6 +169,22 @@ def private_servers() -> Iterator[Servers]:
     own = Servers().start()
     yield own
     own.close()
+
+
+@pytest.fixture(scope="session")
+def _session_runner() -> Iterator[LocalRunner]:
+    own = LocalRunner()
+    yield own
+    own.close()
+
+
+@pytest.fixture
+def runner(_session_runner: LocalRunner) -> LocalRunner:
+    """A real runner that behaves, has no calls on record, and may be told to misbehave, stopped and started."""
+    if not _session_runner.is_running:
+        _session_runner.start()
+    _session_runner.reset()
+    return _session_runner
 
 
 @pytest.fixture(scope="session")

@@ -44,15 +44,17 @@ def exchange(
     query: dict[str, Any] | None = None,
     seconds: float,
     max_bytes: int,
+    is_trusted: bool = False,
 ) -> Answer:
     """Ask, and read the whole answer. Raises OutboundError, by its subclass, and nothing else.
 
-    `headers`: in ASCII, none of RESERVED_HEADERS; they win over the few that are sent always.
+    `headers`: in ASCII, none of RESERVED_HEADERS; they win over the few that are sent always. `is_trusted`: the address
+    comes from whoever operates this installation, who may name any network and any port.
     """
     deadline = Deadline(seconds)
-    address = checked_url(url, query)
+    address = checked_url(url, query, is_trusted=is_trusted)
     host = host_of(address)
-    places = resolved(host, port_of(address), deadline)
+    places = resolved(host, port_of(address), deadline, is_trusted=is_trusted)
     target = httpcore.URL(scheme=address.raw_scheme, host=host, port=port_of(address), target=address.raw_path)
     request = httpcore.Request(method, target, headers=_lines(method, address, headers, content), content=content)
     with httpcore.HTTPConnection(

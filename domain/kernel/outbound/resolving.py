@@ -45,8 +45,11 @@ class Place:
     address: tuple[Any, ...]
 
 
-def resolved(host: str, port: int, deadline: Deadline) -> list[Place]:
-    """The places of a host, all of which may be asked. Raises NotAllowed when any may not, Unreachable, TooSlow."""
+def resolved(host: str, port: int, deadline: Deadline, *, is_trusted: bool = False) -> list[Place]:
+    """The places of a host, all of which may be asked. Raises NotAllowed when any may not, Unreachable, TooSlow.
+
+    Those of a trusted host may all be asked.
+    """
     try:
         found = _resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM).result(deadline.left())
     except TookTooLong:
@@ -55,7 +58,7 @@ def resolved(host: str, port: int, deadline: Deadline) -> list[Place]:
         raise Unreachable(f"The name {host} cannot be resolved.") from None
     rules = current_rules()
     for _family, _type, _protocol, _name, address in found:
-        if not rules.permits(host, ip_address(str(address[0]).partition("%")[0])):
+        if not is_trusted and not rules.permits(host, ip_address(str(address[0]).partition("%")[0])):
             raise NotAllowed(f"{host} is not a host that this installation lets workflows ask.")
     places = [Place(family, tuple(address)) for family, _type, _protocol, _name, address in found]
     if not places:
