@@ -3,6 +3,7 @@
 from domain.accounts import audit, notifications, request_keys, secrets, sessions, tenants, tokens, users
 from domain.events import events
 from domain.extensions import circuits, endpoints, extensions, installs
+from domain.kernel import metric_counts
 from domain.runs import heartbeats, invocations, runs, steps, store_items, tasks, waits
 from domain.schedules import backfills, cursors, occurrences, schedules
 from domain.workflows import payload_schemas, versions, workflows
@@ -35,4 +36,5 @@ ALL = (
     events,
     store_items,
     heartbeats,
+    metric_counts,
 )

@@ -14,7 +14,7 @@ from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import DateTime, MetaData, Uuid, event, func
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
 from domain.kernel.ids import new_id
 
@@ -37,6 +37,9 @@ TIMEOUTS = {
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
 COLLISION_TRIES = 3
+
+# Where a session keeps what is to be done after the commit of its unit of work; there is one as long as the key is there.
+UNIT_OF_WORK = "unit_of_work"
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row")
@@ -95,10 +98,11 @@ def transaction() -> Iterator[None]:
     Inside an open unit of work it is part of that one, so that commands can be composed.
     """
     session = db.session()
-    if session.info.get("unit_of_work"):
+    if UNIT_OF_WORK in session.info:
         yield
         return
-    session.info["unit_of_work"] = True
+    acts: list[tuple[SessionTransaction | None, Callable[[], None]]] = []
+    session.info[UNIT_OF_WORK] = acts
     try:
         yield
         session.commit()
@@ -106,7 +110,32 @@ def transaction() -> Iterator[None]:
         session.rollback()
         raise
     finally:
-        session.info.pop("unit_of_work", None)
+        session.info.pop(UNIT_OF_WORK, None)
+    for _, act in acts:
+        act()
+
+
+def after_commit(act: Callable[[], None]) -> None:
+    """Do `act` when the open unit of work has been committed, and never when it, or the savepoint in which this is
+    asked, is rolled back. Outside of a unit of work it is done at once. It must not fail, nor use the database."""
+    session = db.session()
+    if UNIT_OF_WORK in session.info:
+        session.info[UNIT_OF_WORK].append((session.get_nested_transaction(), act))
+    else:
+        act()
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget_acts(session: Session, undone: SessionTransaction) -> None:
+    acts = session.info.get(UNIT_OF_WORK)
+    if acts:
+        acts[:] = [(asked_in, act) for asked_in, act in acts if not _is_within(asked_in, undone)]
+
+
+def _is_within(asked_in: SessionTransaction | None, undone: SessionTransaction) -> bool:
+    while asked_in is not None and asked_in is not undone:
+        asked_in = asked_in.parent
+    return asked_in is undone
 
 
 def transacted(work: Callable[[], Answer]) -> Answer:
