@@ -28,8 +28,10 @@ ORDER = [
     "domain.upgrades",
     "domain.pruning",
     "domain.health",
+    "domain.metrics",
     "domain.demo_workflows",
     "domain.demo_orders",
+    "domain.demo_extensions",
     "domain.demo",
     "domain.tables",
 ]

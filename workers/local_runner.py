@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from domain.kernel.log import configure_logs, logger
 from workers.runner.executing import Executor
+from workers.runner.programs import shipped_programs
 from workers.runner.scripts import Script, echo
 from workers.runner.serving import RunnerServer
 
@@ -34,7 +35,7 @@ def server_from(environ: Mapping[str, str], is_scripted: bool) -> RunnerServer:
     if not url.hostname:
         raise CannotServe("CARILLON_RUNNER_URL must be an http:// address.")
     token, key = _required(environ, "CARILLON_RUNNER_TOKEN"), _required(environ, "CARILLON_RUNNER_KEY")
-    executor = Executor(key, {}, echo if is_scripted else None)
+    executor = Executor(key, shipped_programs(), echo if is_scripted else None)
     return RunnerServer((url.hostname, url.port or 80), token, executor, Script() if is_scripted else None)
 
 
@@ -61,7 +62,7 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    log.info("The runner listens", address=f"{server.server_address[0]}:{server.server_address[1]}")
+    log.info("The runner listens", port=server.server_address[1])
     with server:
         server.serve_forever(poll_interval=0.1)
     return 0

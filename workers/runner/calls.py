@@ -96,7 +96,7 @@ def _member(members: dict[str, Any], name: str, kind: type, where: str = "", def
 
 
 def _texts(members: dict[str, Any], name: str, where: str) -> dict[str, str]:
-    values = _member(members, name, dict, where, default={})
+    values: dict[str, str] = _member(members, name, dict, where, default={})
     for key, value in values.items():
         if not isinstance(value, str):
             raise Unprocessable(f"{where}{name}.{key} is not a text")
@@ -104,7 +104,7 @@ def _texts(members: dict[str, Any], name: str, where: str) -> dict[str, str]:
 
 
 def _number(limits: dict[str, Any], name: str, default: int | None) -> int | None:
-    value = _member(limits, name, int, "limits.", default=default)
+    value: int | None = _member(limits, name, int, "limits.", default=default)
     if value is not None and value < 0:
         raise Unprocessable(f"limits.{name} is negative")
     return value

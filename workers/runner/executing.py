@@ -7,23 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.extensions.capabilities import KNOWN
 from domain.extensions.envelopes import EnvelopeRefused, open_envelope
 from domain.kernel.clock import now
 from workers.runner.calls import BadCall, Call
 from workers.runner.replays import Replays
 
-ALWAYS = frozenset({"cap:context.read", "cap:log.emit", "cap:user.read"})
 SECRETS = "cap:secrets.get"
-KNOWN = ALWAYS | {
-    SECRETS,
-    "cap:http.fetch",
-    "cap:storage.kv",
-    "cap:ui.proxy",
-    "cap:scheduler.manage",
-    "cap:invoice.manual.create",
-    "cap:client.read",
-    "cap:service.read",
-}
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ class Executor:
             raise BadCall(400, "missing_routing_headers")
         if call.routed != (call.context["tenant_id"], call.context["extension_id"]):
             raise BadCall(400, "routing_headers_differ: they name another tenant or extension than the context")
-        if unknown := sorted(set(call.providers) - KNOWN):
+        if unknown := sorted(set(call.providers) - set(KNOWN)):
             raise BadCall(400, f"unknown_capabilities: {', '.join(unknown)}")
         program = self.programs.get(_prefixed(call.context["content_hash"]), self.otherwise)
         if program is None:

@@ -44,7 +44,7 @@ class Script:
     def calls(self) -> list[dict[str, Any]]:
         """What came since the last reset, oldest first, without secrets."""
         with self._turn:
-            return json.loads(json.dumps(self._calls))
+            return [dict(call) for call in self._calls]
 
     def behaviour(self, call: Call) -> dict[str, Any]:
         """What to do about this call; `{"do": "run"}` unless told otherwise."""

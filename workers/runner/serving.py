@@ -143,7 +143,7 @@ class RunnerExchange(BaseHTTPRequestHandler):
             script.write(record, executed=True)
         if script and told["do"] == "delay":
             script.wait(told["seconds"])
-        return run() | told.get("answer", {})
+        return {**run(), **told.get("answer", {})}
 
     def _is_known(self) -> bool:
         given = self.headers.get("x-runner-service-token", "")
