@@ -23,6 +23,7 @@ from web import (
     filters,
     kinds,
     members,
+    metrics,
     notifications,
     outbox,
     runs,
@@ -45,6 +46,7 @@ BLUEPRINTS = (
     members.blueprint,
     tokens.blueprint,
     system.blueprint,
+    metrics.blueprint,
     tasks.blueprint,
     notifications.blueprint,
     outbox.blueprint,
@@ -92,6 +94,7 @@ def _register(app: Flask, config: Config) -> None:
     security.register(app, config)
     errors.register(app)
     filters.register(app)
+    metrics.register(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     throttle.register(app, config)

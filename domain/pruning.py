@@ -9,6 +9,7 @@ from domain.accounts.notifications import prune_notifications
 from domain.accounts.request_keys import prune_requests
 from domain.accounts.sessions import prune_sessions
 from domain.events.retention import prune_events
+from domain.kernel.metric_counts import fold_counts
 from domain.runs.heartbeats import prune_heartbeats
 from domain.runs.retention import prune_runs
 from domain.runs.store_items import prune_store
@@ -21,5 +22,6 @@ def prune(now: datetime) -> int:
     """
     prune_heartbeats(now)
     prune_sessions(now)
+    fold_counts(now)
     ways = (prune_requests, prune_notifications, prune_runs, prune_events, prune_store)
     return sum(prune_some(now) for prune_some in ways)

@@ -16,6 +16,7 @@ from domain.engine.steps import Opening, Question
 from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import StaleTransition
+from domain.kernel.metrics import RETRIES, count
 from domain.runs.claims import Claim, note_progress, prove_claim
 from domain.runs.steps import STARTED, SUCCEEDED, RunStep
 from domain.runs.tasks import HumanTask, announce_task
@@ -145,6 +146,8 @@ class DatabaseStore:
         """
         now = database_now()
         if opening:
+            if opening.kind == RETRY:
+                count(RETRIES)
             wait = self._wait(opening, place, now)
             if opening.question:
                 task = _question(wait, opening.question)

@@ -10,6 +10,7 @@ from sqlalchemy import Select, select, text
 
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
+from domain.schedules.counting import count_decided
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
 from domain.schedules.occurrences import TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
@@ -148,6 +149,7 @@ def _record_gap(
             actor_id=schedule.paused_by,
         )
     )
+    count_decided(schedule.target_kind, Outcome.SKIPPED, reason, row.count)
 
 
 def _gap(schedule: Schedule, first: datetime, until: datetime, reason: Reason) -> Row | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -61,6 +62,9 @@ class Config:
     calls_per_install: int = 4
     calls_per_tenant: int = 16
     call_threads: int = 32
+    # Who may read /metrics: who sends the token, from one of the networks. Neither: nobody.
+    metrics_token: str = field(default="", repr=False)
+    metrics_allow: tuple[str, ...] = ()
     failpoints: str = ""
     testing: bool = False
 
@@ -98,6 +102,8 @@ class Config:
             http_ports=_checked(env, "CARILLON_HTTP_PORTS", parse_ports),
             **_runner(env),
             **_endpoint_limits(env),
+            metrics_token=_shared_secret(env, "CARILLON_METRICS_TOKEN") if env.get("CARILLON_METRICS_TOKEN") else "",
+            metrics_allow=_networks(env, "CARILLON_METRICS_ALLOW"),
             failpoints=failpoints,
             testing=testing,
         )
@@ -121,7 +127,7 @@ def _runner(env: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _shared_secret(env: Mapping[str, str], name: str) -> str:
-    """What this installation and its runner both know."""
+    """What this installation and another program both know."""
     value = _required(env, name)
     if len(value) < SECRET_KEY_MIN_CHARACTERS or not value.isascii() or not value.isprintable() or " " in value:
         raise BadConfig(f"{name} must have at least {SECRET_KEY_MIN_CHARACTERS} printable ASCII characters, no spaces.")
@@ -185,6 +191,17 @@ def _choice(env: Mapping[str, str], name: str, default: str, allowed: tuple[str,
     if value not in allowed:
         raise BadConfig(f"{name} must be one of {', '.join(allowed)}, not {value!r}.")
     return value
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Addresses and ranges of them, with commas or blanks between."""
+    networks = tuple(env.get(name, "").replace(",", " ").split())
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            raise BadConfig(f"{name} must be addresses or ranges such as 10.0.0.0/8, not {network!r}.") from None
+    return networks
 
 
 def _checked(env: Mapping[str, str], name: str, parse: Callable[[str], object]) -> str:

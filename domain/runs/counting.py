@@ -13,9 +13,9 @@ def count_ended(runs: Sequence[Any]) -> None:
     """Runs that ended: rows with `target_kind`, `status`, and `seconds` from the start; None when nobody had begun."""
     numbers = Counter((run.target_kind, run.status) for run in runs)
     for (target, status), number in numbers.items():
-        took = [float(run.seconds) for run in runs if (run.target_kind, run.status) == (target, status) and run.seconds]
+        took = [run.seconds for run in runs if (run.target_kind, run.status) == (target, status)]
         count(RUNS, number, target=target, status=status)
-        observe(RUN_SECONDS, took, target=target, status=status)
+        observe(RUN_SECONDS, (float(each) for each in took if each is not None), target=target, status=status)
 
 
 def count_call(result: str, duration_ms: int | None = None) -> None:

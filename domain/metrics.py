@@ -1,0 +1,89 @@
+"""What Prometheus is told: the counts of all processes, and how things stand now. Any process can say it for all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import text
+
+from domain.health import alive_processes, lateness
+from domain.kernel.db import db
+from domain.kernel.metric_counts import totals
+from domain.kernel.metrics import REGISTRY, Labels, Sums
+from domain.runs.heartbeats import KINDS
+
+_SCHEDULES = text("""
+    SELECT target_kind AS target, status, count(*) AS number FROM schedules WHERE deleted_at IS NULL GROUP BY 1, 2
+""")
+_RUNS = text("""
+    SELECT target_kind AS target, status, count(*) AS number FROM runs
+    WHERE finished_at IS NULL AND status IN ('queued', 'running', 'waiting') GROUP BY 1, 2
+""")
+_CIRCUITS = text("SELECT count(*) FROM install_circuits WHERE open_until IS NOT NULL")
+_HELD_INSTALLS = text("SELECT count(*) FROM installs WHERE deleted_at IS NULL AND disabled_at IS NOT NULL")
+
+
+def exposition(now: datetime) -> bytes:
+    """The text format of Prometheus (0.0.4). A fixed number of statements."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Everything(now))
+    return generate_latest(registry)
+
+
+class _Everything(Collector):
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        yield from _counted(totals())
+        yield from _standing(self._now)
+
+
+def _counted(sums: Sums) -> Iterator[Metric]:
+    """The families that this process knows, with the sums of all processes in them."""
+    for family in REGISTRY.collect():
+        told = Metric(family.name, family.documentation, family.type)
+        names = [family.name + suffix for suffix in ("_total", "_bucket", "_count", "_sum")]
+        # What has no labels is there from the beginning, so that its first increase is seen.
+        known = {(sample.name, ()): 0.0 for sample in family.samples if sample.name in names and not sample.labels}
+        found = known | {at: value for at, value in sums.items() if at[0] in names}
+        for (name, labels), value in sorted(found.items(), key=lambda item: _order(names, *item[0])):
+            told.add_sample(name, dict(labels), value)
+        yield told
+
+
+def _order(names: list[str], name: str, labels: Labels) -> tuple[Labels, int, float]:
+    """All samples of a histogram stand together, its buckets by their bound."""
+    bound = float(dict(labels).get("le", "inf"))
+    return tuple(label for label in labels if label[0] != "le"), names.index(name), bound
+
+
+def _standing(now: datetime) -> Iterator[Metric]:
+    schedules = GaugeMetricFamily(
+        "carillon_schedules",
+        "Schedules by status (active, paused, invalid, completed); disabled ones are paused.",
+        labels=("target", "status"),
+    )
+    runs = GaugeMetricFamily(
+        "carillon_unfinished_runs", "Runs that have not ended (queued, running, waiting).", labels=("target", "status")
+    )
+    for family, statement in ((schedules, _SCHEDULES), (runs, _RUNS)):
+        for row in db.session.execute(statement):
+            family.add_metric((row.target, row.status), row.number)
+        yield family
+    processes = GaugeMetricFamily("carillon_processes", "Processes with a living heartbeat.", labels=("kind",))
+    alive = alive_processes(now)
+    for kind in KINDS:
+        processes.add_metric((kind,), alive[kind])
+    yield processes
+    late, told = lateness(now).total_seconds(), "For how long the most overdue schedule has been waiting to be decided."
+    yield GaugeMetricFamily("carillon_schedules_late_seconds", told, late)
+    circuits = db.session.execute(_CIRCUITS).scalar_one()
+    yield GaugeMetricFamily("carillon_open_circuits", "Installs that are not called until a probe succeeds.", circuits)
+    held = db.session.execute(_HELD_INSTALLS).scalar_one()
+    yield GaugeMetricFamily("carillon_disabled_installs", "Installs whose schedules are held.", held)

@@ -1,0 +1,78 @@
+"""`/metrics` for Prometheus: whoever is allowed to by configuration asks any web process, which answers for all processes.
+
+What this process counts is put on record at the end of the request that counted it.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from ipaddress import ip_address, ip_network
+
+from flask import Blueprint, Flask, Response, abort, current_app, request
+from prometheus_client import CONTENT_TYPE_LATEST
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from domain.kernel.config import Config
+from domain.kernel.db import transaction
+from domain.kernel.log import first_line, logger
+from domain.kernel.metric_counts import TALLY
+from domain.metrics import exposition
+from web.access import public, request_now
+from web.security import UNSAFE_METHODS
+
+blueprint = Blueprint("metrics", __name__)
+
+log = logger(__name__)
+
+
+@blueprint.get("/metrics")
+@public
+def show() -> Response:
+    """404 unless the installation says who may ask; else 401 or 403 for anybody else."""
+    _check_asker(current_app.config["CARILLON"])
+    record_counts()
+    with transaction():
+        text = exposition(request_now())
+    return Response(text, content_type=CONTENT_TYPE_LATEST)
+
+
+def register(app: Flask) -> None:
+    """Have what a request counted put on record when it is over."""
+    app.teardown_request(_after_change)
+
+
+def record_counts() -> None:
+    """Put what this process has counted on record. What cannot be written now is written with what comes next."""
+    try:
+        TALLY.write()
+    except Exception as error:
+        log.warning("What was counted could not be put on record yet", error=first_line(error))
+
+
+def _after_change(_error: BaseException | None) -> None:
+    if request.method in UNSAFE_METHODS:
+        record_counts()
+
+
+def _check_asker(config: Config) -> None:
+    if not config.metrics_token and not config.metrics_allow:
+        abort(404)
+    if config.metrics_allow and not _is_from(config.metrics_allow):
+        raise Forbidden("CARILLON_METRICS_ALLOW does not name the address that this comes from.")
+    if config.metrics_token and not _has_token(config.metrics_token):
+        raise Unauthorized("Send the token of CARILLON_METRICS_TOKEN in the header Authorization: Bearer …")
+
+
+def _is_from(networks: tuple[str, ...]) -> bool:
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any(one in ip_network(network) for network in networks for one in (address, mapped) if one)
+
+
+def _has_token(token: str) -> bool:
+    given = request.authorization
+    sent = given.token if given is not None and given.type == "bearer" else None
+    return compare_digest((sent or "").encode(), token.encode())
