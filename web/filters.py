@@ -62,6 +62,14 @@ DELIVERY_LABELS = {
     "nothing": Label("Nothing", "mute", "circle-dashed"),
 }
 
+CALL_LABELS = {
+    "started": Label("Calling", "run", "running"),
+    "succeeded": Label("Succeeded", "ok", "check-circle"),
+    "failed": Label("Failed", "fail", "x-circle"),
+    "lost": Label("Outcome unknown", "held", "circle-dashed"),
+    "not_sent": Label("Not sent", "held", "ban"),
+}
+
 WORKFLOW_LABELS = {
     "draft": Label("Draft", "mute", "edit"),
     "published": Label("Published", "ok", "check-circle"),
@@ -77,6 +85,7 @@ def register(app: Flask) -> None:
         run_status=run_status,
         outcome=outcome,
         delivery=delivery,
+        call_status=call_status,
         workflow_status=workflow_status,
         relative=relative,
         absolute=absolute,
@@ -107,6 +116,11 @@ def outcome(occurrence: Any) -> Label:
 def delivery(outcome: str) -> Label:
     """`outcome`: what an event did in one place, or `nothing`."""
     return _label(DELIVERY_LABELS, outcome)
+
+
+def call_status(invocation: Any) -> Label:
+    """`invocation` is a call of an extension, or the status of one."""
+    return _label(CALL_LABELS, invocation if isinstance(invocation, str) else invocation.status)
 
 
 def workflow_status(workflow: Any) -> Label:

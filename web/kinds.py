@@ -7,7 +7,7 @@ from uuid import UUID
 
 from flask import Flask, current_app, request
 
-from domain.accounts.permissions import CHANGE
+from domain.accounts.permissions import CHANGE, READ
 from domain.kernel.errors import NotFound
 from domain.runs.kinds import run_kind
 from domain.schedules.kinds import schedule_kind
@@ -44,3 +44,12 @@ def check_kind() -> None:
 def require_change(kind: str) -> None:
     """Raise Forbidden unless whoever asks may change schedules and runs of this kind."""
     member_access().require(CHANGE[kind])
+
+
+def readable_target(asked: str) -> str:
+    """The kind that a list is narrowed to, `asked` or, when that is empty, the one that somebody may see who may not
+    see both. Raises Forbidden for a kind that they may not see."""
+    access = member_access()
+    if asked:
+        access.require(READ[asked])
+    return asked or ("" if len(access.readable_kinds) > 1 else access.readable_kinds[0])

@@ -52,7 +52,7 @@ class StepRow:
 
 @dataclass(frozen=True)
 class RunDetail:
-    """A run and where it came from.
+    """A run and where it came from. `workflow` is None for a run of an endpoint.
 
     `schedule` may be a deleted one; `occurrence` only when the run is that of an occurrence. `steps`: a page of attempts
     in the order of recording; `step_count`: all steps, each counted once; `failed`: the step that a failed run died of.
@@ -61,7 +61,7 @@ class RunDetail:
     """
 
     run: Run
-    workflow: Workflow
+    workflow: Workflow | None
     schedule: Schedule | None
     occurrence: Occurrence | None
     actor_name: str | None
@@ -101,7 +101,7 @@ def run_detail(tenant_id: UUID, run_id: UUID, after: int = -1) -> RunDetail:
     """A run of the tenant with its steps recorded behind the position `after`. Raises NotFound. At most nine statements."""
     query = (
         select(Run, Workflow, Schedule, User.name)
-        .join(Workflow, Workflow.id == Run.workflow_id)
+        .outerjoin(Workflow, Workflow.id == Run.workflow_id)
         .outerjoin(Schedule, and_(Schedule.tenant_id == Run.tenant_id, Schedule.id == Run.schedule_id))
         .outerjoin(User, User.id == Run.actor_id)
         .where(Run.tenant_id == tenant_id, Run.id == run_id)

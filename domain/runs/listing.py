@@ -15,6 +15,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, and_, bindparam, select, true, union_all
 
 from domain.accounts.tenants import owned
+from domain.extensions.extensions import Extension
+from domain.extensions.installs import Install
 from domain.kernel.ids import first_id_at, parse_id
 from domain.runs.runs import (
     BY_API,
@@ -36,17 +38,20 @@ STATUSES = (ANY_UNFINISHED, *UNFINISHED, *FINISHED)
 STARTERS = (BY_RECURRING, BY_SCHEDULE, BY_EVENT, BY_HAND, BY_API, BY_PARENT, BY_RERUN)
 YES, NO = "yes", "no"
 REHEARSALS = (YES, NO)
+WORKFLOW, ENDPOINT = "workflow", "endpoint"
+TARGETS = (WORKFLOW, ENDPOINT)
 NAMES_SEARCHED = 100
-"""Workflows, and schedules, whose runs a search by name looks through."""
+"""Workflows, schedules and installs whose runs a search by name looks through."""
 
 _TAIL_BITS = 80  # of a UUIDv7, behind its 48 bits of milliseconds (RFC 9562 §5.7)
 
 
 @dataclass(frozen=True)
 class RunFilters:
-    """`q`: part of a workflow's or schedule's name, or a run's id. `status`: one of STATUSES. `started_by`: of STARTERS.
+    """`q`: part of the name of a workflow, a schedule or an extension, or a run's id. `status`: one of STATUSES. `started_by`: of STARTERS.
 
-    `since` and `until`: when the run was asked for, the end not included. `rehearsal`: one of REHEARSALS.
+    `since` and `until`: when the run was asked for, the end not included. `rehearsal`: one of REHEARSALS. `target`: one
+    of TARGETS, what it ran.
     """
 
     q: str = ""
@@ -58,6 +63,8 @@ class RunFilters:
     until: datetime | None = None
     parent_run_id: UUID | None = None
     rehearsal: str = ""
+    target: str = ""
+    install_id: UUID | None = None
 
 
 def created_at(run_id: UUID) -> datetime:
@@ -72,7 +79,7 @@ def page_ids(tenant_id: UUID, filters: RunFilters, before: UUID | None, limit: i
     runs are, succeeded and started by a recurring schedule, has no index of its own: the few others are passed over.
     """
     conditions = [Run.tenant_id == tenant_id, *_conditions(filters), *_span(filters, before)]
-    named = _named(tenant_id, filters.q)
+    named = _named(tenant_id, filters)
     walks: list[Select[Any]] = []
     for is_so in _statuses(filters.status):
         walk = select(Run.id).where(*conditions, *is_so).order_by(Run.id.desc()).limit(limit)
@@ -88,8 +95,11 @@ def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
         (Run.workflow_id, filters.workflow_id),
         (Run.schedule_id, filters.schedule_id),
         (Run.parent_run_id, filters.parent_run_id),
+        (Run.install_id, filters.install_id),
     ]
     found = [column == value for column, value in asked if value is not None]
+    if filters.target:
+        found.append(Run.target_kind == filters.target)
     if filters.started_by:
         found.append(Run.started_by == _constant(filters.started_by))
     if filters.rehearsal:
@@ -120,16 +130,24 @@ def _constant(word: str) -> Any:
     return bindparam(None, word, String, literal_execute=True)
 
 
-def _named(tenant_id: UUID, q: str) -> list[tuple[Any, Any]] | None:
-    """The workflows and the schedules whose name has `q` in it, with the column that leads to them; None without `q`."""
+def _named(tenant_id: UUID, filters: RunFilters) -> list[tuple[Any, Any]] | None:
+    """What has `q` in its name (workflows, schedules, installs), with the column that leads to it; None without `q`.
+
+    Runs of endpoints are asked for by the installs of the tenant: among those of workflows they may be rare.
+    """
+    q, installs = filters.q, select(Install.id).where(Install.tenant_id == tenant_id)
     if not q or parse_id(q) is not None:
-        return None
+        is_rare = filters.target == ENDPOINT and not (q or filters.install_id or filters.schedule_id)
+        return [(installs.subquery(), Run.install_id)] if is_rare else None
     workflows = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
     schedules = owned(tenant_id, Schedule).where(Schedule.name.icontains(q, autoescape=True))
-    return [
-        (workflows.limit(NAMES_SEARCHED).subquery(), Run.workflow_id),
-        (schedules.with_only_columns(Schedule.id).limit(NAMES_SEARCHED).subquery(), Run.schedule_id),
+    extensions = select(Extension.id).where(Extension.name.icontains(q, autoescape=True))
+    found = [
+        (workflows, Run.workflow_id),
+        (schedules.with_only_columns(Schedule.id), Run.schedule_id),
+        (installs.where(Install.extension_id.in_(extensions)), Run.install_id),
     ]
+    return [(names.limit(NAMES_SEARCHED).subquery(), column) for names, column in found]
 
 
 def _walk_each(walk: Select[Any], names: Any, column: Any) -> Select[Any]:

@@ -12,6 +12,9 @@ from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import owned
 from domain.accounts.users import User
+from domain.extensions.endpoints import ExtensionEndpoint
+from domain.extensions.extensions import Extension, ExtensionVersion
+from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.ids import parse_id
 from domain.runs.listing import RunFilters, created_at, page_ids
@@ -28,14 +31,22 @@ CHOICES_LISTED = 500
 class RunRow:
     """One line of the list. `scheduled_for` and `decided_at` only for what has an occurrence of its own.
 
-    `parent_name`: the workflow of the parent run, None when that run is no longer kept.
+    `parent_name`: the workflow of the parent run, None when that run is no longer kept. A run of an endpoint has no
+    workflow but `install_id`, the name of its extension, the version that was installed, and what it calls.
     """
 
     id: UUID
     status: str
-    workflow_id: UUID
-    workflow_name: str
-    workflow_version: int
+    target_kind: str
+    workflow_id: UUID | None
+    workflow_name: str | None
+    workflow_version: int | None
+    install_id: UUID | None
+    extension_id: UUID | None
+    extension_name: str | None
+    extension_version: str | None
+    method: str | None
+    path: str | None
     schedule_id: UUID | None
     schedule_name: str | None
     timezone: str | None
@@ -57,6 +68,11 @@ class RunRow:
     @property
     def is_finished(self) -> bool:
         return self.status in FINISHED
+
+    @property
+    def target_name(self) -> str:
+        """The workflow's name, or method and path of the endpoint."""
+        return self.workflow_name or f"{self.method} {self.path}"
 
     @property
     def created_at(self) -> datetime:
@@ -89,7 +105,11 @@ def runs_page(
     query = (
         select(*_columns(caller))
         .join(page, page.c.id == Run.id)
-        .join(Workflow, Workflow.id == Run.workflow_id)
+        .outerjoin(Workflow, Workflow.id == Run.workflow_id)
+        .outerjoin(Install, Install.id == Run.install_id)
+        .outerjoin(Extension, Extension.id == Install.extension_id)
+        .outerjoin(ExtensionVersion, ExtensionVersion.id == Run.extension_version_id)
+        .outerjoin(ExtensionEndpoint, ExtensionEndpoint.id == Run.endpoint_id)
         .outerjoin(Occurrence, _is_its_own())
         .outerjoin(User, User.id == Run.actor_id)
         .outerjoin(parent, parent.id == Run.parent_run_id)
@@ -119,15 +139,28 @@ def schedule_name(tenant_id: UUID, schedule_id: UUID) -> str | None:
     return db.session.scalars(query).one_or_none()
 
 
+def extension_of_install(tenant_id: UUID, install_id: UUID) -> str | None:
+    """The name of the extension, also when it was uninstalled; None when the tenant has no such install."""
+    query = select(Extension.name).join(Install, Install.extension_id == Extension.id)
+    return db.session.scalars(query.where(Install.tenant_id == tenant_id, Install.id == install_id)).one_or_none()
+
+
 def _columns(caller: Any) -> list[Any]:
     """What a RunRow holds, in its order; `caller` is the workflow of the parent."""
     told = Run.trigger_metadata
     return [
         Run.id,
         Run.status,
+        Run.target_kind,
         Run.workflow_id,
         Workflow.name,
         Run.workflow_version,
+        Run.install_id,
+        Extension.id,
+        Extension.name,
+        ExtensionVersion.version,
+        ExtensionEndpoint.method,
+        ExtensionEndpoint.path,
         Run.schedule_id,
         told["scheduleName"].astext,
         told["timezone"].astext,

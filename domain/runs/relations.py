@@ -21,13 +21,13 @@ CHILDREN_SHOWN = 20
 
 @dataclass(frozen=True)
 class RelatedRun:
-    """Another run, as a line about it needs it."""
+    """Another run, as a line about it needs it; one of an endpoint has no workflow."""
 
     id: UUID
     status: str
-    workflow_id: UUID
-    workflow_name: str
-    workflow_version: int
+    workflow_id: UUID | None
+    workflow_name: str | None
+    workflow_version: int | None
     started_at: datetime | None
     finished_at: datetime | None
 
@@ -78,6 +78,6 @@ def _related(tenant_id: UUID) -> Any:
             Run.started_at,
             Run.finished_at,
         )
-        .join(Workflow, Workflow.id == Run.workflow_id)
+        .outerjoin(Workflow, Workflow.id == Run.workflow_id)
         .where(Run.tenant_id == tenant_id)
     )

@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from domain.kernel.secret_values import shown
+from domain.runs.called import called_by
 from domain.runs.details import RunDetail
+from domain.runs.invocations import Invocation
 from domain.runs.pages import RunRow
 from domain.runs.relations import RelatedRun
 from domain.runs.runs import BY_RERUN
@@ -22,9 +24,16 @@ def row_document(row: RunRow) -> Json:
     return {
         "id": str(row.id),
         "status": row.status,
-        "workflowId": str(row.workflow_id),
+        "targetKind": row.target_kind,
+        "workflowId": _id(row.workflow_id),
         "workflowName": row.workflow_name,
         "workflowVersion": row.workflow_version,
+        "installId": _id(row.install_id),
+        "extensionId": _id(row.extension_id),
+        "extensionName": row.extension_name,
+        "extensionVersion": row.extension_version,
+        "method": row.method,
+        "path": row.path,
         "scheduleId": _id(row.schedule_id),
         "scheduleName": row.schedule_name,
         "startedBy": row.started_by,
@@ -51,9 +60,7 @@ def run_document(detail: RunDetail) -> Json:
     return {
         "id": str(run.id),
         "status": run.status,
-        "workflowId": str(run.workflow_id),
-        "workflowName": detail.workflow.name,
-        "workflowVersion": run.workflow_version,
+        **_target(detail),
         "scheduleId": _id(run.schedule_id),
         "scheduleName": told.get("scheduleName"),
         "startedBy": run.started_by,
@@ -82,6 +89,23 @@ def run_document(detail: RunDetail) -> Json:
     }
 
 
+def _target(detail: RunDetail) -> Json:
+    """What ran: a version of a workflow, or an endpoint of a version of an extension."""
+    run, called = detail.run, called_by(detail.run)
+    return {
+        "targetKind": run.target_kind,
+        "workflowId": _id(run.workflow_id),
+        "workflowName": detail.workflow.name if detail.workflow else None,
+        "workflowVersion": run.workflow_version,
+        "installId": _id(run.install_id),
+        "extensionId": _id(called.extension_id) if called else None,
+        "extensionName": called.extension_name if called else None,
+        "extensionVersion": called.version if called else None,
+        "method": called.method if called else None,
+        "path": called.path if called else None,
+    }
+
+
 def step_documents(steps: Sequence[RunStep]) -> list[Json]:
     """Every attempt at a step, in the order of recording."""
     return [
@@ -99,6 +123,32 @@ def step_documents(steps: Sequence[RunStep]) -> list[Json]:
             "finishedAt": instant(step.finished_at),
         }
         for step in steps
+    ]
+
+
+def call_documents(calls: Sequence[Invocation]) -> list[Json]:
+    """Every call of an extension, the first first. `status` is started, succeeded, failed, lost or not_sent; `httpStatus`
+    is the runner's, `endpointStatus` what the extension answered inside it."""
+    return [
+        {
+            "id": str(call.id),
+            "stepPath": call.step_path,
+            "iteration": call.iteration,
+            "attempt": call.attempt,
+            "trigger": call.trigger,
+            "method": call.method,
+            "path": call.path,
+            "status": call.status,
+            "httpStatus": call.http_status,
+            "endpointStatus": call.endpoint_status,
+            "durationMs": call.duration_ms,
+            "errorCode": call.error_code,
+            "error": call.error,
+            "responseExcerpt": call.response_excerpt,
+            "startedAt": instant(call.started_at),
+            "finishedAt": instant(call.finished_at),
+        }
+        for call in calls
     ]
 
 
@@ -128,7 +178,7 @@ def _child_document(child: RelatedRun) -> Json:
     return {
         "id": str(child.id),
         "status": child.status,
-        "workflowId": str(child.workflow_id),
+        "workflowId": _id(child.workflow_id),
         "workflowName": child.workflow_name,
         "workflowVersion": child.workflow_version,
         "createdAt": instant(child.created_at),

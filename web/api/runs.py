@@ -1,17 +1,22 @@
-"""Runs of workflows over HTTP: the list, one with its steps; cancel, run again."""
+"""Runs over HTTP: the list, one with its steps and calls; cancel, run again.
+
+Below /runs are those of workflows and of endpoints, below /workflow-runs those of workflows.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from flask import Response, url_for
+from flask import Response, request, url_for
 
 from domain.accounts.permissions import CHANGE, READ
 from domain.kernel.errors import Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
+from domain.runs.invocations import invocations_of_run
 from domain.runs.launch import cancel_run, rerun
-from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
+from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, TARGETS, WORKFLOW, RunFilters
 from domain.runs.pages import runs_page
 from domain.runs.step_waits import recorded_waits
 from web.access import actor, member_access, request_now, requires, requires_by_kind
@@ -28,15 +33,28 @@ from web.api.reading import (
     query_instant,
     query_text,
 )
-from web.api.run_documents import row_document, run_document, step_documents, wait_documents
+from web.api.run_documents import call_documents, row_document, run_document, step_documents, wait_documents
+from web.kinds import readable_target
 
 VERSIONS = ("same", "published")
+FILTERS = ("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to")
 
 
 @blueprint.get("/workflow-runs")
 @requires("workflow:read")
 def list_runs() -> Response:
-    check_query(("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to", "parentRunId", "rehearsal"))
+    check_query((*FILTERS, "parentRunId", "rehearsal"))
+    return _listed(lambda: WORKFLOW)
+
+
+@blueprint.get("/runs")
+@requires_by_kind(READ)
+def list_any_runs() -> Response:
+    check_query((*FILTERS, "parentRunId", "rehearsal", "targetKind", "installId"))
+    return _listed(lambda: readable_target(query_choice("targetKind", TARGETS)))
+
+
+def _listed(target: Callable[[], str]) -> Response:
     *asked, cursor, limit = collected(
         lambda: query_text("q"),
         lambda: query_id("workflowId"),
@@ -47,6 +65,8 @@ def list_runs() -> Response:
         lambda: query_instant("to"),
         lambda: query_id("parentRunId"),
         lambda: query_choice("rehearsal", REHEARSALS),
+        target,
+        lambda: query_id("installId"),
         page_cursor,
         page_limit,
     )
@@ -54,14 +74,18 @@ def list_runs() -> Response:
     return page(found, limit, row_document, lambda row: row.id)
 
 
+@blueprint.get("/runs/<uuid:run_id>", endpoint="show_any_run")
 @blueprint.get("/workflow-runs/<uuid:run_id>")
 @requires_by_kind(READ)
 def show_run(run_id: UUID) -> Response:
     answer = _document_of(run_id)
     steps = step_documents(recorded_steps(run_id, STEPS_SHOWN))
-    return document({**answer, "steps": steps, "waits": wait_documents(recorded_waits(run_id, STEPS_SHOWN))})
+    waits = wait_documents(recorded_waits(run_id, STEPS_SHOWN))
+    calls = call_documents(invocations_of_run(_tenant(), run_id))
+    return document({**answer, "steps": steps, "waits": waits, "calls": calls})
 
 
+@blueprint.post("/runs/<uuid:run_id>/cancel", endpoint="cancel_any_run")
 @blueprint.post("/workflow-runs/<uuid:run_id>/cancel")
 @requires_by_kind(CHANGE)
 def cancel_from_body(run_id: UUID) -> Response:
@@ -71,11 +95,12 @@ def cancel_from_body(run_id: UUID) -> Response:
 
     def act(_key: str) -> tuple[int, Json, str]:
         cancel_run(actor(), run_id, request_now(), reason)
-        return 200, _document_of(run_id), _address(run_id)
+        return 200, _document_of(run_id), address_of_run(run_id)
 
     return answered_once(act)
 
 
+@blueprint.post("/runs/<uuid:run_id>/rerun", endpoint="rerun_any_run")
 @blueprint.post("/workflow-runs/<uuid:run_id>/rerun")
 @requires_by_kind(CHANGE)
 def rerun_from_body(run_id: UUID) -> Response:
@@ -85,7 +110,7 @@ def rerun_from_body(run_id: UUID) -> Response:
 
     def act(key: str) -> tuple[int, Json, str]:
         run = rerun(actor(), run_id, key, request_now(), payload, version == "published")
-        return 202, _document_of(run.id), _address(run.id)
+        return 202, _document_of(run.id), address_of_run(run.id)
 
     return answered_once(act)
 
@@ -108,5 +133,7 @@ def _document_of(run_id: UUID) -> Json:
     return run_document(run_detail(_tenant(), run_id))
 
 
-def _address(run_id: UUID) -> str:
-    return url_for("api.show_run", run_id=run_id)
+def address_of_run(run_id: UUID) -> str:
+    """Where a run is read: below the address that it was asked for by."""
+    is_any = request.path.startswith("/api/runs/")
+    return url_for("api.show_any_run" if is_any else "api.show_run", run_id=run_id)

@@ -12,11 +12,20 @@ from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import READ
 from domain.kernel.errors import Refused
-from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, RunFilters
-from domain.runs.pages import PAGE_SIZE, RunRow, runs_page, schedule_choices, schedule_name, workflow_choices
+from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, TARGETS, RunFilters
+from domain.runs.pages import (
+    PAGE_SIZE,
+    RunRow,
+    extension_of_install,
+    runs_page,
+    schedule_choices,
+    schedule_name,
+    workflow_choices,
+)
 from domain.timing.zones import parse_local
 from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
+from web.kinds import readable_target
 from web.runs.frame import STARTER_WORDS, blueprint, tenant_id, zone_name
 
 BUSY_SECONDS, IDLE_SECONDS = 2, 10
@@ -54,18 +63,26 @@ def _choices(filters: RunFilters) -> dict[str, Any]:
     if filters.schedule_id and filters.schedule_id not in dict(schedules):
         name = schedule_name(tenant_id(), filters.schedule_id)
         schedules.append((filters.schedule_id, name or "One schedule"))
+    extension = extension_of_install(tenant_id(), filters.install_id) if filters.install_id else None
     starters = [(starter, STARTER_WORDS[starter]) for starter in STARTERS]
-    return {"workflows": workflows, "schedules": schedules, "statuses": STATUSES, "starters": starters}
+    return {
+        "workflows": workflows,
+        "schedules": schedules,
+        "statuses": STATUSES,
+        "starters": starters,
+        "install_words": f"Extension: {extension or 'one extension'}" if filters.install_id else "",
+    }
 
 
 def _asked() -> tuple[RunFilters, dict[str, Any]]:
     """The filters, and how they stand in the address: empty ones, and what makes no sense, are left out."""
-    ids = {name: request.args.get(name, type=UUID) for name in ("workflow", "schedule", "parent")}
+    ids = {name: request.args.get(name, type=UUID) for name in ("workflow", "schedule", "parent", "install")}
     words = {
         "q": asked_text("q"),
         "status": one_of("status", STATUSES),
         "by": one_of("by", STARTERS),
         "rehearsal": one_of("rehearsal", REHEARSALS),
+        "target": one_of("target", TARGETS),
         "from": _wall_time("from"),
         "to": _wall_time("to"),
     }
@@ -79,6 +96,8 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         _instant(words["to"]),
         ids["parent"],
         words["rehearsal"],
+        readable_target(words["target"]),
+        ids["install"],
     )
     return filters, {**ids, **{name: word or None for name, word in words.items()}}
 

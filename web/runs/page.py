@@ -11,7 +11,9 @@ from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import READ
 from domain.kernel.ids import new_id
+from domain.runs.called import called_by
 from domain.runs.details import RunDetail, StepKey, run_detail, step_attempts, steps_named
+from domain.runs.invocations import invocations_of_run
 from domain.runs.relations import canceler_label
 from domain.runs.runs import Run
 from domain.runs.step_waits import attempts_allowed, wait_in_words
@@ -30,7 +32,16 @@ MAX_POSITION = 2**31 - 1
 def show(run_id: UUID) -> ResponseReturnValue:
     detail = run_detail(tenant_id(), run_id, -1 if (after := _after()) is None else after)
     template = "runs/_run.html" if is_fragment() else "runs/show.html"
-    return render_template(template, is_part=is_fragment(), **_shown(detail), **_selected(detail))
+    return render_template(template, is_part=is_fragment(), **_shown(detail), **_target(detail), **_selected(detail))
+
+
+def _target(detail: RunDetail) -> dict[str, Any]:
+    """What ran, a workflow or an endpoint, and the calls of extensions that were made for it."""
+    called, workflow = called_by(detail.run), detail.workflow
+    calls = invocations_of_run(detail.run.tenant_id, detail.run.id)
+    gone = not called.is_installed if called else workflow is None or workflow.deleted_at is not None
+    name = called.name if called else workflow.name if workflow else ""
+    return {"called": called, "calls": calls, "target_name": name, "is_target_gone": gone}
 
 
 def _shown(detail: RunDetail) -> dict[str, Any]:
