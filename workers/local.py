@@ -1,8 +1,8 @@
 """script/server: the whole of Carillon on one machine, under one supervisor.
 
 Starts PostgreSQL and Valkey unless DATABASE_URL and REDIS_URL are set, migrates, seeds the demo tenant, then runs every
-process of the Procfile until Ctrl-C; whichever of all these dies is started again. What is to be kept lies in
-CARILLON_DATA_DIR, `var` by default.
+process of the Procfile until Ctrl-C, and beside them a runner unless CARILLON_RUNNER_URL names another; whichever of all
+these dies is started again. What is to be kept lies in CARILLON_DATA_DIR, `var` by default.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ from workers.local_watch import Watch
 
 ROOT = Path(__file__).resolve().parent.parent
 EVERY_INTERFACE = {"0.0.0.0", "::"}  # noqa: S104
+# It executes what others wrote: it gets nothing that would open anything else.
+RUNNER_COMMAND = (
+    "env -u DATABASE_URL -u REDIS_URL -u CARILLON_SECRET_KEY -u CARILLON_PREVIOUS_SECRET_KEYS -u CARILLON_SMTP_URL "
+    "python -m workers.local_runner"
+)
 HEALTHY_SECONDS = 20
 """How long the banner waits for all processes to be well after the web first answered."""
 
@@ -74,6 +79,18 @@ def local_environment(environ: Mapping[str, str], directory: Path) -> dict[str, 
     return env
 
 
+def add_runner(env: dict[str, str], directory: Path) -> dict[str, str]:
+    """The command by name that serves a runner on this machine, which `env` then leads to; empty when there is another."""
+    if env.get("CARILLON_RUNNER_URL"):
+        return {}
+    with socket.create_server(("127.0.0.1", 0)) as trial:
+        env["CARILLON_RUNNER_URL"] = f"http://127.0.0.1:{trial.getsockname()[1]}"
+    for name, file in (("CARILLON_RUNNER_TOKEN", "runner-token"), ("CARILLON_RUNNER_KEY", "runner-key")):
+        if not env.get(name):
+            env[name] = kept_secret(directory / file)
+    return {"runner": RUNNER_COMMAND}
+
+
 def kept_secret(path: Path) -> str:
     """The secret in `path`, made on first use and readable by its owner alone."""
     try:
@@ -114,7 +131,7 @@ def _serve(servers: ExitStack, faults: list[str]) -> str | None:
         env["DATABASE_URL"] = _start_server(PostgresServer(directory / "postgres"), servers, give_up)
     if not env.get("REDIS_URL"):
         env["REDIS_URL"] = _start_server(ValkeyServer(directory / "valkey"), servers, give_up)
-    commands = procfile_commands(ROOT / "Procfile")
+    commands = procfile_commands(ROOT / "Procfile") | add_runner(env, directory)
     _run_once("Preparing the database", commands.pop("release"), env)
     credentials = directory / "credentials.json"
     if importlib.util.find_spec("workers.demo"):

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.servers import ROOT
-from workers.local import CannotStart, check_port, kept_secret, local_environment
+from workers.local import RUNNER_COMMAND, CannotStart, add_runner, check_port, kept_secret, local_environment
 from workers.local_processes import procfile_commands
 
 SUPERVISOR = """
@@ -160,6 +161,43 @@ def test_what_is_set_stays_and_the_rest_is_filled_in(tmp_path: Path) -> None:
     assert env["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/bin"]
     assert not (tmp_path / "secret-key").exists()
     assert local_environment({}, tmp_path)["PORT"] == "8000"
+
+
+def test_a_runner_of_our_own_is_led_to_and_its_secrets_are_kept(tmp_path: Path) -> None:
+    env: dict[str, str] = {}
+    assert add_runner(env, tmp_path) == {"runner": RUNNER_COMMAND}
+    assert env["CARILLON_RUNNER_URL"].startswith("http://127.0.0.1:")
+    assert env["CARILLON_RUNNER_TOKEN"] != env["CARILLON_RUNNER_KEY"]
+    for file in ("runner-token", "runner-key"):
+        assert stat.S_IMODE((tmp_path / file).stat().st_mode) == 0o600
+    again: dict[str, str] = {}
+    add_runner(again, tmp_path)
+    assert again["CARILLON_RUNNER_TOKEN"] == env["CARILLON_RUNNER_TOKEN"]
+    assert again["CARILLON_RUNNER_KEY"] == env["CARILLON_RUNNER_KEY"]
+
+
+def test_where_another_runner_is_named_none_is_started(tmp_path: Path) -> None:
+    env = {"CARILLON_RUNNER_URL": "https://runner.example"}
+    assert add_runner(env, tmp_path) == {}
+    assert env == {"CARILLON_RUNNER_URL": "https://runner.example"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_runner_serves_and_gets_no_key_to_anything_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    env = local_environment(os.environ, tmp_path) | {"DATABASE_URL": "postgresql://nobody/nothing"}
+    commands = add_runner(env, tmp_path)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    with supervise(**commands) as supervisor:
+        said = read_until(supervisor, "The runner listens")
+        pid = int(said.partition("started (pid=")[2].partition(")")[0])
+        answer = httpx.get(f"{env['CARILLON_RUNNER_URL']}/healthz", trust_env=False)
+        given = Path(f"/proc/{pid}/environ").read_text() if sys.platform == "linux" else "CARILLON_RUNNER_KEY"
+        supervisor.send_signal(signal.SIGTERM)
+        assert "ended: None" in read_until(supervisor)
+    assert answer.json() == {"status": "ok"}
+    assert "CARILLON_RUNNER_KEY" in given
+    assert "DATABASE_URL" not in given and "CARILLON_SECRET_KEY" not in given
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "eighty", "８０００", ""])
