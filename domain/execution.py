@@ -20,6 +20,7 @@ from uuid import UUID
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from domain.engine.compiled import CompiledDefinition, compiled_version
+from domain.engine.endpoint_calls import compiled_call
 from domain.engine.failures import Canceled
 from domain.engine.interpreter import interpret
 from domain.engine.step_log import StepLog
@@ -30,6 +31,7 @@ from domain.kernel.errors import LostClaim
 from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger
 from domain.runs.admission import admit_waiting, workflows_with_waiting
+from domain.runs.call_admission import admit_calls
 from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
 from domain.runs.runs import CALL, CANCELED, EFFECT, FAILED, PURE, WAITING
 from domain.runs.waking import wake_parents
@@ -89,7 +91,7 @@ def give_back_strays(worker: Worker) -> int:
 def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
     with transaction():
         now = clock.database_now()
-        versions = {claim.run_id: compiled_version(claim.workflow_id, claim.workflow_version) for claim in claims}
+        versions = {claim.run_id: _definition(claim) for claim in claims}
         records = recorded_steps([claim.run_id for claim in claims if claim.epoch > 1])
     ended: list[tuple[Ending, list[Row]]] = []
     since = clock.monotonic()
@@ -103,6 +105,12 @@ def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
             _finish(ended, worker_id)
             ended, since = [], clock.monotonic()
     _finish(ended, worker_id)
+
+
+def _definition(claim: Claim) -> CompiledDefinition:
+    if claim.workflow_id is None or claim.workflow_version is None:
+        return compiled_call(claim.run_id)
+    return compiled_version(claim.workflow_id, claim.workflow_version)
 
 
 def _run(
@@ -168,11 +176,13 @@ def _unrecordable(ending: Ending, error: Exception) -> Ending:
 
 def _admit_next(claims: Sequence[Claim]) -> int:
     """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
-    workflow_ids = sorted({claim.workflow_id for claim in claims})
+    workflow_ids = sorted({claim.workflow_id for claim in claims if claim.workflow_id})
+    callers = sorted({claim.tenant_id for claim in claims if claim.install_id})
 
     def admit() -> int:
-        waiting = workflows_with_waiting(workflow_ids)
-        return admit_waiting(clock.database_now(), waiting) if waiting else 0
+        admitted = admit_calls(clock.database_now(), callers) if callers else 0
+        waiting = workflows_with_waiting(workflow_ids) if workflow_ids else []
+        return admitted + (admit_waiting(clock.database_now(), waiting) if waiting else 0)
 
     return transacted(admit)
 

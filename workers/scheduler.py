@@ -31,6 +31,7 @@ from domain.pruning import prune
 from domain.publishing.failing import pause_failing
 from domain.runs.admission import admit_waiting, ready_by_lane
 from domain.runs.announcing import READY_CHANNEL
+from domain.runs.call_admission import admit_calls
 from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
 from domain.runs.reaping import reap_lost
@@ -130,6 +131,8 @@ class Scheduler:
             with self.app.app_context():
                 with transaction():
                     admit_waiting(clock.database_now())
+                with transaction():
+                    admit_calls(clock.database_now())
                 with transaction():
                     ready = ready_by_lane()
             hit("dispatch.before_send")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -15,13 +16,26 @@ from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
 from domain.kernel.log import first_line, logger
+from domain.runs.admission import ready_in
 from domain.runs.heartbeats import WORKER
+from domain.runs.runs import CALL
+from workers.calling import Callers
 from workers.process import Life
 
 log = logger(__name__)
 
 # How long one message may keep a thread claiming, so that both lanes get their turn.
 TURN_SECONDS = 10.0
+# How long calls under way may last when the process is to end: hosts kill what is not gone soon.
+DRAIN_SECONDS = 20.0
+# Calls that share one connection: it is held before a call and after it, never during it.
+CALLS_PER_CONNECTION = 4
+
+
+def connections(config: Config) -> int:
+    """How many database connections a worker process needs: one per thread that takes messages, one for the heartbeat,
+    one for who looks for calls, one to spare, and some for the calls."""
+    return config.worker_threads + 3 + math.ceil(config.call_threads / CALLS_PER_CONNECTION)
 
 
 class WorkerLife(Middleware):
@@ -31,17 +45,22 @@ class WorkerLife(Middleware):
         self.app = app
         self.config = config
         self.is_stopping = False
+        self.callers = Callers(config.call_threads, self._ready_calls, self._call)
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
         self.life = Life(self.app, WORKER, self.config.lease_seconds)
         self.worker = Worker(self.life.id, self.config.run_deadline_seconds)
         self._first_beat()
         self.life.keep_beating(self._give_back_strays)
+        self.callers.start()
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
         self.is_stopping = True
+        self.callers.stop()
 
     def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
+        if left := self.callers.drain(DRAIN_SECONDS):
+            log.warning("Calls are still under way; another worker makes them again with the same key", calls=left)
         self.life.end()
 
     def work(self, lane: str) -> None:
@@ -54,6 +73,18 @@ class WorkerLife(Middleware):
             if not is_database_away(error):
                 raise
             log.warning("The database cannot be reached; what is claimed is given back", error=first_line(error))
+
+    def wake_callers(self) -> None:
+        """Calls are ready: they have threads of their own."""
+        self.callers.wake()
+
+    def _call(self) -> None:
+        with self.app.app_context():
+            self.work(CALL)
+
+    def _ready_calls(self) -> int:
+        with self.app.app_context(), transaction():
+            return ready_in(CALL, self.config.call_threads)
 
     def _first_beat(self) -> None:
         """A claim without a lease would be taken away at once, so nothing is claimed before the first beat."""

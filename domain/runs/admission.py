@@ -4,7 +4,8 @@ A workflow's concurrency limit counts admitted, unfinished runs; a schedule whos
 its runs going at a time, also those that were queued before somebody changed the policy to `skip`; a backfill, whose
 runs stand outside the overlap, has as many going as its own concurrency says, and of a workflow's free slots only those
 that nobody else waits for. All of this is decided here, under the workflow's row lock, oldest first. Workers check no
-limits: a limit checked at claim is broken by two claims that read at the same time.
+limits: a limit checked at claim is broken by two claims that read at the same time. Calls of extensions have limits of
+their own (`domain.runs.call_admission`).
 """
 
 from __future__ import annotations
@@ -102,6 +103,16 @@ def workflows_with_waiting(workflow_ids: Sequence[UUID]) -> list[UUID]:
     return list(db.session.scalars(waiting, {"ids": list(workflow_ids)}))
 
 
+def ready_in(lane: str, most: int) -> int:
+    """How many runs of a lane are ready to be claimed, counted up to `most`."""
+    query = text("""
+        SELECT count(*) FROM (
+            SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL LIMIT :most
+        ) ready
+    """)
+    return db.session.scalar(query, {"lane": lane, "most": most}) or 0
+
+
 def ready_by_lane() -> dict[str, int]:
     """How many runs are ready to be claimed, per lane (counted up to 10,000)."""
     rows = db.session.execute(
@@ -109,7 +120,7 @@ def ready_by_lane() -> dict[str, int]:
             SELECT lane.name, (SELECT count(*) FROM (
                 SELECT 1 FROM runs WHERE lane = lane.name AND status = 'queued' AND ready_at IS NOT NULL LIMIT 10000
             ) ready) AS ready
-            FROM (VALUES ('pure'), ('effect')) AS lane(name)
+            FROM (VALUES ('pure'), ('effect'), ('call')) AS lane(name)
         """)
     )
     return {row.name: row.ready for row in rows if row.ready}

@@ -15,19 +15,23 @@ from uuid import UUID
 from sqlalchemy import text
 
 from domain.kernel import strict_json
+from domain.kernel.clock import database_now
 from domain.kernel.db import db
 from domain.kernel.errors import LostClaim
+from domain.runs.counting import count_ended
+from domain.runs.invoking import lose_invocations
 from domain.runs.runs import FAILED, SUCCEEDED
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that this process may work on, with all that executing it needs."""
+    """A run that this process may work on, with all that executing it needs. `workflow_id` and `workflow_version`: None
+    when it calls an endpoint of `install_id`."""
 
     run_id: UUID
     tenant_id: UUID
-    workflow_id: UUID
-    workflow_version: int
+    workflow_id: UUID | None
+    workflow_version: int | None
     schedule_id: UUID | None
     worker_id: UUID
     epoch: int
@@ -36,6 +40,7 @@ class Claim:
     started_at: datetime
     cancel_requested: bool
     losses: int = 0
+    install_id: UUID | None = None
 
     @property
     def is_child(self) -> bool:
@@ -78,7 +83,7 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
             FROM picked WHERE r.id = picked.id
             RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
                 r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses
+                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id
         """),
         {
             "lane": lane,
@@ -164,7 +169,8 @@ def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
                         CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
             WHERE r.id = e.id AND r.finished_at IS NULL
             RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message,
-                r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside
+                r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside, r.target_kind,
+                extract(epoch FROM r.finished_at - r.started_at) AS seconds
         """),
         {
             "now": now,
@@ -175,6 +181,7 @@ def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
             "errors": [_json(ending.error) for ending in endings],
         },
     ).all()
+    count_ended(ended)
     # Backfills and rehearsals say nothing of how the schedule does today.
     _note_on_cursors([row for row in ended if row.schedule_id is not None and not row.is_aside], now)
     return {row.id for row in ended}
@@ -217,7 +224,8 @@ def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:
 
 
 def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
-    """Give runs back that this process holds on paper only; they are ready again and continue after their last record."""
+    """Give runs back that this process holds on paper only; they are ready again and continue after their last record,
+    and calls that were under way are on record as lost."""
     held = proven_claims(claims, worker_id)
     db.session.execute(
         text("""
@@ -225,6 +233,7 @@ def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
         """),
         {"ids": sorted(held)},
     )
+    lose_invocations(held, database_now())
     return len(held)
 
 

@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import text
 
 from domain.kernel.db import db
+from domain.kernel.metrics import RUNS_LOST, count
 from domain.runs.claims import Ending, end_runs, lock_cursors_of
+from domain.runs.invoking import lose_invocations
 from domain.runs.runs import CANCELED, FAILED
 
 LOSSES_LIMIT = 3
@@ -26,7 +28,8 @@ def reap_lost(now: datetime) -> int:
     """Runs of a process whose heartbeat ran out are ready again under a higher epoch, or end; how many were touched.
 
     A run that was lost three times without recording a step in between fails as `worker_lost`; one past its deadline
-    fails as `timed_out` even if its process lives; one that was asked to cancel is canceled.
+    fails as `timed_out` even if its process lives; one that was asked to cancel is canceled. Calls of extensions that
+    were under way are on record as lost.
     """
     candidates = list(
         db.session.scalars(
@@ -47,8 +50,10 @@ def reap_lost(now: datetime) -> int:
         ),
         {"now": now, "ids": candidates},
     ).all()
+    lose_invocations([row.id for row in rows], now)
     endings = [ending for row in rows if (ending := _ending(row))]
     end_runs(endings, now)
+    count(RUNS_LOST, len(rows) - len(endings))
     _make_ready([row.id for row in rows if _ending(row) is None])
     return len(rows)
 

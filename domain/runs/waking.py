@@ -79,7 +79,11 @@ _EXPIRE_TASKS = text("""
     UPDATE tasks SET status = :status, closed_at = :now, updated_at = :now
     WHERE wait_id = ANY(:ids) AND status = 'open'
 """)
-_MAKE_READY = text("UPDATE runs SET status = 'queued', ready_at = :now WHERE id = ANY(:ids) AND status = 'waiting'")
+# A call gave its slot up when it began to wait: whether it may go on is admission's to say.
+_MAKE_READY = text("""
+    UPDATE runs SET status = 'queued', ready_at = CASE WHEN lane <> 'call' THEN CAST(:now AS timestamptz) END
+    WHERE id = ANY(:ids) AND status = 'waiting'
+""")
 _PUT_BACK = text("UPDATE waits SET due_at = :later WHERE id = :id AND status = 'open'")
 
 

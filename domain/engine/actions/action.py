@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -25,18 +25,20 @@ EFFECTS = (PURE, LOCAL, OUTSIDE)
 class ActionContext:
     """For whom and as what an action runs. `now` follows the database's clock; pure actions get no context.
 
-    `depth`: how many events led to this run.
+    `depth`: how many events led to this run. `workflow_id`: None in a run that calls an endpoint of an extension.
+    `hidden`: the secrets among the inputs, for whoever keeps a record of its own.
     """
 
     run_id: UUID
     tenant_id: UUID
-    workflow_id: UUID
+    workflow_id: UUID | None
     step_path: str
     iteration: str
     attempt: int
     idempotency_key: str | None
     now: datetime
     depth: int = 0
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

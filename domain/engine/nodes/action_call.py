@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from domain.engine.actions.action import OUTSIDE, PURE, Action, ActionContext
 from domain.engine.actions.documents import mapping_of
@@ -38,7 +41,7 @@ def _is_pure(step: Json) -> bool:
     return action is not None and action.effect == PURE
 
 
-def _context(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionContext:
+def context_of(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionContext:
     return ActionContext(
         run_id=run.run_id,
         tenant_id=run.tenant_id,
@@ -52,8 +55,9 @@ def _context(run: Claim, path: str, iteration: str, attempt: Attempt) -> ActionC
     )
 
 
-def _called(action: Action, inputs: Json, context: ActionContext) -> Json:
-    """Secrets are opened for what reaches outside, and for nothing else; no answer and no error lets one out."""
+def called(action: Action, inputs: Json, context: ActionContext) -> Json:
+    """What the action answers. Secrets are opened for what reaches outside, and for nothing else; no answer and no error
+    lets one out. Raises StepFailed; a database that is away is no failure of the step."""
     if action.effect != OUTSIDE:
         own: Json = without_new_references(action.call(inputs, context), inputs)
         return own
@@ -62,9 +66,12 @@ def _called(action: Action, inputs: Json, context: ActionContext) -> Json:
         with transaction():
             inputs, hidden = resolved(context.tenant_id, inputs)
         action.check_inputs(inputs)
+        context = replace(context, hidden=hidden)
     try:
         answer: Json = defused(redacted(action.call(inputs, context), hidden))
         return answer
+    except (OperationalError, InterfaceError):
+        raise
     except Exception as error:
         failure = failure_of(error)
         message, wait = redacted_text(failure.message, hidden), failure.retry_after_seconds
@@ -92,7 +99,7 @@ def _compile(step: Json, compiler: Compiler) -> Run:
                 action.check_inputs(inputs)
 
         def act(inputs: Json, attempt: Attempt) -> Json:
-            return _called(action, inputs, _context(execution.claim, path, iteration, attempt))
+            return called(action, inputs, context_of(execution.claim, path, iteration, attempt))
 
         def own_key() -> Any:
             return [str(execution.claim.tenant_id), action_id, key_of(execution.scopes()) if key_of else None]

@@ -129,6 +129,7 @@ def _opening(claim: Claim, given: Json, attempt: Attempt) -> Opening:
     event = _earlier_event(claim, name, key, filters)
     if event is None:
         return Opening(EVENT, due_at, name, key, filters)
+    assert claim.workflow_id is not None, "only workflows wait for events"  # noqa: S101
     record_resumed(event.id, [(claim.workflow_id, claim.run_id)])
     output = event_output(event.id, name, key, event.payload, event.received_at)
     return Opening(EVENT, due_at, name, key, filters, event_id=event.id, output=output)

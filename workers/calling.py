@@ -1,0 +1,88 @@
+"""The threads of a worker process that call extensions: a pool of its own, so that neither workflows nor calls wait for
+each other.
+
+Whoever feeds it looks each second how many calls are ready, and at once when a message says so: what is ready is found
+also when all threads that take messages are busy, or Redis is away. A thread claims and executes until nothing is left.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from domain.kernel.log import first_line, logger
+
+log = logger(__name__)
+
+LOOK_SECONDS = 1.0
+
+
+class Callers:
+    """At most `size` threads, each in `work()`. `ready()`: how many runs could be claimed now.
+
+    They are daemons: one that does not come back keeps no process from ending.
+    """
+
+    def __init__(self, size: int, ready: Callable[[], int], work: Callable[[], None]) -> None:
+        self._size = size
+        self._ready = ready
+        self._work = work
+        self._lock = threading.Lock()
+        self._going: set[threading.Thread] = set()
+        self._woken = threading.Event()
+        self._is_stopping = False
+        self._stopped_at = 0.0
+
+    def start(self) -> None:
+        """Begin to look for calls."""
+        self._feeder = threading.Thread(target=self._feed, name="callers", daemon=True)
+        self._feeder.start()
+
+    def wake(self) -> None:
+        """Somebody says that calls are ready."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        if not self._is_stopping:
+            self._is_stopping, self._stopped_at = True, time.monotonic()
+        self._woken.set()
+
+    def drain(self, seconds: float) -> int:
+        """Wait until what was begun has ended, `seconds` at most since `stop`; how many threads have not."""
+        self.stop()
+        until = self._stopped_at + seconds
+        self._feeder.join(max(until - time.monotonic(), 0))
+        with self._lock:
+            going = list(self._going)
+        for thread in going:
+            thread.join(max(until - time.monotonic(), 0))
+        return sum(thread.is_alive() for thread in going)
+
+    def _feed(self) -> None:
+        while not self._is_stopping:
+            self._woken.wait(LOOK_SECONDS)
+            self._woken.clear()
+            try:
+                with self._lock:
+                    free = self._size - len(self._going)
+                for _ in range(min(free, self._ready()) if free and not self._is_stopping else 0):
+                    self._begin()
+            except Exception as error:
+                log.warning("Ready calls cannot be looked for", error=first_line(error))
+
+    def _begin(self) -> None:
+        thread = threading.Thread(target=self._run, name="caller", daemon=True)
+        with self._lock:
+            self._going.add(thread)
+        thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            log.exception("A thread that calls extensions broke")
+        finally:
+            with self._lock:
+                self._going.discard(threading.current_thread())
