@@ -17,10 +17,10 @@ from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
 from domain.firing.due import Entry
 from domain.firing.lifecycle import settled_schedule
-from domain.firing.run_now import check_valid, startable_version
+from domain.firing.starting import check_valid, held_reason, startable_target
 from domain.firing.tick import write_entries
 from domain.kernel.db import db
-from domain.kernel.errors import Conflict, Held, NotFound, Problem, Refused
+from domain.kernel.errors import Held, NotFound, Problem, Refused
 from domain.kernel.failpoints import hit
 from domain.kernel.ids import new_id
 from domain.runs.announcing import announce_work
@@ -30,7 +30,6 @@ from domain.schedules.cursors import ScheduleCursor, spread_offset
 from domain.schedules.occurrences import backfill_origin
 from domain.schedules.schedules import PAUSED, Schedule
 from domain.timing.outcomes import Outcome
-from domain.workflows.workflows import Workflow
 
 _SECOND = timedelta(seconds=1)
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
@@ -68,8 +67,7 @@ def plan_backfill(
         undecided_from = schedule.timing.next_after(now - spread_offset(schedule.id, schedule.spread_seconds))
     found = _instants(schedule, from_at, until_at, undecided_from, now)
     plan = _plan(schedule, found)
-    workflow = load(tenant_id, Workflow, schedule.workflow_id)
-    return BackfillPlan(plan.instants, plan.already, plan.total, (*_held_by(schedule, workflow), *plan.problems))
+    return BackfillPlan(plan.instants, plan.already, plan.total, (*_held_by(schedule), *plan.problems))
 
 
 def start_backfill(
@@ -84,18 +82,16 @@ def start_backfill(
     """Give every instant of [from_at, until_at] a run that has none, at most `concurrency` of them at a time; repeating
     the request gives the backfill it started.
 
-    Raises Refused at `from`, `until` and `concurrency`, Held with the reason (invalid, workflow paused or unpublished),
-    Conflict when somebody moved the schedule to another workflow meanwhile.
+    Raises Refused at `from`, `until` and `concurrency`, Held with the reason (invalid, workflow paused or unpublished,
+    extension disabled), Conflict when somebody gave the schedule another target meanwhile.
     """
     if earlier := claim_request(actor.tenant_id, request_key, "schedules.backfill"):
         return load(actor.tenant_id, Backfill, UUID(str((earlier.answer or {}).get("backfillId"))))
     at_a_time = parse_concurrency(concurrency)
     schedule = load(actor.tenant_id, Schedule, schedule_id)
-    workflow = load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share")
-    startable_version(workflow)
+    target = startable_target(schedule)
     schedule = settled_schedule(actor, schedule_id, now, None)
-    if schedule.workflow_id != workflow.id:
-        raise Conflict
+    target.check_bound(schedule)
     check_valid(schedule)
     undecided_from = db.session.get_one(ScheduleCursor, schedule.id).next_fire_at
     plan = _plan(schedule, _instants(schedule, from_at, until_at, undecided_from, now))
@@ -158,13 +154,13 @@ def _plan(schedule: Schedule, found: list[datetime]) -> BackfillPlan:
     return BackfillPlan(missing, len(found) - len(missing), len(found), () if missing else (problem,))
 
 
-def _held_by(schedule: Schedule, workflow: Workflow) -> list[Problem]:
+def _held_by(schedule: Schedule) -> list[Problem]:
     try:
         check_valid(schedule)
-        startable_version(workflow)
     except Held as held:
         return [Problem("", held.message, held.code)]
-    return []
+    held_by_target = held_reason(schedule)
+    return [Problem("", held_by_target.message, held_by_target.code)] if held_by_target else []
 
 
 def _record(

@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from domain.accounts.audit import Actor, record_refusal
 from domain.accounts.request_keys import RequestKey, answer_request, claim_request
@@ -24,7 +24,8 @@ from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, DomainError, NotFound, Refused
 from domain.kernel.names import parse_name
-from domain.schedules.schedules import Schedule
+from domain.schedules.limits import hold_limits
+from domain.schedules.schedules import ENDPOINT, Schedule
 
 PAUSE, RESUME, RUN, DELETE, UNDO = "pause", "resume", "run", "delete", "undo"
 ACTIONS = (PAUSE, RESUME, RUN, DELETE)
@@ -57,9 +58,7 @@ class Bulk:
 
 def names_of(tenant_id: UUID, schedule_ids: Sequence[UUID]) -> dict[UUID, str]:
     """Those of the ids that are schedules of the tenant, by name: nothing is told of anybody else's."""
-    rows = owned(tenant_id, Schedule).where(Schedule.id.in_(schedule_ids))
-    found = db.session.execute(rows.with_only_columns(Schedule.id, Schedule.name).order_by(Schedule.id))
-    return {row.id: row.name for row in found}
+    return {row.id: row.name for row in _named(tenant_id, schedule_ids)}
 
 
 def start_bulk(
@@ -90,7 +89,11 @@ def continue_bulk(actor: Actor, key: str, now: datetime) -> Bulk:
     record = _record(actor.tenant_id, key, is_locked=True)
     answer = _answer(record)
     piece, left = answer["left"][:PIECE], answer["left"][PIECE:]
-    names = names_of(actor.tenant_id, [UUID(one[0]) for one in piece])
+    named = _named(actor.tenant_id, [UUID(one[0]) for one in piece])
+    if answer["action"] == RUN and any(row.target_kind == ENDPOINT for row in named):
+        # Before the first cursor: two pieces that took it in between could wait for each other.
+        hold_limits(actor.tenant_id)
+    names = {row.id: row.name for row in named}
     done, refused = list(answer["done"]), list(answer["refused"])
     for schedule_id, *revision in piece:
         name = names.get(UUID(schedule_id), "")
@@ -112,6 +115,12 @@ def continue_bulk(actor: Actor, key: str, now: datetime) -> Bulk:
 def bulk_so_far(tenant_id: UUID, key: str) -> Bulk:
     """What became of an action so far; raises NotFound."""
     return _bulk(key, _answer(_record(tenant_id, key)))
+
+
+def _named(tenant_id: UUID, schedule_ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str]]:
+    rows = owned(tenant_id, Schedule).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.id)
+    columns = (Schedule.id, Schedule.name, Schedule.target_kind)
+    return db.session.execute(rows.with_only_columns(*columns)).all()
 
 
 def _start(actor: Actor, key: str, action: str, left: list[list[Any]], reason: str, until: datetime | None) -> Bulk:

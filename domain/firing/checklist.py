@@ -9,25 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
-from uuid import UUID
+from typing import Any
 
+from domain.firing.checks import FAIL, OK, WARN, Check, sentence_of
 from domain.firing.circumstances import Circumstances, circumstances_of
 from domain.firing.explain import Explanation, explain, hold_words, is_put_back
 from domain.firing.holds import Refusal, holds_of
+from domain.firing.target_checks import slot_check, target_checks
 from domain.kernel.errors import Refused
 from domain.runs.heartbeats import SCHEDULER, WORKER
-from domain.schedules.drafts import payload_refusals
+from domain.schedules.payloads import payload_refusals
 from domain.schedules.schedules import COMPLETED, PAUSED
+from domain.schedules.targets import WorkflowTarget
 from domain.timing.decisions import Policy, decide
 from domain.timing.outcomes import Outcome, Reason
 from domain.timing.words import absolute, duration_words
-from domain.workflows.built_in_schemas import is_clock_ref
 
-State = Literal["ok", "warn", "fail"]
-OK: State = "ok"
-WARN: State = "warn"
-FAIL: State = "fail"
 CLOCK_TOLERANCE_SECONDS = 5
 PROBLEMS_SHOWN = 3
 _OVERLAP_WORDS = {
@@ -37,20 +34,6 @@ _OVERLAP_WORDS = {
     "queue": "the next one fires and waits for it.",
     "skip": "the next one is skipped if that is still so when it is due.",
 }
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line. `warn`: it fires, but not as one may think; `fail`: it does not.
-
-    `remedy` names what would change it, as in Explanation, or is `system`, or `run` with the run in `run_id`.
-    """
-
-    name: str
-    state: State
-    sentence: str
-    remedy: str | None = None
-    run_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -98,59 +81,46 @@ def checks_of(row: Any, now: datetime) -> list[Check]:
     around = circumstances_of(row)
     return [
         _switch(row, now),
-        *_target(row),
+        *target_checks(row, around),
         _payload(row, around),
         *_timing(row, now),
         *_last_try(row, now),
         *_processes(around),
         _previous(row, around, now),
-        _slot(row, around),
+        slot_check(row, around),
         _clocks(around),
     ]
 
 
 def _switch(row: Any, now: datetime) -> Check:
     if row.status == PAUSED:
-        return Check("enabled", FAIL, _sentence(explain(row, now).reason), "resume")
+        return Check("enabled", FAIL, sentence_of(explain(row, now).reason), "resume")
     if row.status == COMPLETED:
-        return Check("enabled", FAIL, _sentence(explain(row, now).reason), "timing")
+        return Check("enabled", FAIL, sentence_of(explain(row, now).reason), "timing")
     return Check("enabled", OK, "It is switched on.")
-
-
-def _target(row: Any) -> Iterator[Check]:
-    holds = {hold.reason: hold.detail for hold in holds_of(row)}
-    if deleted := holds.get(Refusal.WORKFLOW_DELETED):
-        yield Check("workflow", FAIL, deleted)
-    elif unpublished := holds.get(Refusal.WORKFLOW_UNPUBLISHED):
-        yield Check("workflow", FAIL, unpublished, "publish")
-    elif paused := holds.get(Refusal.WORKFLOW_PAUSED):
-        yield Check("workflow", FAIL, paused, "workflow")
-    else:
-        yield Check("workflow", OK, f"{row.workflow_name} is published and not paused.")
-    if edition := holds.get(Refusal.EDITION):
-        yield Check("edition", FAIL, edition)
-    else:
-        yield Check("edition", OK, "Its tenant's edition includes schedules.")
 
 
 def _payload(row: Any, around: Circumstances) -> Check:
     held = next((hold_words(row, hold) for hold in holds_of(row) if hold.reason == Refusal.PAYLOAD_INVALID), None)
-    if around.version is None:
+    target = around.target
+    if target is None:
         return Check("payload", FAIL, "There is no version yet whose schema it could be checked with.", "publish")
-    version = f"version {around.version.version} of {row.workflow_name}"
+    what = target.label
+    if isinstance(target, WorkflowTarget):
+        what = f"version {target.version.version} of {target.label}"
     try:
-        problems = payload_refusals(around.version, row.payload_json)
+        problems = payload_refusals(target, row.payload_json)
     except Refused as refused:
         problems = list(refused.problems)
     if problems:
         told = "; ".join(f"{one.path}: {one.message}" for one in problems[:PROBLEMS_SHOWN])
         # Only a held one is refused when it is due; the run of another begins, and fails where it needs what is wrong.
-        return Check("payload", FAIL if held else WARN, f"Its payload does not fit {version}: {told}", "payload")
+        return Check("payload", FAIL if held else WARN, f"Its payload does not fit {what}: {told}", "payload")
     if held:
-        return Check("payload", FAIL, _sentence(held), "payload")
-    if is_clock_ref(around.version.payload_schema_ref):
-        return Check("payload", OK, f"{_sentence(version, '')} is given the time it fires; it needs no payload.")
-    return Check("payload", OK, f"Its payload fits {version}.")
+        return Check("payload", FAIL, sentence_of(held), "payload")
+    if isinstance(target, WorkflowTarget) and target.takes_clock:
+        return Check("payload", OK, f"{sentence_of(what, '')} is given the time it fires; it needs no payload.")
+    return Check("payload", OK, f"Its payload fits {what}.")
 
 
 def _timing(row: Any, now: datetime) -> Iterator[Check]:
@@ -182,7 +152,7 @@ def _last_try(row: Any, now: datetime) -> Iterator[Check]:
         return
     if row.last_error and is_put_back(row):
         again = absolute(row.wake_at, row.timezone, now)
-        yield Check("last_try", FAIL, f"{_sentence(row.last_error)} It is tried again at {again}.", "timing")
+        yield Check("last_try", FAIL, f"{sentence_of(row.last_error)} It is tried again at {again}.", "timing")
 
 
 def _processes(around: Circumstances) -> Iterator[Check]:
@@ -216,29 +186,9 @@ def _reason_next(row: Any, around: Circumstances, now: datetime) -> Reason | Non
     return next((one.reason for one in decided if one.outcome == Outcome.SKIPPED), None)
 
 
-def _slot(row: Any, around: Circumstances) -> Check:
-    if around.slots is None:
-        return Check("slot", OK, f"{row.workflow_name} has no limit of runs at a time.")
-    if around.taken < around.slots:
-        limit = "1 run" if around.slots == 1 else f"{around.slots} runs"
-        going = "none is" if not around.taken else f"{around.taken} {'is' if around.taken == 1 else 'are'}"
-        return Check("slot", OK, f"{row.workflow_name} may have {limit} at a time; {going} going.")
-    holder = f"a run of {around.holder_name}" if around.holder_name else "a run that no schedule started"
-    is_own = around.holder_schedule_id == row.id
-    words = f"All of the {around.slots} runs that {row.workflow_name} may have at a time are taken"
-    if around.slots == 1:
-        words = f"The one run that {row.workflow_name} may have at a time is taken"
-    sentence = f"{words} by {holder if around.slots == 1 else 'others, first ' + holder}: what fires waits for it."
-    return Check("slot", OK if is_own else WARN, sentence, "run", around.holder_id)
-
-
 def _clocks(around: Circumstances) -> Check:
     seconds = around.skew.total_seconds()
     if abs(seconds) <= CLOCK_TOLERANCE_SECONDS:
         return Check("clock", OK, "This machine's clock agrees with the database's.")
     away = f"{duration_words(abs(seconds))} {'ahead of' if seconds > 0 else 'behind'} the database's"
     return Check("clock", WARN, f"This machine's clock is {away}. Schedules go by the database's.", "system")
-
-
-def _sentence(words: str | None, otherwise: str = "") -> str:
-    return words[:1].upper() + words[1:] if words else otherwise

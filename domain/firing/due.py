@@ -81,6 +81,9 @@ _DUE = text("""
         (SELECT u.name FROM users u WHERE u.id = s.skip_next_by) AS skip_next_by_name,
         w.name AS workflow_name, w.deleted_at IS NOT NULL AS workflow_deleted,
         w.paused_at IS NOT NULL AS workflow_paused, w.pause_reason AS workflow_pause_reason, w.published_version,
+        s.target_kind, x.name AS extension_name, e.method AS endpoint_method, e.path AS endpoint_path,
+        e.version_id IS DISTINCT FROM i.version_id AS endpoint_stale, i.disabled_at IS NOT NULL AS install_disabled,
+        i.disable_reason AS install_disable_reason,
         t.edition, CASE WHEN s.overlap = 'allow' THEN 0 ELSE (
             SELECT count(*) FROM runs r
             WHERE r.schedule_id = c.schedule_id AND r.finished_at IS NULL AND r.backfill_id IS NULL
@@ -88,7 +91,10 @@ _DUE = text("""
         ) END AS unfinished
     FROM schedule_cursors c
     JOIN schedules s ON s.id = c.schedule_id
-    JOIN workflows w ON w.id = s.workflow_id
+    LEFT JOIN workflows w ON w.id = s.workflow_id
+    LEFT JOIN installs i ON i.id = s.install_id
+    LEFT JOIN extensions x ON x.id = i.extension_id
+    LEFT JOIN extension_endpoints e ON e.id = s.endpoint_id
     JOIN tenants t ON t.id = c.tenant_id
     WHERE c.schedule_id = ANY(:ids)
     ORDER BY c.next_fire_at, c.schedule_id

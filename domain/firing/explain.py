@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.firing.holds import Hold, Refusal, hold_of
 from domain.schedules.cursors import spread_offset
-from domain.schedules.schedules import COMPLETED, PAUSED
+from domain.schedules.schedules import COMPLETED, ENDPOINT, PAUSED
 from domain.timing.words import absolute
 
 
@@ -16,8 +16,9 @@ from domain.timing.words import absolute
 class Explanation:
     """`at`: the instant it fires next, or would fire if nothing held it. `reason`: why it does not fire; None if it does.
 
-    `remedy` names what would change that: resume, payload, timing, workflow, publish, or nothing. `is_due`: its instant
-    has come, and the schedulers are about to look.
+    `remedy` names what would change that: resume, payload, timing, workflow, publish, of an endpoint's schedule also
+    extension (enable it), endpoint (choose another) and system, or nothing. `is_due`: its instant has come, and the
+    schedulers are about to look.
     """
 
     at: datetime | None
@@ -34,11 +35,14 @@ _REMEDIES = {
     Refusal.PAYLOAD_INVALID: "payload",
     Refusal.WORKFLOW_PAUSED: "workflow",
     Refusal.WORKFLOW_UNPUBLISHED: "publish",
+    Refusal.INSTALL_DISABLED: "extension",
+    Refusal.ENDPOINT_STALE: "endpoint",
+    Refusal.RUNNER_NOT_CONFIGURED: "system",
 }
 
 
 def explain(row: Any, now: datetime) -> Explanation:
-    """`row`: a schedule's columns with its cursor's, its workflow's and its tenant's (`domain.schedules.pages`)."""
+    """`row`: a schedule's columns with its cursor's, its target's and its tenant's (`domain.schedules.pages`)."""
     if row.deleted_at is not None:
         return Explanation(None, "it was deleted.")
     if row.status == COMPLETED:
@@ -46,7 +50,7 @@ def explain(row: Any, now: datetime) -> Explanation:
         return Explanation(None, over, "timing")
     upcoming = _upcoming(row, now)
     if row.status == PAUSED:
-        return Explanation(upcoming, _pause_words(row, upcoming, now), "resume")
+        return Explanation(upcoming, _pause_words(row, upcoming, now), "endpoint" if row.endpoint_stale else "resume")
     if hold := hold_of(row):
         return Explanation(upcoming, hold_words(row, hold), _REMEDIES.get(hold.reason))
     if row.next_fire_at is None or row.wake_at is None:
@@ -85,6 +89,8 @@ def hold_words(row: Any, hold: Hold) -> str:
     """Why a schedule is held, as the end of a sentence: a payload with the version that it does not fit."""
     if hold.reason != Refusal.PAYLOAD_INVALID:
         return hold.detail
+    if row.target_kind == ENDPOINT:
+        return f"its payload does not fit {row.endpoint_method} {row.endpoint_path}: {hold.detail.rstrip('.')}."
     return (
         f"its payload does not fit version {row.published_version} of {row.workflow_name}: {hold.detail.rstrip('.')}."
     )

@@ -2,7 +2,7 @@
 
 Every command first settles the ledger: what has come due is decided under the old settings, and the instants that a
 pause let pass become one gap row. Only then does it change anything, so no change is retroactive and none is lost.
-Locks: workflow, then cursor, then the schedule's row.
+Locks: the tenant's limits, then workflow or install, then cursor, then the schedule's row.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from domain.firing.closing import aim_cursor, close_ledger, forget_skip, wake_cu
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
 from domain.kernel.db import db
-from domain.kernel.errors import Conflict, Held, Refused, StaleTransition
+from domain.kernel.errors import Conflict, Refused, StaleTransition
 from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
 from domain.schedules.copies import payload_to_copy
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
-from domain.schedules.drafts import ScheduleDraft, checked_columns, payload_refusals
-from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, flush_schedule, snapshot
+from domain.schedules.drafts import ScheduleDraft, checked_columns
+from domain.schedules.limits import check_room, hold_limits
+from domain.schedules.payloads import payload_refusals
+from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, WORKFLOW, Schedule, flush_schedule, snapshot
+from domain.schedules.targets import EndpointTarget, Target, bound_target, current_target
 from domain.timing.timing import check_run_at
-from domain.workflows.versions import WorkflowVersion, version_of
-from domain.workflows.workflows import Workflow
 
 TIMING_COLUMNS = ("trigger_type", "run_at", "cron", "timezone", "starts_at", "ends_at", "dst_gap", "dst_repeat")
 REASON_MAX_CHARACTERS = 500
@@ -40,18 +41,14 @@ def create_schedule(
 
     `like_id`: the schedule of which it is a copy, whose secrets the kept marks in the payload stand for.
     """
-    version = _target(actor, draft)
+    if draft.is_endpoint:
+        hold_limits(actor.tenant_id)
+    target = bound_target(actor.tenant_id, draft)
+    if isinstance(target, EndpointTarget):
+        check_room(target.install)
     copied = payload_to_copy(actor.tenant_id, like_id)
-    columns = checked_columns(draft, version, now, min_interval_seconds, copied)
-    schedule = Schedule(
-        id=new_id(),
-        tenant_id=actor.tenant_id,
-        workflow_id=version.workflow_id,
-        workflow_version=version.version,
-        created_by=actor.user_id,
-        status=ACTIVE,
-        **columns,
-    )
+    columns = target.columns | checked_columns(draft, target, now, min_interval_seconds, copied)
+    schedule = Schedule(id=new_id(), tenant_id=actor.tenant_id, created_by=actor.user_id, status=ACTIVE, **columns)
     if not draft.enabled:
         _set_paused(schedule, actor, None, now)
     db.session.add(schedule)
@@ -70,16 +67,14 @@ def edit_schedule(
 
     Raises Refused with every problem, Conflict when the schedule is not at `revision` any more.
     """
-    load(actor.tenant_id, Schedule, schedule_id)
-    version = _target(actor, draft)
+    target = bound_target(actor.tenant_id, draft, load(actor.tenant_id, Schedule, schedule_id))
     schedule = settled_schedule(actor, schedule_id, now, revision)
-    columns = checked_columns(draft, version, now, min_interval_seconds, schedule.payload_json)
+    columns = target.columns | checked_columns(draft, target, now, min_interval_seconds, schedule.payload_json)
     before = snapshot(schedule)
     is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
     close_ledger(schedule, now, is_ending=is_retimed or _is_hurried(schedule, columns["spread_seconds"], now))
     for name, value in columns.items():
         setattr(schedule, name, value)
-    schedule.workflow_id, schedule.workflow_version = version.workflow_id, version.version
     if schedule.skip_next_at and (schedule.cron is None or not schedule.timing.has(schedule.skip_next_at)):
         forget_skip(schedule)
     _apply_switch(schedule, actor, draft.enabled, now)
@@ -140,23 +135,23 @@ def resume_schedule(
 
     `catch_up`: which instants of the pause are made up at once, oldest first and as the overlap policy allows: none
     (skip), the latest, or all, of which the newest RESUME_LIMIT are. The others become one gap row. Raises Refused
-    (payload, a one-time instant that has passed), Held (the workflow cannot be scheduled, or takes no runs to make up),
+    (payload, a one-time instant that has passed), Held (the workflow cannot be scheduled, or takes no runs to make up; the
+    extension is disabled, or its installed version has no such endpoint),
     StaleTransition when it is active, Conflict when it was changed meanwhile.
     """
     choice = parse_make_up(catch_up)
     schedule = load(actor.tenant_id, Schedule, schedule_id)
-    version = bindable_version(load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share"))
+    target = current_target(schedule)
     schedule = settled_schedule(actor, schedule_id, now, revision)
-    if schedule.workflow_id != version.workflow_id:
-        raise Conflict
+    target.check_bound(schedule)
     if schedule.status == ACTIVE:
         raise StaleTransition(f"{schedule.name} is active already.")
-    _check_resumable(schedule, version, now)
-    before = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+    _check_resumable(schedule, target, now)
+    before = _standing(schedule)
     wanted = instants_to_make_up(schedule, choice, now)
     close_ledger(schedule, now, made_up_from=wanted[0] if wanted else None)
     _set_active(schedule)
-    schedule.workflow_version = version.version
+    schedule.workflow_version = target.columns["workflow_version"]
     schedule.revision += 1
     db.session.flush()
     made_up = make_up(actor, schedule, wanted, now)
@@ -167,7 +162,7 @@ def resume_schedule(
     else:
         # It is ahead of `now`: a clock that was set back brings nothing again.
         wake_cursor(schedule, cursor)
-    after = {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+    after = _standing(schedule)
     after |= {"catchUp": choice, "madeUp": made_up} if wanted else {}
     record_change(actor, "schedule.resumed", schedule, before=before, after=after)
     return schedule
@@ -192,31 +187,6 @@ def end_schedule(actor: Actor, schedule: Schedule, reason: str, now: datetime) -
     record_change(actor, "schedule.deleted", schedule, before=snapshot(schedule), reason=reason or None)
 
 
-def bindable_version(workflow: Workflow) -> WorkflowVersion:
-    """The published version if schedules can run it (a paused workflow can be scheduled); raises Held with the reason."""
-    if workflow.published_version is None:
-        raise Held(f"{workflow.name} has no published version. Publish it first.", code="WORKFLOW_NOT_PUBLISHED")
-    version = version_of(workflow.tenant_id, workflow.id, workflow.published_version)
-    if version.payload_schema_mode != "pinned":
-        message = f"{workflow.name} infers its payload schema. Pin a schema and publish it to schedule it."
-        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_NOT_PINNED")
-    if version.payload_schema is None:
-        message = f"Version {version.version} of {workflow.name} has no payload schema. Choose one and publish again."
-        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_UNAVAILABLE")
-    return version
-
-
-def _target(actor: Actor, draft: ScheduleDraft) -> WorkflowVersion:
-    """The version to bind to; its workflow is share-locked, so that publishing it can strand nothing."""
-    if draft.workflow_id is None:
-        raise Refused.at("workflowId", "Choose the workflow to run.", "WORKFLOW_REQUIRED")
-    workflow = load(actor.tenant_id, Workflow, draft.workflow_id, lock="share")
-    try:
-        return bindable_version(workflow)
-    except Held as held:
-        raise Refused.at("workflowId", held.message, held.code) from held
-
-
 def settled_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: int | None) -> Schedule:
     """The schedule with its cursor locked and everything decided that has come due; raises Conflict when stale."""
     load(actor.tenant_id, Schedule, schedule_id)
@@ -227,8 +197,15 @@ def settled_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: i
     return schedule
 
 
-def _check_resumable(schedule: Schedule, version: WorkflowVersion, now: datetime) -> None:
-    problems = payload_refusals(version, schedule.payload_json)
+def _standing(schedule: Schedule) -> dict[str, Any]:
+    """What resuming changes."""
+    if schedule.target_kind != WORKFLOW:
+        return {"status": schedule.status}
+    return {"status": schedule.status, "workflowVersion": schedule.workflow_version}
+
+
+def _check_resumable(schedule: Schedule, target: Target, now: datetime) -> None:
+    problems = payload_refusals(target, schedule.payload_json)
     if problems:
         raise Refused(problems)
     if schedule.run_at is not None:

@@ -13,19 +13,17 @@ from uuid import UUID
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
-from domain.firing.lifecycle import bindable_version
 from domain.kernel.errors import Held, NotFound, Refused
 from domain.kernel.names import parse_name
 from domain.runs.announcing import announce_work
-from domain.runs.launch import earlier_run_id, insert_run, launchable_version
+from domain.runs.call_limits import check_call_rate
+from domain.runs.launch import earlier_run_id, insert_call, insert_run, launchable_version
 from domain.runs.runs import BY_HAND, Run
-from domain.schedules.drafts import Checks, ScheduleDraft, checked_payload
-from domain.schedules.schedules import Schedule
+from domain.schedules.drafts import Checks, ScheduleDraft, checked_payload, parse_attempts
+from domain.schedules.schedules import ENDPOINT, WORKFLOW, Schedule
+from domain.schedules.targets import EndpointTarget, Target, bound_target, check_runnable
 from domain.timing.fields import parse_cron
 from domain.timing.zones import parse_local, parse_zone
-from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.versions import WorkflowVersion
-from domain.workflows.workflows import Workflow
 
 NOT_SAVED = UUID(int=0)
 """What the clock contract says for `scheduleId` while there is none: the nil UUID (RFC 9562 §5.9)."""
@@ -44,26 +42,27 @@ def rehearse(
 
     `scheduled_for`: the instant it is told, a wall time in the draft's zone; empty: now. `schedule_id`: what is being
     edited, `like_id`: what is being copied; kept marks in the payload stand for what it holds. Name and pattern may
-    still be missing. Raises Refused at `workflowId`, `timezone`, `rehearseFor`, `payload…`.
+    still be missing. Raises Refused at `workflowId`, `endpointId`, `timezone`, `rehearseFor`, `maxAttempts`, `payload…`,
+    Throttled when extensions were called too often by hand.
     """
     if earlier := claim_request(actor.tenant_id, request_key, "schedules.rehearse"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     schedule = load(actor.tenant_id, Schedule, schedule_id) if schedule_id else None
     origin = load(actor.tenant_id, Schedule, like_id) if like_id else schedule
-    workflow, version = _target(actor, draft)
+    target = _target(actor, draft, schedule, now)
     checks = Checks()
     timezone = checks.attempt(lambda: parse_zone(draft.timezone))
     nominal = checks.attempt(lambda: _nominal(scheduled_for, timezone, now), now, "rehearseFor")
     stored = origin.payload_json if origin else None
-    payload = checks.attempt(lambda: checked_payload(draft.payload, version, stored))
+    payload = checks.attempt(lambda: checked_payload(draft, target, stored))
+    attempts = parse_attempts(draft, checks)
     checks.finish()
-    clock = _clock(draft, version, schedule_id or NOT_SAVED, timezone, nominal, now)
-    metadata = {**clock, "rehearsal": True, "scheduleName": _name(draft)}
-    given = clock if is_clock_ref(version.payload_schema_ref) else payload
-    run = insert_run(actor, workflow, version, given, BY_HAND, metadata, is_rehearsal=True)
+    told = _told(draft, schedule_id or NOT_SAVED, timezone, nominal, now)
+    run = _insert(actor, target, payload, told, _name(draft, target), attempts)
     answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
-    told = {"runId": str(run.id), "workflow": workflow.name, "scheduledFor": clock["scheduledFor"]}
-    record_change(actor, "schedule.rehearsed", schedule or run, after=told)
+    kind = ENDPOINT if draft.is_endpoint else WORKFLOW
+    after = {"runId": str(run.id), kind: target.label, "scheduledFor": told["scheduledFor"]}
+    record_change(actor, "schedule.rehearsed", schedule or run, after=after)
     announce_work()
     return run
 
@@ -76,16 +75,32 @@ def rehearsal(tenant_id: UUID, run_id: UUID) -> Run:
     return run
 
 
-def _target(actor: Actor, draft: ScheduleDraft) -> tuple[Workflow, WorkflowVersion]:
-    """The version that saving would bind to, if it can be started now; its workflow is share-locked."""
-    if draft.workflow_id is None:
-        raise Refused.at("workflowId", "Choose the workflow to run.", "WORKFLOW_REQUIRED")
-    workflow = load(actor.tenant_id, Workflow, draft.workflow_id, lock="share")
+def _target(actor: Actor, draft: ScheduleDraft, schedule: Schedule | None, now: datetime) -> Target:
+    """What saving would bind to, if it can be started now; held with FOR SHARE."""
+    if draft.is_endpoint:
+        check_call_rate(actor.tenant_id, now)
+    target = bound_target(actor.tenant_id, draft, schedule)
     try:
-        launchable_version(workflow)
-        return workflow, bindable_version(workflow)
+        if isinstance(target, EndpointTarget):
+            check_runnable(target)
+        else:
+            launchable_version(target.workflow)
     except Held as held:
-        raise Refused.at("workflowId", held.message, held.code) from held
+        path = "endpointId" if isinstance(target, EndpointTarget) else "workflowId"
+        raise Refused.at(path, held.message, held.code) from held
+    return target
+
+
+def _insert(
+    actor: Actor, target: Target, payload: Any, told: dict[str, Any], name: str | None, max_attempts: int
+) -> Run:
+    marked = {"rehearsal": True, "scheduleName": name}
+    if isinstance(target, EndpointTarget):
+        metadata, which = {**told, **marked}, (target.install, target.endpoint)
+        return insert_call(actor, *which, payload, BY_HAND, metadata, is_rehearsal=True, max_attempts=max_attempts)
+    clock = {**told, "workflowId": str(target.workflow.id), "workflowVersion": target.version.version}
+    given = clock if target.takes_clock else payload
+    return insert_run(actor, target.workflow, target.version, given, BY_HAND, {**clock, **marked}, is_rehearsal=True)
 
 
 def _nominal(scheduled_for: str, timezone: str | None, now: datetime) -> datetime:
@@ -94,20 +109,16 @@ def _nominal(scheduled_for: str, timezone: str | None, now: datetime) -> datetim
     return parse_local(scheduled_for, timezone)
 
 
-def _clock(
-    draft: ScheduleDraft, version: WorkflowVersion, schedule_id: UUID, timezone: str, nominal: datetime, now: datetime
-) -> dict[str, Any]:
-    """The clock contract `trigger.clock.v1` of a rehearsal."""
-    contract = {
+def _told(draft: ScheduleDraft, schedule_id: UUID, timezone: str, nominal: datetime, now: datetime) -> dict[str, Any]:
+    """What every rehearsal is told; with the workflow and its version the clock contract `trigger.clock.v1`."""
+    told = {
         "triggerType": "manual",
         "scheduleId": str(schedule_id),
         "scheduledFor": _iso(nominal),
         "firedAt": _iso(now),
         "timezone": timezone,
-        "workflowId": str(version.workflow_id),
-        "workflowVersion": version.version,
     }
-    return contract | _cron(draft)
+    return told | _cron(draft)
 
 
 def _cron(draft: ScheduleDraft) -> dict[str, Any]:
@@ -117,7 +128,9 @@ def _cron(draft: ScheduleDraft) -> dict[str, Any]:
     return {"cron": pattern.text} if pattern else {}
 
 
-def _name(draft: ScheduleDraft) -> str | None:
+def _name(draft: ScheduleDraft, target: Target) -> str | None:
+    if isinstance(target, EndpointTarget) and not str(draft.name or "").strip():
+        return target.label
     return Checks().attempt(lambda: parse_name(draft.name, "name"))
 
 

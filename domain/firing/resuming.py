@@ -12,17 +12,16 @@ from domain.accounts.tenants import load
 from domain.accounts.users import User
 from domain.firing.closing import skip_in_words
 from domain.firing.due import Entry
-from domain.firing.run_now import startable_version
+from domain.firing.starting import held_reason, startable_target
 from domain.firing.tick import write_entries
 from domain.kernel.db import db
-from domain.kernel.errors import Held, Refused
+from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
 from domain.runs.admission import unfinished_runs
 from domain.schedules.cursors import ScheduleCursor, locked_cursor
 from domain.schedules.schedules import PAUSED, Schedule
 from domain.timing.decisions import Row, due_rows
 from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
-from domain.workflows.workflows import Workflow
 
 RESUME_LIMIT = 100
 MakeUp = Literal["skip", "latest", "all"]
@@ -58,19 +57,17 @@ def pause_backlog(tenant_id: UUID, schedule_id: UUID, now: datetime) -> PauseBac
         return None
     newest = _newest(schedule, RESUME_LIMIT, first, now)
     rows = due_rows(newest, schedule.overlap, unfinished_runs(schedule.id), schedule.skip_next_at)
-    held = held_reason(load(tenant_id, Workflow, schedule.workflow_id))
+    held = held_reason(schedule)
     runnable = 0 if held else [row.outcome for row in rows].count(Outcome.FIRED)
     latest = next((at for at in reversed(newest) if at != schedule.skip_next_at), None)
-    return PauseBacklog(schedule.paused_at, count, True, latest or schedule.timing.last(now, 1)[0], runnable, held)
-
-
-def held_reason(workflow: Workflow) -> str | None:
-    """Why nothing may be started in the workflow now; None when it may."""
-    try:
-        startable_version(workflow)
-    except Held as held:
-        return held.message
-    return None
+    return PauseBacklog(
+        schedule.paused_at,
+        count,
+        True,
+        latest or schedule.timing.last(now, 1)[0],
+        runnable,
+        held.message if held else None,
+    )
 
 
 def parse_make_up(choice: object) -> MakeUp:
@@ -98,10 +95,10 @@ def _newest(schedule: Schedule, limit: int, first: datetime, now: datetime) -> l
 
 def make_up(actor: Actor, schedule: Schedule, instants: list[datetime], now: datetime) -> int:
     """Fire these instants of a schedule that is active again, oldest first, as its overlap policy allows; how many got
-    a run. The caller holds its workflow and its cursor; raises Held when the workflow takes no runs now."""
+    a run. The caller holds its target and its cursor; raises Held when nothing may be started there now."""
     if not instants:
         return 0
-    startable_version(load(schedule.tenant_id, Workflow, schedule.workflow_id))
+    startable_target(schedule, is_locked=False)
     unfinished = unfinished_runs(schedule.id)
     rows = due_rows(instants, schedule.overlap, unfinished, schedule.skip_next_at)
     entries = _entries(actor, schedule, rows, unfinished == 0)

@@ -8,46 +8,45 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
-from domain.accounts.tenants import Tenant, load
-from domain.firing.holds import EDITION_REQUIRED
+from domain.accounts.tenants import load
+from domain.firing.starting import check_valid, startable_target
 from domain.kernel.db import db
-from domain.kernel.errors import Conflict, Held
+from domain.kernel.errors import Held
 from domain.runs.admission import unfinished_runs
 from domain.runs.announcing import announce_work
-from domain.runs.launch import earlier_run_id, insert_run, launchable_version
+from domain.runs.call_limits import check_call_rate
+from domain.runs.launch import earlier_run_id, insert_call, insert_run
 from domain.runs.runs import BY_HAND, Run
+from domain.schedules.counting import count_decided
 from domain.schedules.cursors import locked_cursor
 from domain.schedules.occurrences import Occurrence, run_now_origin
-from domain.schedules.schedules import INVALID, Schedule
+from domain.schedules.schedules import ENDPOINT, Schedule
+from domain.schedules.targets import EndpointTarget, Target
 from domain.timing.decisions import QUEUE_LIMIT
 from domain.timing.outcomes import Outcome
 from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.versions import WorkflowVersion, version_of
-from domain.workflows.workflows import Workflow
+from domain.workflows.versions import version_of
 
 
 def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: datetime) -> Run:
     """Start a run with the schedule's payload; repeating the request gives the run it started.
 
-    Allowed when active, paused or completed. Raises Held with the reason otherwise: invalid, workflow paused, the
-    overlap policy. Raises Conflict when somebody moved it to another workflow meanwhile.
+    Allowed when active, paused or completed. Raises Held with the reason otherwise: invalid, workflow paused, extension
+    disabled, the overlap policy. Raises Throttled when extensions were called too often by hand, Conflict when somebody
+    gave it another target meanwhile.
     """
     if earlier := claim_request(actor.tenant_id, request_key, "schedules.run_now"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     schedule = load(actor.tenant_id, Schedule, schedule_id)
-    workflow = load(actor.tenant_id, Workflow, schedule.workflow_id, lock="share")
-    published = startable_version(workflow)
+    if schedule.target_kind == ENDPOINT:
+        check_call_rate(actor.tenant_id, now)
+    target = startable_target(schedule)
     locked_cursor(schedule_id)
     schedule = load(actor.tenant_id, Schedule, schedule_id, lock="share")
-    if schedule.workflow_id != workflow.id:
-        raise Conflict
+    target.check_bound(schedule)
     _check_allowed(schedule)
     nominal = now.replace(microsecond=0)
-    version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version or published.version)
-    clock = _clock(schedule, nominal)
-    payload = clock if is_clock_ref(version.payload_schema_ref) else schedule.payload_json
-    metadata = {**clock, "scheduleName": schedule.name}
-    run = insert_run(actor, workflow, version, payload, BY_HAND, metadata, schedule_id=schedule.id)
+    run = _insert(actor, schedule, target, nominal)
     _record_occurrence(actor, schedule, run, request_key, nominal, now)
     answer_request(actor.tenant_id, request_key, {"runId": str(run.id)})
     record_change(actor, "schedule.run_now", schedule, after={"runId": str(run.id)})
@@ -55,18 +54,26 @@ def run_schedule_now(actor: Actor, schedule_id: UUID, request_key: str, now: dat
     return run
 
 
-def startable_version(workflow: Workflow) -> WorkflowVersion:
-    """The published version; raises Held with the reason when nothing of its schedules may be started now."""
-    if not db.session.get_one(Tenant, workflow.tenant_id, populate_existing=True).has_schedules:
-        raise Held(EDITION_REQUIRED, code="EDITION_REQUIRED")
-    return launchable_version(workflow)
-
-
-def check_valid(schedule: Schedule) -> None:
-    """Raises Held when its payload does not fit the version it is bound to."""
-    if schedule.status == INVALID:
-        message = f"{schedule.name} cannot run: {schedule.invalid_reason}. Mend its payload first."
-        raise Held(message, code="SCHEDULE_INVALID")
+def _insert(actor: Actor, schedule: Schedule, target: Target, nominal: datetime) -> Run:
+    told = _told(schedule, nominal)
+    if isinstance(target, EndpointTarget):
+        metadata = {**told, "scheduleName": schedule.name}
+        return insert_call(
+            actor,
+            target.install,
+            target.endpoint,
+            schedule.payload_json,
+            BY_HAND,
+            metadata,
+            schedule_id=schedule.id,
+            max_attempts=schedule.max_attempts,
+        )
+    workflow = target.workflow
+    version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version or target.version.version)
+    clock = told | {"workflowId": str(schedule.workflow_id), "workflowVersion": schedule.workflow_version}
+    payload = clock if is_clock_ref(version.payload_schema_ref) else schedule.payload_json
+    metadata = {**clock, "scheduleName": schedule.name}
+    return insert_run(actor, workflow, version, payload, BY_HAND, metadata, schedule_id=schedule.id)
 
 
 def _check_allowed(schedule: Schedule) -> None:
@@ -81,19 +88,17 @@ def _check_allowed(schedule: Schedule) -> None:
         raise Held(f"{going} runs of {schedule.name} are waiting already; no more may queue.", code="QUEUE_FULL")
 
 
-def _clock(schedule: Schedule, nominal: datetime) -> dict[str, Any]:
-    """The clock contract `trigger.clock.v1` of a run by hand."""
+def _told(schedule: Schedule, nominal: datetime) -> dict[str, Any]:
+    """What every run by hand is told; with the workflow and its version the clock contract `trigger.clock.v1`."""
     instant = nominal.strftime("%Y-%m-%dT%H:%M:%SZ")
-    contract = {
+    told = {
         "triggerType": "manual",
         "scheduleId": str(schedule.id),
         "scheduledFor": instant,
         "firedAt": instant,
         "timezone": schedule.timezone,
-        "workflowId": str(schedule.workflow_id),
-        "workflowVersion": schedule.workflow_version,
     }
-    return contract | ({"cron": schedule.cron} if schedule.cron else {})
+    return told | ({"cron": schedule.cron} if schedule.cron else {})
 
 
 def _record_occurrence(
@@ -112,3 +117,4 @@ def _record_occurrence(
         )
     )
     db.session.flush()
+    count_decided(schedule.target_kind, Outcome.FIRED)

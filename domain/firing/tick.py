@@ -19,6 +19,7 @@ from domain.firing.due import Entry, Step, due_steps, put_back
 from domain.kernel.db import db, write_or_halve
 from domain.kernel.failpoints import hit
 from domain.kernel.log import logger
+from domain.schedules.counting import count_written
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.occurrences import TIMING
 from domain.schedules.schedules import ACTIVE, PAUSED, Schedule
@@ -28,6 +29,7 @@ log = logger(__name__)
 
 BATCH = 1000
 
+# A call is never ready at once: how many of an install go at a time is decided for all of them in one place.
 _WRITE = text("""
     WITH decided AS (
         SELECT * FROM unnest(
@@ -43,34 +45,46 @@ _WRITE = text("""
             actor_id
         FROM decided
         ON CONFLICT DO NOTHING
-        RETURNING id, outcome
+        RETURNING id, schedule_id, outcome
     ), fired AS (
-        SELECT d.id, d.is_ready, d.actor_id, s.tenant_id, s.id AS schedule_id, s.workflow_id, s.workflow_version, s.trigger_type,
-            s.payload_json, v.is_pure, v.payload_schema_ref = ANY(:clock_refs) AS is_clock, w.concurrency_limit,
+        SELECT d.id, d.is_ready, d.actor_id, s.tenant_id, s.id AS schedule_id, s.trigger_type, s.payload_json,
+            s.target_kind, s.workflow_id, s.workflow_version, s.install_id, i.version_id AS extension_version_id,
+            s.endpoint_id, v.is_pure, v.payload_schema_ref = ANY(:clock_refs) AS is_clock, w.concurrency_limit,
             jsonb_build_object(
                 'triggerType', s.trigger_type, 'scheduleId', s.id,
                 'scheduledFor', to_char(d.scheduled_for, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
                 'firedAt', to_char(CAST(:now AS timestamptz), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
-                'timezone', s.timezone, 'workflowId', s.workflow_id, 'workflowVersion', s.workflow_version
-            ) || CASE WHEN s.cron IS NULL THEN '{}' ELSE jsonb_build_object('cron', s.cron) END AS clock,
+                'timezone', s.timezone
+            ) || CASE WHEN s.cron IS NULL THEN '{}' ELSE jsonb_build_object('cron', s.cron) END
+            || CASE s.target_kind WHEN 'workflow' THEN
+                jsonb_build_object('workflowId', s.workflow_id, 'workflowVersion', s.workflow_version)
+            ELSE jsonb_build_object('extensionId', i.extension_id, 'extension', x.name, 'installId', s.install_id,
+                'endpointId', s.endpoint_id, 'method', e.method, 'path', e.path, 'maxAttempts', s.max_attempts)
+            END AS clock,
             s.name AS schedule_name
         FROM written o
         JOIN decided d ON d.id = o.id
         JOIN schedules s ON s.id = d.schedule_id
-        JOIN workflows w ON w.id = s.workflow_id
-        JOIN workflow_versions v ON v.tenant_id = s.tenant_id AND v.workflow_id = s.workflow_id
+        LEFT JOIN workflows w ON w.id = s.workflow_id
+        LEFT JOIN workflow_versions v ON v.tenant_id = s.tenant_id AND v.workflow_id = s.workflow_id
             AND v.version = s.workflow_version
+        LEFT JOIN installs i ON i.id = s.install_id
+        LEFT JOIN extensions x ON x.id = i.extension_id
+        LEFT JOIN extension_endpoints e ON e.id = s.endpoint_id
         WHERE o.outcome = 'fired'
-    )
-    INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, actor_id,
-        backfill_id, trigger_metadata, input_json, lane, ready_at)
-    SELECT id, tenant_id, workflow_id, workflow_version, schedule_id, trigger_type, actor_id,
+    ), started AS (
+    INSERT INTO runs (id, tenant_id, target_kind, workflow_id, workflow_version, install_id, extension_version_id,
+        endpoint_id, schedule_id, started_by, actor_id, backfill_id, trigger_metadata, input_json, lane, ready_at)
+    SELECT id, tenant_id, target_kind, workflow_id, workflow_version, install_id, extension_version_id,
+        endpoint_id, schedule_id, trigger_type, actor_id,
         CAST(:backfill_id AS uuid), jsonb_strip_nulls(clock || jsonb_build_object(
             'scheduleName', schedule_name, 'backfillId', CAST(:backfill_id AS uuid))),
         CASE WHEN is_clock THEN clock ELSE payload_json END,
-        CASE WHEN is_pure THEN 'pure' ELSE 'effect' END,
-        CASE WHEN concurrency_limit IS NULL AND is_ready THEN CAST(:now AS timestamptz) END
+        CASE WHEN target_kind = 'endpoint' THEN 'call' WHEN is_pure THEN 'pure' ELSE 'effect' END,
+        CASE WHEN target_kind = 'workflow' AND concurrency_limit IS NULL AND is_ready THEN CAST(:now AS timestamptz) END
     FROM fired
+    )
+    SELECT o.id, s.target_kind FROM written o JOIN schedules s ON s.id = o.schedule_id
 """)
 
 _ADVANCE = text("""
@@ -174,7 +188,8 @@ def write_entries(
     if not entries:
         return
     settings = {"origin": origin, "now": now, "clock_refs": [CLOCK_REF, CLOCK_ALIAS], "backfill_id": backfill_id}
-    db.session.execute(_WRITE, _columns(entries) | settings)
+    written = db.session.execute(_WRITE, _columns(entries) | settings)
+    count_written(entries, {row.id: row.target_kind for row in written}, origin, now)
 
 
 def _end_pauses(steps: Sequence[Step], now: datetime) -> None:

@@ -17,16 +17,17 @@ from sqlalchemy import or_, select
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import Tenant, load, owned
 from domain.firing.closing import aim_cursor
-from domain.firing.lifecycle import bindable_version
 from domain.kernel.db import db
 from domain.kernel.errors import Held, Problem, Refused
 from domain.kernel.ids import new_id
 from domain.kernel.names import MAX_CHARACTERS
 from domain.publishing.rebinding import misfit_reason
+from domain.schedules.counting import count_decided
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.drafts import payload_refusals
 from domain.schedules.occurrences import TIMING, Occurrence
+from domain.schedules.payloads import payload_refusals
 from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, Schedule, snapshot
+from domain.schedules.targets import WorkflowTarget, bindable_version
 from domain.timing.cron import check_frequency
 from domain.timing.fields import MAX_LENGTH, parse_cron
 from domain.timing.outcomes import Outcome, Reason
@@ -157,10 +158,10 @@ def _reason(workflow: Workflow, timing: _Timing) -> str | None:
     if timing.problems:
         return misfit_reason(timing.problems)
     try:
-        version = bindable_version(workflow)
+        target = WorkflowTarget(workflow, bindable_version(workflow))
     except Held as held:
         return held.message
-    problems = payload_refusals(version, {})
+    problems = payload_refusals(target, {})
     return misfit_reason(problems) if problems else None
 
 
@@ -214,6 +215,7 @@ def _write(schedule: Schedule, is_past: bool, is_unreadable: bool, now: datetime
     if is_past:
         db.session.add(_missed(schedule, now))
         db.session.flush()
+        count_decided(schedule.target_kind, Outcome.MISSED, Reason.TOO_LATE)
 
 
 def _missed(schedule: Schedule, now: datetime) -> Occurrence:

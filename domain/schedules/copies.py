@@ -15,10 +15,16 @@ _SUFFIX_CHARACTERS = len(" (copy 1000)")
 
 
 def copy_name(source: Schedule) -> str:
-    """The name of the schedule with `(copy)` behind it, numbered while another of its workflow has that name."""
+    """The name of the schedule with `(copy)` behind it, numbered while another of its workflow or extension has that name.
+    Empty when it has none of its own."""
+    if not source.is_named:
+        return ""
     begin = source.name[: MAX_CHARACTERS - _SUFFIX_CHARACTERS].strip()
+    is_beside = Schedule.workflow_id == source.workflow_id
+    if source.install_id is not None:
+        is_beside = Schedule.install_id == source.install_id
     alike = owned(source.tenant_id, Schedule).where(
-        Schedule.workflow_id == source.workflow_id, Schedule.name.startswith(f"{begin} (copy", autoescape=True)
+        is_beside, Schedule.name.startswith(f"{begin} (copy", autoescape=True)
     )
     taken = set(db.session.scalars(alike.with_only_columns(Schedule.name)))
     names = (f"{begin} (copy{f' {number}' if number > 1 else ''})" for number in count(1))

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
-from domain.kernel import strict_json
+from domain.extensions.settings import limits
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.names import parse_name
+from domain.schedules.payloads import endpoint_payload, workflow_payload
 from domain.schedules.schedules import timing_of
+from domain.schedules.targets import EndpointTarget, Target
 from domain.timing.cron import check_frequency
 from domain.timing.fields import parse_cron
 from domain.timing.timing import Timing, check_run_at, check_window
 from domain.timing.zones import parse_instant, parse_local, parse_zone
-from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.payload_secrets import stored_problems, taken_payload
-from domain.workflows.versions import WorkflowVersion
 
 OVERLAPS, CATCH_UPS = ("queue", "skip", "allow"), ("latest", "all", "skip")
 DST_GAPS, DST_REPEATS = ("after", "skip"), ("first", "both")
 MAX_LATENESS_SECONDS = 30 * 86_400
 MAX_SPREAD_SECONDS = 3_600
-PAYLOAD_MAX_BYTES = 256_000
+ATTEMPTS, ATTEMPTS_MAX = 3, 10
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class ScheduleDraft:
-    """A schedule as typed. Paths of problems are these names in camelCase.
+    """A schedule as typed, of a workflow or, with an install or an endpoint, of an endpoint. Paths of problems are these
+    names in camelCase.
 
-    `run_at`: ISO 8601 with an offset; or `run_at_local`: a wall time in `timezone`. `payload`: a JSON object or its text.
+    `run_at`: ISO 8601 with an offset; or `run_at_local`: a wall time in `timezone`. `payload`: JSON or its text, `overlap`:
+    one of OVERLAPS; None is what its kind has by default. `name`: an endpoint's schedule may go without one.
+    `install_id`: may be left out, an endpoint has one.
     """
 
     workflow_id: UUID | None = None
@@ -44,9 +46,9 @@ class ScheduleDraft:
     run_at_local: Any = None
     cron: Any = None
     timezone: Any = "UTC"
-    payload: Any = field(default_factory=dict)
+    payload: Any = None
     enabled: bool = True
-    overlap: Any = "queue"
+    overlap: Any = None
     catch_up: Any = "latest"
     starts_at: Any = None
     ends_at: Any = None
@@ -55,6 +57,25 @@ class ScheduleDraft:
     dst_gap: Any = "after"
     dst_repeat: Any = "first"
     external_key: Any = None
+    install_id: UUID | None = None
+    endpoint_id: UUID | None = None
+    max_attempts: Any = ATTEMPTS
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether it is about an extension's endpoint, also while none is chosen yet."""
+        return self.install_id is not None or self.endpoint_id is not None
+
+    @property
+    def overlap_wanted(self) -> Any:
+        """What was chosen, or the default: what a workflow is too slow for waits, and calls are skipped."""
+        if self.overlap is not None:
+            return self.overlap
+        return "skip" if self.is_endpoint else "queue"
+
+    def least_interval(self, min_interval_seconds: int) -> int:
+        """How many seconds must lie between two of its instants; `min_interval_seconds` holds for every schedule."""
+        return max(min_interval_seconds, limits().min_interval_seconds if self.is_endpoint else 0)
 
 
 class Checks:
@@ -82,22 +103,22 @@ class Checks:
 
 def checked_columns(
     draft: ScheduleDraft,
-    version: WorkflowVersion | None,
+    target: Target | None,
     now: datetime,
     min_interval_seconds: int = 60,
     stored_payload: Any = None,
 ) -> dict[str, Any]:
     """The columns that the draft stands for, secrets in the payload sealed. Raises Refused with every problem.
 
-    `version`: what the payload is checked with; None when there is none, which the caller has refused already.
-    `stored_payload`: what kept marks in the payload stand for.
+    `target`: what it is for; None when there is none, which the caller has refused already. `stored_payload`: what kept
+    marks in the payload stand for.
     """
     checks = Checks()
-    columns: dict[str, Any] = {"name": checks.attempt(lambda: parse_name(draft.name, "name"))}
+    columns = _name_columns(draft, target, checks)
     columns |= _timing_columns(draft, now, min_interval_seconds, checks)
     columns |= _policy_columns(draft, checks)
     columns["external_key"] = _external_key(draft, checks)
-    columns["payload_json"] = checks.attempt(lambda: checked_payload(draft.payload, version, stored_payload))
+    columns["payload_json"] = checks.attempt(lambda: checked_payload(draft, target, stored_payload))
     checks.finish()
     return columns
 
@@ -111,26 +132,18 @@ def typed_timing(draft: ScheduleDraft, now: datetime, min_interval_seconds: int 
     return timing_of(SimpleNamespace(dst_gap=draft.dst_gap, dst_repeat=draft.dst_repeat, **columns))
 
 
-def payload_refusals(version: WorkflowVersion, payload: Any) -> list[Problem]:
-    """Why a stored payload does not fit the version it would run on; empty for one that is given the clock contract."""
-    if is_clock_ref(version.payload_schema_ref):
-        return []
-    found = stored_problems(version.tenant_id, version.payload_schema, payload)
-    return [Problem(f"payload{p.path}", p.message, p.code) for p in found]
+def checked_payload(draft: ScheduleDraft, target: Target | None, stored: Any = None) -> Any:
+    """The payload to store, secrets sealed; `stored` is what kept marks in it stand for. Raises Refused at `payload…`."""
+    if isinstance(target, EndpointTarget) or draft.is_endpoint:
+        return endpoint_payload(draft.payload, target if isinstance(target, EndpointTarget) else None, stored)
+    return workflow_payload(draft.payload, target, stored)
 
 
-def checked_payload(payload: object, version: WorkflowVersion | None, stored: Any = None) -> Any:
-    """The payload to store, secrets sealed; `payload`: an object or its JSON text. Raises Refused at `payload…`."""
-    if isinstance(payload, str | bytes):
-        payload = strict_json.loads(payload or "{}", path="payload", max_bytes=PAYLOAD_MAX_BYTES)
-    else:
-        strict_json.check_value(payload, path="payload", max_bytes=PAYLOAD_MAX_BYTES)
-    if not isinstance(payload, dict):
-        raise Refused.at("payload", "The payload must be a JSON object, in curly braces.", "PAYLOAD_NOT_OBJECT")
-    if version is None:
-        return payload
-    schema = None if is_clock_ref(version.payload_schema_ref) else version.payload_schema
-    return taken_payload(version.tenant_id, schema, payload, stored)
+def _name_columns(draft: ScheduleDraft, target: Target | None, checks: Checks) -> dict[str, Any]:
+    """An endpoint's schedule without a name is called what it calls."""
+    if draft.is_endpoint and (draft.name is None or not str(draft.name).strip()):
+        return {"name": target.label if target else "", "is_named": False}
+    return {"name": checks.attempt(lambda: parse_name(draft.name, "name")), "is_named": True}
 
 
 def _timing_columns(draft: ScheduleDraft, now: datetime, least: int, checks: Checks) -> dict[str, Any]:
@@ -141,7 +154,7 @@ def _timing_columns(draft: ScheduleDraft, now: datetime, least: int, checks: Che
         if timezone is not None:
             columns["run_at"] = checks.attempt(lambda: _run_at(draft, timezone, now))
     elif draft.trigger_type == "recurring":
-        columns |= _recurring_columns(draft, timezone, now, least, checks)
+        columns |= _recurring_columns(draft, timezone, now, draft.least_interval(least), checks)
     else:
         checks.refuse("triggerType", "Choose schedule (once) or recurring.", "TRIGGER_TYPE_INVALID")
     return columns
@@ -186,7 +199,7 @@ def _policy_columns(draft: ScheduleDraft, checks: Checks) -> dict[str, Any]:
         return value
 
     return {
-        "overlap": one_of("overlap", draft.overlap, OVERLAPS),
+        "overlap": one_of("overlap", draft.overlap_wanted, OVERLAPS),
         "catch_up": one_of("catchUp", draft.catch_up, CATCH_UPS),
         "dst_gap": one_of("dstGap", draft.dst_gap, DST_GAPS),
         "dst_repeat": one_of("dstRepeat", draft.dst_repeat, DST_REPEATS),
@@ -194,16 +207,27 @@ def _policy_columns(draft: ScheduleDraft, checks: Checks) -> dict[str, Any]:
             "maxLatenessSeconds", draft.max_lateness_seconds, 1, MAX_LATENESS_SECONDS, None, checks
         ),
         "spread_seconds": _seconds("spreadSeconds", draft.spread_seconds, 0, MAX_SPREAD_SECONDS, 0, checks),
+        "max_attempts": parse_attempts(draft, checks),
     }
 
 
+def parse_attempts(draft: ScheduleDraft, checks: Checks) -> int:
+    """How often a call is tried at most, from 1 to ATTEMPTS_MAX; empty for ATTEMPTS."""
+    span = (1, ATTEMPTS_MAX)
+    return _whole("maxAttempts", draft.max_attempts, span, ATTEMPTS, "how often it is tried,", checks) or ATTEMPTS
+
+
 def _seconds(path: str, value: object, least: int, most: int, empty: int | None, checks: Checks) -> int | None:
+    return _whole(path, value, (least, most), empty, "a whole number of seconds", checks)
+
+
+def _whole(path: str, value: object, span: tuple[int, int], empty: int | None, what: str, checks: Checks) -> int | None:
     if value in (None, ""):
         return empty
     text = str(value).strip()
     is_number = not isinstance(value, bool) and text.isascii() and text.isdigit() and len(text) <= 12
-    if not is_number or not least <= int(text) <= most:
-        checks.refuse(path, f"Enter a whole number of seconds from {least} to {most}.", "NUMBER_INVALID")
+    if not is_number or not span[0] <= int(text) <= span[1]:
+        checks.refuse(path, f"Enter {what} from {span[0]} to {span[1]}.", "NUMBER_INVALID")
         return empty
     return int(text)
 

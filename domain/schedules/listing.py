@@ -7,13 +7,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from domain.accounts.tenants import owned
+from domain.extensions.endpoints import ExtensionEndpoint
+from domain.extensions.extensions import Extension
+from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.narrowing import is_called, is_of_kind
 from domain.schedules.schedules import ACTIVE, Schedule
 from domain.timing.fields import parse_cron
 from domain.timing.words import cron_in_words
@@ -25,11 +29,15 @@ _SUFFIX_CHARACTERS = 8  # room for a number behind a name
 
 @dataclass(frozen=True)
 class ScheduleView:
-    """A schedule, where its ledger ends, and the name of what it runs."""
+    """A schedule, where its ledger ends, and what it runs: a workflow by its name, or an endpoint with its install and the
+    name of its extension. What it does not have is None."""
 
     schedule: Schedule
     cursor: ScheduleCursor
-    workflow_name: str
+    workflow_name: str | None
+    install: Install | None
+    endpoint: ExtensionEndpoint | None
+    extension_name: str | None
 
     @property
     def next_fire_at(self) -> datetime | None:
@@ -42,20 +50,22 @@ class ScheduleView:
 
 @dataclass(frozen=True)
 class ScheduleFilters:
-    """`q`: part of a schedule's or workflow's name. Empty ones leave everything."""
+    """`q`: part of a schedule's, workflow's or extension's name, or of a path. `target`: a kind. Empty ones leave everything."""
 
     q: str = ""
     workflow_id: UUID | None = None
     status: str = ""
     trigger_type: str = ""
     enabled: bool | None = None
+    target: str = ""
+    install_id: UUID | None = None
 
 
 def schedules_listed(
     tenant_id: UUID, filters: ScheduleFilters, before: UUID | None = None, limit: int = PAGE_SIZE
 ) -> list[ScheduleView]:
     """The tenant's schedules, newest first, at most `limit`, older than the schedule `before`. One statement."""
-    query = _filtered(_views(tenant_id), filters)
+    query = _filtered(_views(tenant_id), tenant_id, filters)
     if before is not None:
         query = query.where(Schedule.id < before)
     return [ScheduleView(*row) for row in db.session.execute(query.order_by(Schedule.id.desc()).limit(limit))]
@@ -97,20 +107,30 @@ def _when(cron: object) -> str:
 
 
 def _views(tenant_id: UUID) -> Any:
+    return views().where(Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None))
+
+
+def views() -> Any:
+    """What a ScheduleView is made of, of all schedules."""
     return (
-        select(Schedule, ScheduleCursor, Workflow.name)
+        select(Schedule, ScheduleCursor, Workflow.name, Install, ExtensionEndpoint, Extension.name)
         .join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
-        .join(Workflow, Workflow.id == Schedule.workflow_id)
-        .where(Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None))
+        .outerjoin(Workflow, Workflow.id == Schedule.workflow_id)
+        .outerjoin(Install, Install.id == Schedule.install_id)
+        .outerjoin(ExtensionEndpoint, ExtensionEndpoint.id == Schedule.endpoint_id)
+        .outerjoin(Extension, Extension.id == Install.extension_id)
     )
 
 
-def _filtered(query: Any, filters: ScheduleFilters) -> Any:
+def _filtered(query: Any, tenant_id: UUID, filters: ScheduleFilters) -> Any:
     if filters.q:
-        is_named = Schedule.name.icontains(filters.q, autoescape=True)
-        query = query.where(or_(is_named, Workflow.name.icontains(filters.q, autoescape=True)))
+        query = query.where(is_called(tenant_id, filters.q))
     if filters.workflow_id is not None:
         query = query.where(Schedule.workflow_id == filters.workflow_id)
+    if filters.install_id is not None:
+        query = query.where(Schedule.install_id == filters.install_id)
+    if filters.target:
+        query = query.where(is_of_kind(tenant_id, filters.target))
     if filters.status:
         query = query.where(Schedule.status == filters.status)
     if filters.trigger_type:

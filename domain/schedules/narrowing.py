@@ -11,14 +11,18 @@ from uuid import UUID
 
 from sqlalchemy import and_, case, func, literal, null, or_, select, union_all
 
+from domain.extensions.endpoints import ExtensionEndpoint
+from domain.extensions.extensions import Extension, ExtensionVersion
+from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, PAUSED, Schedule
+from domain.schedules.schedules import ACTIVE, COMPLETED, ENDPOINT, INVALID, PAUSED, WORKFLOW, Schedule
 from domain.workflows.workflows import Workflow
 
 FAILING = "failing"
 STATUSES = (ACTIVE, PAUSED, INVALID, COMPLETED, FAILING)
 TRIGGERS = ("schedule", "recurring")
+TARGETS = (WORKFLOW, ENDPOINT)
 SORTS = ("next", "name", "last", "updated")
 # At most so many are sorted as a set; of more, an index in the order wanted is walked until the page is full.
 FEW = 1_000
@@ -26,18 +30,21 @@ FEW = 1_000
 
 @dataclass(frozen=True)
 class ScheduleFilter:
-    """What a list of schedules is narrowed to. `q`: part of the name of the schedule or of its workflow, in any case.
+    """What a list of schedules is narrowed to. `q`: part of the name of the schedule, of its workflow or extension, or of
+    the path it calls, in any case.
 
-    `status` is one of STATUSES (failing: active, and its last run failed), `trigger` one of TRIGGERS.
+    `status` is one of STATUSES (failing: active, and its last run failed), `trigger` one of TRIGGERS, `target` of TARGETS.
     """
 
     q: str = ""
     workflow_id: UUID | None = None
     trigger: str = ""
     status: str = ""
+    target: str = ""
+    install_id: UUID | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.q or self.workflow_id or self.trigger or self.status)
+        return self != ScheduleFilter()
 
 
 @dataclass(frozen=True)
@@ -136,9 +143,13 @@ def _with_cursor(query: Any) -> Any:
 def _matching(query: Any, tenant_id: UUID, narrowed: ScheduleFilter) -> Any:
     query = query.where(Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None))
     if narrowed.q:
-        query = query.where(_is_called(tenant_id, narrowed.q))
+        query = query.where(is_called(tenant_id, narrowed.q))
     if narrowed.workflow_id is not None:
         query = query.where(Schedule.workflow_id == narrowed.workflow_id)
+    if narrowed.install_id is not None:
+        query = query.where(Schedule.install_id == narrowed.install_id)
+    if narrowed.target:
+        query = query.where(is_of_kind(tenant_id, narrowed.target))
     if narrowed.trigger:
         query = query.where(Schedule.trigger_type == narrowed.trigger)
     if narrowed.status == FAILING:
@@ -148,6 +159,31 @@ def _matching(query: Any, tenant_id: UUID, narrowed: ScheduleFilter) -> Any:
     return query.where(Schedule.status == narrowed.status) if narrowed.status else query
 
 
-def _is_called(tenant_id: UUID, q: str) -> Any:
-    named = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
-    return or_(Schedule.name.icontains(q, autoescape=True), Schedule.workflow_id.in_(named))
+def is_of_kind(tenant_id: UUID, kind: str) -> Any:
+    """Whether a schedule's target is of this kind. Few are for endpoints: they are found by their installs."""
+    if kind == WORKFLOW:
+        return Schedule.install_id.is_(None)
+    return Schedule.install_id.in_(select(Install.id).where(Install.tenant_id == tenant_id))
+
+
+def is_called(tenant_id: UUID, q: str) -> Any:
+    """Whether `q` is part of the name of a schedule, of its workflow or extension, or of the path it calls."""
+    workflows = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
+    installs = (
+        select(Install.id)
+        .join(Extension, Extension.id == Install.extension_id)
+        .where(Install.tenant_id == tenant_id, Extension.name.icontains(q, autoescape=True))
+    )
+    # Also those of versions that are not installed any more: a stale schedule still calls one.
+    endpoints = (
+        select(ExtensionEndpoint.id)
+        .join(ExtensionVersion, ExtensionVersion.id == ExtensionEndpoint.version_id)
+        .join(Install, Install.extension_id == ExtensionVersion.extension_id)
+        .where(Install.tenant_id == tenant_id, ExtensionEndpoint.path.icontains(q, autoescape=True))
+    )
+    return or_(
+        Schedule.name.icontains(q, autoescape=True),
+        Schedule.workflow_id.in_(workflows),
+        Schedule.install_id.in_(installs),
+        Schedule.endpoint_id.in_(endpoints),
+    )

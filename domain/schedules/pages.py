@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Row, and_, func, select
 from sqlalchemy.orm import aliased
 
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import User
+from domain.extensions.endpoints import ExtensionEndpoint
+from domain.extensions.extensions import Extension
+from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
@@ -34,7 +37,12 @@ _PAUSER, _SKIPPER, _MAKER = aliased(User), aliased(User), aliased(User)
 
 @dataclass(frozen=True)
 class ScheduleRow:
-    """A schedule as lists show it: its columns by name (as attributes) and its last occurrences, newest first."""
+    """A schedule as lists show it: its columns by name (as attributes) and its last occurrences, newest first.
+
+    Those of its target are None, and its flags false, where the target is of the other kind: of a workflow `workflow_…` and
+    `published_version`, of an endpoint `install_…`, `endpoint_…` and `extension_…`. `target_name`: the workflow's or the
+    extension's.
+    """
 
     columns: Row[Any]
     entries: tuple[Entry, ...] = ()
@@ -94,10 +102,23 @@ def schedule_detail(tenant_id: UUID, schedule_id: UUID) -> ScheduleRow:
     return ScheduleRow(row)
 
 
+def install_schedules(tenant_id: UUID, install_id: UUID) -> list[ScheduleRow]:
+    """The living schedules of an install by name, in two statements: as many as the limit of an install allows."""
+    query = _join(select(*_LISTED)).where(
+        Schedule.tenant_id == tenant_id, Schedule.install_id == install_id, Schedule.deleted_at.is_(None)
+    )
+    found = db.session.execute(query.order_by(func.lower(Schedule.name), Schedule.id)).all()
+    entries = last_entries([row.id for row in found])
+    return [ScheduleRow(row, tuple(entries.get(row.id, ()))) for row in found]
+
+
 def _join(query: Any) -> Any:
     return (
         query.select_from(Schedule)
-        .join(Workflow, and_(Workflow.tenant_id == Schedule.tenant_id, Workflow.id == Schedule.workflow_id))
+        .outerjoin(Workflow, and_(Workflow.tenant_id == Schedule.tenant_id, Workflow.id == Schedule.workflow_id))
+        .outerjoin(Install, and_(Install.tenant_id == Schedule.tenant_id, Install.id == Schedule.install_id))
+        .outerjoin(Extension, Extension.id == Install.extension_id)
+        .outerjoin(ExtensionEndpoint, ExtensionEndpoint.id == Schedule.endpoint_id)
         .join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
         .join(Tenant, Tenant.id == Schedule.tenant_id)
         .outerjoin(_PAUSER, _PAUSER.id == Schedule.paused_by)
@@ -108,8 +129,21 @@ def _join(query: Any) -> Any:
 _LISTED = (
     Schedule.id,
     Schedule.name,
+    Schedule.is_named,
+    Schedule.target_kind,
+    func.coalesce(Workflow.name, Extension.name).label("target_name"),
     Schedule.workflow_id,
     Schedule.workflow_version,
+    Schedule.install_id,
+    Schedule.endpoint_id,
+    Schedule.max_attempts,
+    ExtensionEndpoint.method.label("endpoint_method"),
+    ExtensionEndpoint.path.label("endpoint_path"),
+    Install.extension_id,
+    Extension.name.label("extension_name"),
+    Install.disabled_at.is_not(None).label("install_disabled"),
+    Install.disable_reason.label("install_disable_reason"),
+    ExtensionEndpoint.version_id.is_distinct_from(Install.version_id).label("endpoint_stale"),
     Schedule.trigger_type,
     Schedule.run_at,
     Schedule.cron,

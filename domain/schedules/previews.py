@@ -51,6 +51,8 @@ def timing_preview(draft: ScheduleDraft, now: datetime, min_interval_seconds: in
         timezone=draft.timezone,
         starts_at=draft.starts_at,
         ends_at=draft.ends_at,
+        install_id=draft.install_id,
+        endpoint_id=draft.endpoint_id,
         dst_gap=draft.dst_gap,
         dst_repeat=draft.dst_repeat,
     )
@@ -65,7 +67,7 @@ def timing_preview(draft: ScheduleDraft, now: datetime, min_interval_seconds: in
         timezone=timing.timezone,
         fires=tuple(next_fires(timing, now, FIRES)),
         clock_changes=_clock_changes(timing, draft, now),
-        advice=advice(timing, now, str(draft.overlap)) + _about_window(timing, draft),
+        advice=advice(timing, now, str(draft.overlap_wanted)) + _about_window(timing, draft),
         next_clock_change=next_clock_change(timing.timezone, now) if timing.cron else None,
     )
 
@@ -99,7 +101,7 @@ def _about_window(timing: Timing, draft: ScheduleDraft) -> tuple[Advice, ...]:
 
 
 def problems_beside_target(draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60) -> tuple[Problem, ...]:
-    """What is wrong with a draft whose workflow was refused already; its payload is checked without a schema."""
+    """What is wrong with a draft whose target was refused already; its payload is checked without a schema."""
     try:
         checked_columns(draft, None, now, min_interval_seconds)
     except Refused as refused:

@@ -31,6 +31,7 @@ from domain.timing.decisions import CatchUp, Overlap, Policy
 from domain.timing.timing import Timing
 
 ACTIVE, PAUSED, INVALID, COMPLETED = "active", "paused", "invalid", "completed"
+WORKFLOW, ENDPOINT = "workflow", "endpoint"
 
 # From → what it may become. Deleting is `deleted_at`, from any of them.
 TRANSITIONS: dict[str, frozenset[str]] = {
@@ -193,6 +194,9 @@ def flush_schedule(schedule: Schedule) -> None:
         if constraint == "uq_schedules_name":
             message = f"This workflow has a schedule named {name} already. Choose another name."
             raise Refused.at("name", message, "NAME_TAKEN") from error
+        if constraint == "uq_schedules_install_name":
+            message = f"This extension has a schedule named {name} already. Choose another name."
+            raise Refused.at("name", message, "NAME_TAKEN") from error
         if constraint == "uq_schedules_external_key":
             message = f"Another schedule has the external key {external_key}."
             raise Refused.at("externalKey", message, "EXTERNAL_KEY_TAKEN") from error
@@ -203,8 +207,7 @@ def snapshot(schedule: Schedule) -> dict[str, Any]:
     """What an audit row says of a schedule: JSON values in the words of the API."""
     return {
         "name": schedule.name,
-        "workflowId": str(schedule.workflow_id),
-        "workflowVersion": schedule.workflow_version,
+        **_target(schedule),
         "triggerType": schedule.trigger_type,
         "runAt": _iso(schedule.run_at),
         "cron": schedule.cron,
@@ -222,6 +225,17 @@ def snapshot(schedule: Schedule) -> dict[str, Any]:
         "dstGap": schedule.dst_gap,
         "dstRepeat": schedule.dst_repeat,
         "externalKey": schedule.external_key,
+    }
+
+
+def _target(schedule: Schedule) -> dict[str, Any]:
+    if schedule.target_kind == WORKFLOW:
+        return {"workflowId": str(schedule.workflow_id), "workflowVersion": schedule.workflow_version}
+    return {
+        "isNamed": schedule.is_named,
+        "installId": str(schedule.install_id),
+        "endpointId": str(schedule.endpoint_id),
+        "maxAttempts": schedule.max_attempts,
     }
 
 

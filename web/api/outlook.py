@@ -11,7 +11,8 @@ from uuid import UUID
 from flask import Response, current_app, request
 
 from domain.accounts.permissions import READ
-from domain.firing.checklist import Check, Checklist, checklist
+from domain.firing.checklist import Checklist, checklist
+from domain.firing.checks import Check
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.drafts import typed_timing
 from domain.schedules.pages import ScheduleRow, schedule_detail

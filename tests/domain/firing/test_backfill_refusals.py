@@ -11,6 +11,7 @@ from sqlalchemy import text
 from domain.firing import backfilling
 from domain.firing.backfilling import cancel_backfill, plan_backfill, start_backfill
 from domain.firing.lifecycle import delete_schedule, pause_schedule
+from domain.firing.starting import startable_target
 from domain.kernel.errors import Conflict, Held, NotFound, Refused
 from domain.publishing import delete_workflow, pause_workflow
 from domain.runs.admission import admit_waiting
@@ -119,11 +120,13 @@ def test_a_schedule_that_somebody_moves_meanwhile_is_left_alone(cast: Cast, db: 
     """The limits and locks that were looked at are those of the workflow it had."""
     schedule, elsewhere = outage(cast), a_target(cast.tenant, "Elsewhere")
 
-    def moved(_: Any) -> None:
+    def moved(found: Any) -> Any:
+        target = startable_target(found)
         schedule.workflow_id = elsewhere.id
         db.flush()
+        return target
 
-    monkeypatch.setattr(backfilling, "startable_version", moved)
+    monkeypatch.setattr(backfilling, "startable_target", moved)
     with pytest.raises(Conflict):
         start(cast, schedule)
     assert made_up(schedule) == []

@@ -10,7 +10,8 @@ import time_machine
 from sqlalchemy import delete, text
 
 from domain.accounts.tenants import Tenant
-from domain.firing.checklist import Check, Checklist, checklist
+from domain.firing.checklist import Checklist, checklist
+from domain.firing.checks import Check
 from domain.firing.lifecycle import pause_schedule
 from domain.firing.skipping import skip_next
 from domain.firing.tick import fire_due
