@@ -78,7 +78,7 @@ class Executed:
         message = f"The endpoint answered {self.status}." if self.status >= 400 else "The endpoint failed."
         return RunnerFailed(
             code,
-            f"{message} {self.error}" if self.error else message,
+            f"{message} {self.error[:MAX_EXCERPT_CHARACTERS]}" if self.error else message,
             self.http_status,
             self.text[:MAX_EXCERPT_CHARACTERS],
             endpoint_status=self.status,

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from base64 import b64decode, b64encode
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +65,12 @@ def _ran(asked: dict[str, Any], seconds: float, secrets: dict[str, str]) -> dict
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     try:
         written, said = guest.communicate(json.dumps(asked), timeout=seconds)
     except subprocess.TimeoutExpired:
-        _kill(guest)
+        guest.kill()
+        guest.communicate()
         raise BadCall(500, f"execute_failed: not done within {seconds:g} s") from None
     _pass_on(said, secrets)
     if guest.returncode:
@@ -82,12 +80,6 @@ def _ran(asked: dict[str, Any], seconds: float, secrets: dict[str, str]) -> dict
     except ValueError:
         raise BadCall(500, "execute_failed: the extension ended without an answer") from None
     return answer
-
-
-def _kill(guest: subprocess.Popen[str]) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(guest.pid, signal.SIGKILL)
-    guest.communicate()
 
 
 def _pass_on(said: str, secrets: dict[str, str]) -> None:

@@ -10,13 +10,14 @@ import contextlib
 import hmac
 import json
 import socket
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from domain.kernel.clock import monotonic
-from domain.kernel.log import logger
+from domain.kernel.log import first_line, logger
 from workers.runner.calls import BadCall, Call, Unprocessable, parse_call
 from workers.runner.executing import Answer, Executor, failure
 from workers.runner.misbehaving import BLOCK, misbehave
@@ -44,6 +45,11 @@ class RunnerServer(ThreadingHTTPServer):
         self.executor = executor
         self.script = script
         super().__init__(address, RunnerExchange)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Whoever asked may be gone before the answer: that is worth a line and not a traceback."""
+        error = sys.exception()
+        log.warning("An exchange ended early", error=first_line(error) if error else "")
 
 
 class RunnerExchange(BaseHTTPRequestHandler):
