@@ -15,6 +15,7 @@ from domain.kernel.clock import database_now
 from domain.kernel.errors import Refused
 from domain.pruning import prune
 from domain.runs import retention
+from domain.runs.invocations import Invocation
 from domain.runs.retention import prune_runs
 from domain.runs.runs import Run
 from domain.runs.steps import RunStep
@@ -22,7 +23,18 @@ from domain.runs.tasks import HumanTask
 from domain.runs.waits import Wait
 from domain.schedules.occurrences import Occurrence
 from domain.workflows.workflows import Workflow
-from tests.factories import NOW, a_published_workflow, a_run, a_schedule, a_step, a_task, a_tenant, an_actor
+from tests.calls import a_call_run, a_call_schedule, an_invocation
+from tests.factories import (
+    NOW,
+    a_published_workflow,
+    a_run,
+    a_schedule,
+    a_step,
+    a_task,
+    a_tenant,
+    an_actor,
+    an_install,
+)
 from tests.statements import counted
 
 
@@ -166,3 +178,31 @@ def test_what_is_no_number_of_days_is_refused_at_its_field(acme: Tenant, given: 
         edit_tenant(an_actor(acme), "Acme", "UTC", given)
     assert [problem.path for problem in refused.value.problems] == ["retention_days"]
     assert acme.retention_days == 30
+
+
+def test_runs_of_endpoints_go_with_their_calls_when_the_tenant_keeps_them_no_longer(acme: Tenant, db: Any) -> None:
+    # Their ids say when they were made, which is now.
+    now = database_now()
+    install = an_install(acme)
+    schedule = a_call_schedule(install)
+    old, young = (
+        a_call_run(install, schedule_id=schedule.id, finished_at=now + timedelta(days=days)) for days in (0, 2)
+    )
+    going = a_call_run(install, "running")
+    forever = a_call_run(an_install(a_tenant("globex")), finished_at=now)
+    for run in (old, young, going, forever):
+        a_step(run), an_invocation(run)
+    expected = {young.id, going.id, forever.id}
+    later = now + timedelta(days=31)
+    assert prune_runs(later) == 1 and prune_runs(later) == 0
+    assert kept(db) == expected
+    for table in (RunStep, Invocation):
+        assert set(db.scalars(select(table.run_id))) == expected
+
+
+def test_calls_of_a_workflow_go_with_its_runs(acme: Tenant, sync: Workflow, db: Any) -> None:
+    made = an_invocation(a_call_run(an_install(acme)))
+    made.run_id = ended(sync, 31).id
+    db.flush()
+    assert prune_runs(NOW) == 1
+    assert db.scalar(select(func.count()).select_from(Invocation)) == 0
