@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from wtforms import BooleanField, HiddenField, RadioField, SelectMultipleField, StringField
+from wtforms import BooleanField, HiddenField, RadioField, SelectField, SelectMultipleField, StringField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 from wtforms.widgets import DateTimeLocalInput, TimeInput
@@ -20,6 +20,8 @@ from web.forms.base import PageForm
 from web.forms.payloads import PayloadEditor
 from web.forms.timing import EVERY, PICKS, WEEKDAYS, WORKDAYS, TimingPart
 
+NOT_CHOSEN = UUID(int=0)
+"""In a draft it stands for an install that is none: the draft is about an endpoint, and nothing more is known."""
 REQUIRED = [InputRequired()]
 TRIGGERS = [SelectChoice("recurring", "Repeats"), SelectChoice("schedule", "Once")]
 OVERLAPS = [SelectChoice("queue", "Wait"), SelectChoice("skip", "Skip"), SelectChoice("allow", "Run side by side")]
@@ -31,7 +33,7 @@ CATCH_UPS = [
 DST_GAPS = [SelectChoice("after", "Right after the gap"), SelectChoice("skip", "Not that day")]
 DST_REPEATS = [SelectChoice("first", "The first time only"), SelectChoice("both", "Both times")]
 # What the fields are called in problems of the domain, where they differ by more than their case.
-_FIELDS = {"workflowId": "workflow"}
+_FIELDS = {"workflowId": "workflow", "installId": "endpoint", "endpointId": "endpoint"}
 _FOLDED = (
     "overlap",
     "catch_up",
@@ -41,6 +43,7 @@ _FOLDED = (
     "spread_seconds",
     "dst_gap",
     "dst_repeat",
+    "max_attempts",
 )
 _WAITS = {"queue": "Waits for the previous run", "skip": "Skips while a run is going", "allow": "Runs side by side"}
 _CATCHES = {"latest": "catches up with the latest", "all": "catches up with all", "skip": "never catches up"}
@@ -50,6 +53,8 @@ class ScheduleForm(TimingPart, PageForm):
     revision = HiddenField()
     like = HiddenField()  # the id of the schedule that this one is a copy of
     workflow = StringField("Workflow", REQUIRED)
+    extension = HiddenField()  # the id of the extension whose endpoint is called; without one a workflow runs
+    endpoint = SelectField("Endpoint", REQUIRED, choices=[], validate_choice=False)
     name = StringField("Name", REQUIRED)
     enabled = BooleanField("Starts enabled")
     trigger_type = RadioField("How often", choices=TRIGGERS, default="recurring", validate_choice=False)
@@ -62,6 +67,7 @@ class ScheduleForm(TimingPart, PageForm):
     run_at = StringField("Date and time", REQUIRED, widget=DateTimeLocalInput())
     cron = StringField("Cron pattern", REQUIRED)
     timezone = StringField("Time zone", REQUIRED)
+    has_body = BooleanField("Send a payload")
     payload_start = HiddenField()
     request_key = HiddenField(id="schedule-request-key")
     rehearsal_key = HiddenField()
@@ -76,12 +82,23 @@ class ScheduleForm(TimingPart, PageForm):
     spread_seconds = StringField("Spread over, in seconds")
     dst_gap = RadioField("When clocks skip its time", choices=DST_GAPS, default="after", validate_choice=False)
     dst_repeat = RadioField("When clocks repeat its time", choices=DST_REPEATS, default="first", validate_choice=False)
+    max_attempts = StringField("Tries of one call", default="3")
 
     editor: PayloadEditor | None = None  # of the payload; set by the view, which knows the schema
+    takes_body = True  # whether what runs can be given a payload; set with the editor
 
     def process(self, formdata: Any = None, *arguments: Any, **values: Any) -> None:
         super().process(formdata, *arguments, **values)
         self.settle(formdata)
+
+    @property
+    def kind(self) -> str:
+        """Of what it is made for: it runs a `workflow`, or it calls an `endpoint` of an extension."""
+        return "endpoint" if self.extension.data else "workflow"
+
+    @property
+    def is_of_endpoint(self) -> bool:
+        return self.kind == "endpoint"
 
     def attach(self, problems: Iterable[Problem]) -> None:
         """Problems of the domain at the fields of the form; those inside the payload go to its editor."""
@@ -104,7 +121,16 @@ class ScheduleForm(TimingPart, PageForm):
     @property
     def unread_payload(self) -> list[Problem]:
         """What of the payload's form cannot be read. JSON text is read, and judged, by the domain."""
-        return self.editor.problems if self.editor and self.editor.is_form else []
+        if self.editor is None or not self.sends_payload:
+            return []
+        if self.is_of_endpoint and not self.editor.text.strip():
+            return [Problem("payload", "Type the JSON that is sent, or send no payload.", "PAYLOAD_REQUIRED")]
+        return self.editor.problems if self.editor.is_form else []
+
+    @property
+    def sends_payload(self) -> bool:
+        """A workflow always gets one; an endpoint only when it was chosen."""
+        return not self.is_of_endpoint or (self.takes_body and bool(self.has_body.data))
 
     def check_payload(self) -> None:
         """Raises Refused with what cannot be read."""
@@ -126,21 +152,29 @@ class ScheduleForm(TimingPart, PageForm):
                 if text
             )
         said = [_WAITS.get(self.overlap.data, "?"), _CATCHES.get(self.catch_up.data, "?"), window]
+        if self.is_of_endpoint:
+            said.append("one try" if self.max_attempts.data == "1" else f"up to {self.max_attempts.data} tries")
         return " · ".join(said)
 
-    def draft(self, workflow_id: UUID | None, stored: Any = None) -> ScheduleDraft:
-        """What was typed. A wall time that is still the one shown for `stored` means the stored instant exactly."""
+    def draft(self, target: Mapping[str, Any] | None, stored: Any = None) -> ScheduleDraft:
+        """What was typed, for `target`: the fields of a draft that name what runs; None says only of which kind that is.
+
+        A wall time that is still the one shown for `stored` means the stored instant exactly.
+        """
         run_at = _instant_text(self.run_at.data, stored, "run_at", self.zone_name)
         is_stored = bool(run_at) and run_at != self.run_at.data
+        named: dict[str, Any] = dict(target or {})
+        if self.is_of_endpoint:
+            named = {"install_id": NOT_CHOSEN, "max_attempts": self.max_attempts.data} | named
         return ScheduleDraft(
-            workflow_id=workflow_id,
+            **named,
             name=self.name.data or "",
             trigger_type=self.trigger_type.data or "",
             run_at=run_at if is_stored else None,
             run_at_local=None if is_stored else run_at,
             cron=self.pattern,
             timezone=self.zone_name,
-            payload=(self.editor and self.editor.text) or "{}",
+            payload=((self.editor and self.editor.text) or "{}") if self.sends_payload else None,
             enabled=bool(self.enabled.data),
             overlap=self.overlap.data,
             catch_up=self.catch_up.data,
@@ -154,17 +188,16 @@ class ScheduleForm(TimingPart, PageForm):
         )
 
 
-def stored_form(stored: Any, workflow: str) -> ScheduleForm:
-    """The form of a schedule as it is stored. `workflow` is the label of its workflow."""
-    return ScheduleForm(data={"revision": str(stored.revision)} | typed_values(stored, workflow))
+def stored_form(stored: Any, target: Mapping[str, str]) -> ScheduleForm:
+    """The form of a schedule as it is stored. `target`: what the fields hold that say what runs."""
+    return ScheduleForm(data={"revision": str(stored.revision)} | dict(target) | typed_values(stored))
 
 
-def typed_values(stored: Any, workflow: str) -> dict[str, Any]:
-    """A stored schedule as someone would have typed it, by name of the field."""
+def typed_values(stored: Any) -> dict[str, Any]:
+    """A stored schedule as someone would have typed it, by name of the field, but for what it runs."""
     lateness = stored.max_lateness_seconds
     return {
-        "workflow": workflow,
-        "name": stored.name,
+        "name": stored.name if stored.is_named else "",
         "enabled": stored.status in ("active", "completed"),
         "trigger_type": stored.trigger_type,
         "run_at": wall(stored.run_at, stored.timezone),
@@ -178,7 +211,11 @@ def typed_values(stored: Any, workflow: str) -> dict[str, Any]:
         "spread_seconds": str(stored.spread_seconds),
         "dst_gap": stored.dst_gap,
         "dst_repeat": stored.dst_repeat,
-    }
+    } | (
+        {"max_attempts": str(stored.max_attempts), "has_body": stored.payload_json is not None}
+        if _is_call(stored)
+        else {}
+    )
 
 
 def wall(instant: datetime | None, zone_name: str) -> str:
@@ -187,6 +224,10 @@ def wall(instant: datetime | None, zone_name: str) -> str:
         return ""
     local = instant.astimezone(zone(zone_name))
     return local.strftime("%Y-%m-%dT%H:%M:%S" if local.second else "%Y-%m-%dT%H:%M")
+
+
+def _is_call(stored: Any) -> bool:
+    return bool(stored.target_kind == "endpoint")
 
 
 def _instant_text(typed: str | None, stored: Any, column: str, timezone: str | None) -> str | None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import render_template, request
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import CHANGE
-from domain.schedules.choices import CHOICES, WorkflowChoice, eligible_workflows
+from domain.schedules.choices import CHOICES, eligible_workflows
 from web.access import requires_by_kind
 from web.asked import asked_text
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import blueprint, tenant_id
+from web.schedules.targets import Target, WorkflowTarget
 
 
 @blueprint.get("/picker")
@@ -22,17 +23,12 @@ def picker_results() -> ResponseReturnValue:
     return render_template("schedules/_results.html", **_found(asked_text("workflow")))
 
 
-def picked_form() -> ScheduleForm:
-    """The form that was posted; without JavaScript a result is a button of it."""
-    form = ScheduleForm(request.form)
-    if "pick" in request.form:
-        form.workflow.data = request.form["pick"]
-    return form
-
-
-def results_for(typed: str, choice: WorkflowChoice | None) -> dict[str, Any]:
+def results_for(form: ScheduleForm, target: Target) -> dict[str, Any]:
     """What the picker holds when the dialog is drawn: what fits a text that names no workflow, else any."""
-    is_searching = bool(typed.strip()) and choice is None
+    if not isinstance(target, WorkflowTarget):
+        return {}
+    typed = form.workflow.data or ""
+    is_searching = bool(typed.strip()) and target.choice is None
     return _found(typed.strip().replace("\x00", "") if is_searching else "") | {"is_searching": is_searching}
 
 

@@ -14,12 +14,12 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import NotFound
 from domain.kernel.ids import new_id, parse_id
 from domain.runs.runs import FINISHED, Run
-from domain.schedules.choices import WorkflowChoice
 from domain.schedules.schedules import Schedule
 from web.access import actor, request_now, requires_by_kind
 from web.asked import content_key, request_key
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import access, blueprint, tenant_id
+from web.schedules.targets import Target
 
 # What stands in the form beside what is rehearsed.
 NOT_REHEARSED = ("request_key", "rehearsed", "payload_start", "revision", "place")
@@ -37,12 +37,12 @@ def is_rehearsing() -> bool:
     return "rehearse" in request.form
 
 
-def started_rehearsal(form: ScheduleForm, stored: Schedule | None, choice: WorkflowChoice | None) -> dict[str, Any]:
+def started_rehearsal(form: ScheduleForm, stored: Schedule | None, target: Target) -> dict[str, Any]:
     """Start what was typed, and what there is to show of it. Raises Refused with each problem at its field."""
     key = f"rehearsal:{content_key('rehearsal_key', NOT_REHEARSED)}"
     with transaction():
         form.check_payload()
-        draft = form.draft(choice.id if choice else None, stored)
+        draft = form.draft(target.draft, stored)
         scheduled_for = form.rehearse_for.data or ""
         like_id = parse_id(request.form.get("like", ""))
         run = rehearse(actor(), draft, scheduled_for, key, request_now(), stored.id if stored else None, like_id)

@@ -18,6 +18,7 @@ from web.access import request_now, requires_by_kind
 from web.forms.schedules import ScheduleForm
 from web.schedules.frame import access, blueprint, min_interval_seconds, tenant_id
 from web.schedules.rows import fire_lines
+from web.schedules.targets import posted_form
 
 CHANGES_SHOWN = 4
 
@@ -26,7 +27,8 @@ CHANGES_SHOWN = 4
 @requires_by_kind(CHANGE)
 def preview() -> ResponseReturnValue:
     """What the timing would do; `?schedule=` names the schedule that is being edited."""
-    values = looked_ahead(ScheduleForm(request.form), _edited())
+    stored = _edited()
+    values = looked_ahead(posted_form(stored), stored)
     return render_template("schedules/_preview_swap.html", is_swap=True, **values)
 
 
@@ -34,7 +36,8 @@ def preview() -> ResponseReturnValue:
 @requires_by_kind(CHANGE)
 def when() -> ResponseReturnValue:
     """The fields of the timing part after another way to say it was chosen."""
-    form, stored = ScheduleForm(request.form), _edited()
+    stored = _edited()
+    form = posted_form(stored)
     form.follow_choice()
     values = looked_ahead(form, stored)
     return render_template("schedules/_when_swap.html", is_swap=True, stored=stored, **values)

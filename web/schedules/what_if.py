@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from flask import render_template, request
+from flask import render_template
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import CHANGE
@@ -15,19 +15,21 @@ from domain.accounts.tenants import load
 from domain.firing.what_if import Difference, WhatIf, standing_after, standing_of, what_if
 from domain.kernel import strict_json
 from domain.kernel.secret_values import shown
-from domain.schedules.choices import WorkflowChoice, workflow_choice
+from domain.schedules.choices import workflow_choice
 from domain.schedules.drafts import typed_timing
 from domain.schedules.schedules import Schedule
 from web.access import request_now, requires_by_kind
 from web.forms.schedules import ScheduleForm, typed_values
 from web.schedules.frame import blueprint, min_interval_seconds, tenant_id
-from web.schedules.payloads import bound_version, take_payload, typed_workflow
+from web.schedules.payloads import take_payload
 from web.schedules.rows import Fire, fire_lines
+from web.schedules.targets import EndpointTarget, Target, WorkflowTarget, posted_form, typed_target
 
 _FROM_NOW_ON = {
     "catch_up": "What is made up after an outage",
     "max_lateness_seconds": "How late a start may be",
     "spread_seconds": "How much later each fire starts",
+    "max_attempts": "How often a call is tried",
 }
 
 
@@ -57,20 +59,20 @@ class Consequences:
 @requires_by_kind(CHANGE)
 def consequences(schedule_id: UUID) -> ResponseReturnValue:
     stored = load(tenant_id(), Schedule, schedule_id)
-    form = ScheduleForm(request.form)
-    choice = typed_workflow(form)[0]
-    take_payload(form, bound_version(choice))
-    return render_template("schedules/_what_if.html", what_if=consequences_of(form, stored, choice))
+    form = posted_form(stored)
+    target = typed_target(form)
+    take_payload(form, target)
+    return render_template("schedules/_what_if.html", what_if=consequences_of(form, stored, target))
 
 
-def consequences_of(form: ScheduleForm, stored: Schedule, choice: WorkflowChoice | None) -> Consequences | None:
+def consequences_of(form: ScheduleForm, stored: Schedule, target: Target) -> Consequences | None:
     """None while nothing that was typed changes anything, or while the timing is refused."""
     now = request_now()
     timing = typed_timing(form.draft(None, stored), now, min_interval_seconds())
     if timing is None:
         return None
     old, new = standing_of(stored), standing_after(stored, timing, bool(form.enabled.data))
-    notes = list(_notes(form, stored, choice))
+    notes = list(_notes(form, stored, target))
     if old == new:
         return Consequences("", [], None, notes, is_timed=False) if notes else None
     found = what_if(old, new, now)
@@ -114,11 +116,10 @@ def _more(difference: Difference) -> str:
     return f"and {rest:,} more" if rest else ""
 
 
-def _notes(form: ScheduleForm, stored: Schedule, choice: WorkflowChoice | None) -> Iterator[str]:
+def _notes(form: ScheduleForm, stored: Schedule, target: Target) -> Iterator[str]:
     """What the rest of the edit does, a sentence each."""
-    if choice is not None and not choice.obstacle:
-        yield from _workflow_notes(stored, choice)
-    if form.editor and not form.editor.is_still(strict_json.pretty(shown(stored.payload_json))):
+    yield from _call_notes(stored, target) if isinstance(target, EndpointTarget) else _workflow_notes(stored, target)
+    if _is_payload_new(form, stored):
         yield "The new payload goes into every run that is asked for from now on. Runs that are queued keep theirs."
     was_on, is_on = stored.status == "active", bool(form.enabled.data)
     if was_on and not is_on:
@@ -128,7 +129,24 @@ def _notes(form: ScheduleForm, stored: Schedule, choice: WorkflowChoice | None) 
     yield from _policy_notes(form, stored)
 
 
-def _workflow_notes(stored: Schedule, choice: WorkflowChoice) -> Iterator[str]:
+def _is_payload_new(form: ScheduleForm, stored: Schedule) -> bool:
+    had = stored.payload_json is not None
+    if not (had and form.sends_payload):
+        return had != form.sends_payload
+    return form.editor is not None and not form.editor.is_still(strict_json.pretty(shown(stored.payload_json)))
+
+
+def _call_notes(stored: Schedule, target: EndpointTarget) -> Iterator[str]:
+    if target.endpoint is not None and target.endpoint.id != stored.endpoint_id:
+        before = target.offer.known(stored.endpoint_id)
+        instead = f", instead of {before.called}" if before else ""
+        yield f"It calls {target.label} from now on{instead}."
+
+
+def _workflow_notes(stored: Schedule, target: WorkflowTarget) -> Iterator[str]:
+    choice = target.choice
+    if choice is None or choice.obstacle:
+        return
     if choice.id != stored.workflow_id:
         before = workflow_choice(stored.tenant_id, stored.workflow_id)
         origin = f" from {before.label}" if before else ""
@@ -145,9 +163,9 @@ def _policy_notes(form: ScheduleForm, stored: Schedule) -> Iterator[str]:
         yield "Runs that wait for an earlier run of this schedule may start as soon as this is saved."
     elif overlap != stored.overlap:
         yield "The new overlap rule counts from the next fire on. Runs that wait already keep their turn."
-    before = typed_values(stored, "")
+    before = typed_values(stored)
     for name, words in _FROM_NOW_ON.items():
-        if (form[name].data or "").strip() != before[name]:
+        if name in before and (form[name].data or "").strip() != before[name]:
             yield f"{words} changes for what comes due from now on."
 
 
