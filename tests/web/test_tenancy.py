@@ -21,6 +21,8 @@ from tests.web.cast import HTMX, Browser
 from web.access import PUBLIC, SIGNED_IN
 
 PUBLIC_ENDPOINTS = {"static", "accounts.show_sign_in", "accounts.sign_in", "accounts.sign_out", "system.healthz"}
+# It asks for a token or an address of its own, which no person has.
+PUBLIC_ENDPOINTS |= {"metrics.show"}
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}
 
 
