@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from flask import render_template, request
 from flask.typing import ResponseReturnValue
 
 from domain.accounts.permissions import READ
-from domain.kernel.errors import Refused
 from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, TARGETS, RunFilters
 from domain.runs.pages import (
     PAGE_SIZE,
@@ -24,12 +22,11 @@ from domain.runs.pages import (
 )
 from domain.timing.zones import parse_local
 from web.access import is_fragment, request_now, requires_by_kind
-from web.asked import asked_text, one_of
+from web.asked import asked_text, asked_wall_time, one_of
 from web.kinds import readable_target
 from web.runs.frame import STARTER_WORDS, blueprint, tenant_id, zone_name
 
 BUSY_SECONDS, IDLE_SECONDS = 2, 10
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 @blueprint.get("")
@@ -83,8 +80,8 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         "by": one_of("by", STARTERS),
         "rehearsal": one_of("rehearsal", REHEARSALS),
         "target": one_of("target", TARGETS),
-        "from": _wall_time("from"),
-        "to": _wall_time("to"),
+        "from": asked_wall_time("from", zone_name()),
+        "to": asked_wall_time("to", zone_name()),
     }
     filters = RunFilters(
         words["q"],
@@ -100,18 +97,6 @@ def _asked() -> tuple[RunFilters, dict[str, Any]]:
         ids["install"],
     )
     return filters, {**ids, **{name: word or None for name, word in words.items()}}
-
-
-def _wall_time(name: str) -> str:
-    """A time of the tenant's zone as the field holds it; a day alone is its begin, or for `to` its end."""
-    text = asked_text(name).replace(" ", "T")
-    try:
-        if _DAY.fullmatch(text):
-            day = date.fromisoformat(text) + timedelta(days=name == "to")
-            text = f"{day.isoformat()}T00:00"
-        return text if _instant(text) else ""
-    except (Refused, ValueError, OverflowError):
-        return ""
 
 
 def _instant(wall_time: str) -> datetime | None:
