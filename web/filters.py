@@ -36,6 +36,9 @@ SCHEDULE_LABELS = {
     "completed": Label("Completed", "mute", "flag"),
 }
 
+STALE = Label("Stale endpoint", "held", "alert-triangle")
+DISABLED = Label("Extension disabled", "held", "ban")
+
 RUN_LABELS = {
     "queued": Label("Queued", "mute", "inbox"),
     "running": Label("Running", "run", "running"),
@@ -82,6 +85,7 @@ def register(app: Flask) -> None:
     """Adds the filters and the global `static_url` to the templates of `app`."""
     app.jinja_env.filters.update(
         schedule_status=schedule_status,
+        schedule_states=schedule_states,
         run_status=run_status,
         outcome=outcome,
         delivery=delivery,
@@ -101,6 +105,15 @@ def schedule_status(schedule: Any, last_run_status: str | None = None) -> Label:
     status = schedule if isinstance(schedule, str) else schedule.status
     last = last_run_status or getattr(schedule, "last_run_status", None)
     return _label(SCHEDULE_LABELS, "failing" if status == "active" and last == "failed" else status)
+
+
+def schedule_states(row: Any) -> list[Label]:
+    """What to say of a schedule's row: its status, and what of its extension keeps it from firing. An active one that is
+    held is not called active."""
+    held = [label for label, is_so in ((STALE, row.endpoint_stale), (DISABLED, row.install_disabled)) if is_so]
+    if row.target_kind != "endpoint" or row.status == "completed":
+        held = []
+    return held if held and row.status == "active" else [schedule_status(row), *held]
 
 
 def run_status(run: Any) -> Label:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
+from uuid import UUID
 
 from domain.kernel.errors import Problem, Refused
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.listing import ScheduleView
-from domain.schedules.schedules import ACTIVE, COMPLETED, Schedule
+from domain.schedules.schedules import ACTIVE, COMPLETED, ENDPOINT, WORKFLOW, Schedule
 from web.api.answering import Json, instant
 from web.api.reading import id_in
 
@@ -30,27 +31,39 @@ _PLAIN = {
     "dstGap": "dst_gap",
     "dstRepeat": "dst_repeat",
     "externalKey": "external_key",
+    "maxAttempts": "max_attempts",
 }
-CREATABLE = frozenset({*_PLAIN, "workflowId", "enabled", "targetKind"})
+_IDS = {"workflowId": "workflow_id", "installId": "install_id", "endpointId": "endpoint_id"}
+CREATABLE = frozenset({*_PLAIN, *_IDS, "enabled", "targetKind"})
 EDITABLE = CREATABLE | {"revision"}
 READ_ONLY = frozenset(
-    {"id", "workflowName", "workflowVersion", "status", "invalidReason", "pausedAt", "pauseReason", "nextFireAt"}
-    | {"pausedUntil", "skipNextAt"}
+    {
+        "id",
+        "displayName",
+        "workflowName",
+        "workflowVersion",
+        "status",
+        "invalidReason",
+        "pausedAt",
+        "pauseReason",
+        "nextFireAt",
+    }
+    | {"pausedUntil", "skipNextAt", "extensionId", "extensionName", "method", "path", "installEnabled", "endpointStale"}
     | {"lastRunAt", "lastFireAt", "lastFinishedAt", "lastRunStatus", "lastError", "revision", "createdAt", "updatedAt"}
 )
+_ENDPOINT_MISSING = Problem("endpointId", "Name the endpoint to call by its id.", "ENDPOINT_REQUIRED")
 _DEFAULTS = {field.name: field.default for field in fields(ScheduleDraft)}
 
 
 def schedule_document(view: ScheduleView) -> Json:
-    """A schedule as the API shows it. `lastRunAt` is when its last successful run ended."""
+    """A schedule as the API shows it. `lastRunAt` is when its last successful run ended. `name` is null for one of an
+    endpoint that has none of its own; `displayName` then says what it calls."""
     schedule = view.schedule
     return {
         "id": str(schedule.id),
-        "name": schedule.name,
-        "targetKind": schedule.target_kind,
-        "workflowId": str(schedule.workflow_id),
-        "workflowName": view.workflow_name,
-        "workflowVersion": schedule.workflow_version,
+        "name": schedule.name if schedule.is_named else None,
+        "displayName": schedule.name,
+        **_target(view),
         "triggerType": schedule.trigger_type,
         "runAt": instant(schedule.run_at),
         "cron": schedule.cron,
@@ -79,6 +92,26 @@ def schedule_document(view: ScheduleView) -> Json:
     }
 
 
+def _target(view: ScheduleView) -> Json:
+    """What it runs. What a target of the other kind has is null."""
+    schedule, install, endpoint = view.schedule, view.install, view.endpoint
+    return {
+        "targetKind": schedule.target_kind,
+        "workflowId": str(schedule.workflow_id) if schedule.workflow_id else None,
+        "workflowName": view.workflow_name,
+        "workflowVersion": schedule.workflow_version,
+        "installId": str(install.id) if install else None,
+        "installEnabled": install.enabled if install else None,
+        "extensionId": str(install.extension_id) if install else None,
+        "extensionName": view.extension_name,
+        "endpointId": str(endpoint.id) if endpoint else None,
+        "method": endpoint.method if endpoint else None,
+        "path": endpoint.path if endpoint else None,
+        "endpointStale": endpoint.version_id != install.version_id if endpoint and install else None,
+        "maxAttempts": schedule.max_attempts if endpoint else None,
+    }
+
+
 def _position(view: ScheduleView) -> Json:
     """Where its ledger stands: what fires next, and what came of the last ones."""
     cursor = view.cursor
@@ -92,9 +125,17 @@ def _position(view: ScheduleView) -> Json:
     }
 
 
+def body_kind(body: Mapping[str, Any]) -> str:
+    """The kind of target that a body asks for: that of an endpoint when it says so or names one."""
+    names_endpoint = body.get("endpointId") is not None or body.get("installId") is not None
+    return ENDPOINT if names_endpoint or body.get("targetKind") == ENDPOINT else WORKFLOW
+
+
 def new_draft(body: Mapping[str, Any], timezone: str) -> ScheduleDraft:
     """The draft that a body describes; `timezone` is for one that names none. Raises Refused for members of a wrong kind."""
-    return _changed(ScheduleDraft(timezone=timezone), body, is_once=None)
+    if body_kind(body) == ENDPOINT and body.get("endpointId") is None:
+        raise Refused([*_problems_of_kind(body, ENDPOINT), _ENDPOINT_MISSING])
+    return _changed(ScheduleDraft(timezone=timezone), body, body_kind(body), is_once=None)
 
 
 def edited_draft(schedule: Schedule, body: Mapping[str, Any]) -> ScheduleDraft:
@@ -104,7 +145,10 @@ def edited_draft(schedule: Schedule, body: Mapping[str, Any]) -> ScheduleDraft:
     """
     stored = ScheduleDraft(
         workflow_id=schedule.workflow_id,
-        name=schedule.name,
+        install_id=schedule.install_id,
+        endpoint_id=schedule.endpoint_id,
+        max_attempts=schedule.max_attempts,
+        name=schedule.name if schedule.is_named else "",
         trigger_type=schedule.trigger_type,
         run_at=instant(schedule.run_at),
         cron=schedule.cron,
@@ -121,11 +165,11 @@ def edited_draft(schedule: Schedule, body: Mapping[str, Any]) -> ScheduleDraft:
         dst_repeat=schedule.dst_repeat,
         external_key=schedule.external_key,
     )
-    return _changed(stored, body, is_once=schedule.trigger_type == "schedule")
+    return _changed(stored, body, schedule.target_kind, is_once=schedule.trigger_type == "schedule")
 
 
-def _changed(draft: ScheduleDraft, body: Mapping[str, Any], is_once: bool | None) -> ScheduleDraft:
-    problems = _problems_of_kind(body)
+def _changed(draft: ScheduleDraft, body: Mapping[str, Any], kind: str, is_once: bool | None) -> ScheduleDraft:
+    problems = _problems_of_kind(body, kind)
     if problems:
         raise Refused(problems)
     values = {_PLAIN[name]: value for name, value in body.items() if name in _PLAIN}
@@ -136,8 +180,7 @@ def _changed(draft: ScheduleDraft, body: Mapping[str, Any], is_once: bool | None
     }
     if body.get("timezone", "") is None:
         values["timezone"] = draft.timezone
-    if "workflowId" in body:
-        values["workflow_id"] = id_in(body["workflowId"], "workflowId")
+    values |= {_IDS[name]: _id_or_none(body[name], name, kind) for name in _IDS if name in body}
     if "enabled" in body:
         values["enabled"] = body["enabled"]
     values["trigger_type"] = _trigger_type(body, is_once)
@@ -167,19 +210,35 @@ def _one_timing(draft: ScheduleDraft, body: Mapping[str, Any]) -> ScheduleDraft:
     return replace(draft, run_at=None)
 
 
-def _problems_of_kind(body: Mapping[str, Any]) -> list[Problem]:
+def _problems_of_kind(body: Mapping[str, Any], kind: str) -> list[Problem]:
+    """Members that cannot be what they are; `kind`: of the target that the schedule has or is to have."""
     problems = []
     if "enabled" in body and not isinstance(body["enabled"], bool):
         problems.append(Problem("enabled", "Write true or false.", "BOOLEAN_REQUIRED"))
-    if "payload" in body and not isinstance(body["payload"], dict):
+    # What an endpoint takes depends on its method: `domain.schedules.payloads` says it.
+    if "payload" in body and kind == WORKFLOW and not isinstance(body["payload"], dict):
         message = "The payload must be a JSON object, in curly braces."
         problems.append(Problem("payload", message, "PAYLOAD_NOT_OBJECT"))
-    if body.get("targetKind", "workflow") != "workflow":
-        message = "Only workflows can be scheduled: leave targetKind out or write workflow."
+    if body.get("maxAttempts") is not None and kind == WORKFLOW:
+        message = (
+            "Only calls of an endpoint have this. The steps of a workflow say themselves how often they are tried."
+        )
+        problems.append(Problem("maxAttempts", message, "ENDPOINT_ONLY"))
+    told = body.get("targetKind")
+    if told is not None and told not in (WORKFLOW, ENDPOINT):
+        problems.append(Problem("targetKind", "Write workflow or endpoint.", "TARGET_KIND_INVALID"))
+    elif told is not None and told != kind:
+        message = f"This is about {'an endpoint' if kind == ENDPOINT else 'a workflow'}: leave targetKind out."
         problems.append(Problem("targetKind", message, "TARGET_KIND_INVALID"))
-    if "workflowId" in body:
+    for name in _IDS:
         try:
-            id_in(body["workflowId"], "workflowId")
+            if name in body:
+                _id_or_none(body[name], name, kind)
         except Refused as refused:
             problems += refused.problems
     return problems
+
+
+def _id_or_none(value: Any, name: str, kind: str) -> UUID | None:
+    is_needed = name == ("endpointId" if kind == ENDPOINT else "workflowId")
+    return None if value is None and not is_needed else id_in(value, name)

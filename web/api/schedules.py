@@ -19,9 +19,10 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, Forbidden, NotFound, Problem, Refused
 from domain.runs.details import run_detail
 from domain.schedules.listing import ScheduleFilters, free_name, schedule_view, schedules_listed
+from domain.schedules.narrowing import TARGETS
 from domain.schedules.schedules import ACTIVE, TRANSITIONS
 from domain.timing.zones import parse_instant
-from web.access import actor, member_access, request_now, requires, requires_by_kind
+from web.access import actor, member_access, request_now, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
 from web.api.reading import (
@@ -40,10 +41,12 @@ from web.api.schedule_bodies import (
     CREATABLE,
     EDITABLE,
     READ_ONLY,
+    body_kind,
     edited_draft,
     new_draft,
     schedule_document,
 )
+from web.kinds import readable_target, require_change
 
 TRIES = 3
 """How often something that lost a race against others is tried again with what is stored then."""
@@ -65,28 +68,29 @@ def _tenant() -> UUID:
 
 
 @blueprint.get("/schedules")
-@requires("workflow:read")
+@requires_by_kind(READ)
 def list_schedules() -> Response:
-    check_query(("q", "workflowId", "status", "triggerType", "enabled", "targetKind"))
-    q, workflow_id, status, trigger_type, enabled, _, cursor, limit = collected(
+    check_query(("q", "workflowId", "status", "triggerType", "enabled", "targetKind", "installId"))
+    *asked, cursor, limit = collected(
         lambda: query_text("q"),
         lambda: query_id("workflowId"),
         lambda: query_choice("status", STATUSES),
         lambda: query_choice("triggerType", TRIGGER_TYPES),
         lambda: query_flag("enabled"),
-        lambda: query_choice("targetKind", ("workflow",)),
+        lambda: readable_target(query_choice("targetKind", TARGETS)),
+        lambda: query_id("installId"),
         page_cursor,
         page_limit,
     )
-    filters = ScheduleFilters(q, workflow_id, status, trigger_type, enabled)
-    found = schedules_listed(_tenant(), filters, cursor, limit + 1)
+    found = schedules_listed(_tenant(), ScheduleFilters(*asked), cursor, limit + 1)
     return page(found, limit, schedule_document, lambda view: view.schedule.id)
 
 
 @blueprint.post("/schedules")
-@requires("workflow:manage")
+@requires_by_kind(CHANGE)
 def create_schedule_from_body() -> Response:
     body = json_body(CREATABLE, READ_ONLY)
+    require_change(body_kind(body))
     for _ in range(TRIES - 1):
         try:
             return answered_once(lambda _key: _create(body))
@@ -168,7 +172,7 @@ def run_now(schedule_id: UUID) -> Response:
 
     def act(key: str) -> tuple[int, Json, str]:
         run = run_schedule_now(actor(), schedule_id, key, request_now())
-        address = url_for("api.show_run", run_id=run.id)
+        address = url_for("api.show_run" if run.workflow_id else "api.show_any_run", run_id=run.id)
         return 202, run_document(run_detail(_tenant(), run.id)), address
 
     return answered_once(act)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -17,18 +18,21 @@ from domain.firing.bulk import ACTIONS, BULK_LIMIT, PAUSE, UNDO, Bulk
 from domain.kernel.db import transacted, transaction
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import new_id, parse_id
-from domain.schedules.narrowing import matching_ids
+from domain.schedules.kinds import schedule_kinds
+from domain.schedules.narrowing import ScheduleFilter, matching_ids
 from domain.schedules.pages import COUNT_MAX
 from web.access import actor, is_fragment, local_path, member_access, request_now, requires_by_kind
 from web.answers import show_dialog
 from web.asked import request_key
 from web.forms.steering import PauseForm
+from web.kinds import require_change
 from web.schedules.frame import CHANGED, blueprint, tenant_id
 from web.schedules.listing import asked_filter, parts_of
 
 # How long one request goes on before it shows how far it has come.
 AT_ONCE_SECONDS = 2.0
 NAMED = 10
+LEFT_OUT = "What calls an extension's endpoint stays as it is: changing that needs the permission extension:write."
 WORDS = {"pause": "paused", "resume": "resumed", "run": "started", "delete": "deleted", "undo": "resumed again"}
 
 
@@ -39,16 +43,23 @@ def ask_bulk() -> ResponseReturnValue:
     asked = asked_filter()
     back = url_for("schedules.index", **parts_of(asked.narrowed))
     if request.form.get("all") == "1" and not asked.problem:
-        wanted = matching_ids(tenant_id(), asked.narrowed, None, BULK_LIMIT + 1)
-    else:
-        wanted = _ids(request.form.getlist("id"))
-    return _dialog(wanted, PauseForm(), back)
+        wanted = matching_ids(tenant_id(), _changeable(asked.narrowed), None, BULK_LIMIT + 1)
+        return _dialog(
+            wanted, PauseForm(), back, leaves="" if _changeable(asked.narrowed) == asked.narrowed else LEFT_OUT
+        )
+    kinds = schedule_kinds(tenant_id(), _ids(request.form.getlist("id")))
+    wanted = [one for one, kind in kinds.items() if member_access().can_change(kind)]
+    left = len(kinds) - len(wanted)
+    if left and not wanted:
+        require_change(next(iter(kinds.values())))
+    return _dialog(wanted, PauseForm(), back, leaves=f"{counted(left)} left out. {LEFT_OUT}" if left else "")
 
 
 @blueprint.post("/bulk")
 @requires_by_kind(CHANGE)
 def start_bulk() -> ResponseReturnValue:
     form, wanted, key = PauseForm(request.form), _ids(request.form.get("ids", "").split()), request_key()
+    _require_changes(wanted)
     try:
         with transaction():
             is_pause = _action() == PAUSE
@@ -70,6 +81,7 @@ def continue_bulk() -> ResponseReturnValue:
 @requires_by_kind(CHANGE)
 def undo_bulk() -> ResponseReturnValue:
     """Resumes exactly what the action paused, unless it was changed since."""
+    _require_changes([UUID(paused) for paused, _, _ in bulk.bulk_so_far(tenant_id(), _key()).done])
     with transaction():
         undone = bulk.start_undo(actor(), _key())
     return _go_on(undone.key)
@@ -120,7 +132,20 @@ def _toast(so_far: Bulk) -> dict[str, object]:
     return said
 
 
-def _dialog(wanted: list[UUID], form: PauseForm, back: str, status: int = 200) -> ResponseReturnValue:
+def _changeable(narrowed: ScheduleFilter) -> ScheduleFilter:
+    """What of it whoever asks may change. Raises Forbidden when that is nothing."""
+    kinds = member_access().changeable_kinds
+    if narrowed.target:
+        require_change(narrowed.target)
+    return narrowed if len(kinds) > 1 else replace(narrowed, target=kinds[0])
+
+
+def _require_changes(schedule_ids: list[UUID]) -> None:
+    for kind in sorted(set(schedule_kinds(tenant_id(), schedule_ids).values())):
+        require_change(kind)
+
+
+def _dialog(wanted: list[UUID], form: PauseForm, back: str, status: int = 200, leaves: str = "") -> ResponseReturnValue:
     names = bulk.names_of(tenant_id(), wanted)
     if not names:
         raise Refused.at("", "Select at least one schedule first.", "NOTHING_SELECTED")
@@ -140,6 +165,7 @@ def _dialog(wanted: list[UUID], form: PauseForm, back: str, status: int = 200) -
         timezone=member_access().tenant.timezone,
         key=request.form.get("request_key") or new_id(),
         back=back,
+        leaves=leaves,
     )
 
 

@@ -33,6 +33,10 @@ LABELS = {
     "name": "Name",
     "workflowId": "Workflow",
     "workflowVersion": "Workflow version",
+    "isNamed": "Has a name of its own",
+    "installId": "Extension",
+    "endpointId": "Endpoint",
+    "maxAttempts": "Attempts at most",
     "triggerType": "How often",
     "runAt": "Date and time",
     "cron": "Cron pattern",
@@ -57,6 +61,7 @@ LABELS = {
     "dstRepeat": "When clocks repeat its time",
     "externalKey": "External key",
 }
+TARGETS = ("workflowId", "installId", "endpointId")
 _CHOICES = {
     "triggerType": words.TRIGGER,
     "overlap": words.OVERLAP,
@@ -92,13 +97,14 @@ class Change:
     run_id: UUID | None
 
 
-def change_of(entry: AuditEntry, timezone: str, now: datetime, workflows: Mapping[str, str]) -> Change:
-    """`timezone` is that of the schedule, for the instants; `workflows` names workflows by the text of their ids."""
+def change_of(entry: AuditEntry, timezone: str, now: datetime, targets: Mapping[str, str]) -> Change:
+    """`timezone` is that of the schedule, for the instants; `targets` names workflows, installs and endpoints by the text
+    of their ids."""
     verb = entry.action.rpartition(".")[2]
     before, after = dict(entry.before or {}), dict(entry.after or {})
     run_id = parse_id(str(after.pop("runId", "")))
     after.pop("backfillId", None)
-    tell = _Telling(timezone, now, workflows)
+    tell = _Telling(timezone, now, targets)
     return Change(
         id=entry.id,
         title=TITLES.get(verb) or verb.replace("_", " ").capitalize(),
@@ -111,9 +117,10 @@ def change_of(entry: AuditEntry, timezone: str, now: datetime, workflows: Mappin
     )
 
 
-def moved_workflows(entries: Iterable[AuditEntry]) -> set[UUID]:
-    """The workflows whose names the changes need."""
-    told = [side.get("workflowId") for entry in entries for side in (entry.before or {}, entry.after or {})]
+def told_targets(entries: Iterable[AuditEntry]) -> set[UUID]:
+    """The workflows, installs and endpoints whose names the changes need."""
+    sides = [side for entry in entries for side in (entry.before or {}, entry.after or {})]
+    told = (side.get(name) for side in sides for name in TARGETS)
     return {found for value in told if (found := parse_id(str(value or "")))}
 
 
@@ -121,13 +128,13 @@ def moved_workflows(entries: Iterable[AuditEntry]) -> set[UUID]:
 class _Telling:
     timezone: str
     now: datetime
-    workflows: Mapping[str, str]
+    targets: Mapping[str, str]
 
     def differences(self, before: dict[str, Any], after: dict[str, Any]) -> list[Difference]:
         found: list[Difference] = []
         for name in sorted({*before, *after}, key=_place):
-            if name == "payload":
-                found += _payload_differences(before, after)
+            if name == "payload" or _is_nested(before.get(name)) or _is_nested(after.get(name)):
+                found += _differences_within(name, before, after)
                 continue
             old = self._value(name, before[name]) if name in before else ""
             new = self._value(name, after[name]) if name in after else ""
@@ -137,10 +144,14 @@ class _Telling:
         return found
 
     def _value(self, name: str, value: Any) -> str:
-        if value is None or value == "":
+        if value is None or value in ("", [], {}):
             return _NOTHING
-        if name == "workflowId":
-            return self.workflows.get(str(value), str(value))
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, list):
+            return _plain(", ".join(str(item) for item in value))
+        if name in TARGETS:
+            return self.targets.get(str(value), str(value))
         if name in _CHOICES:
             return _CHOICES[name].get(str(value), str(value))
         if name.endswith("Seconds") and isinstance(value, int | float):
@@ -162,24 +173,30 @@ def _place(name: str) -> tuple[int, str]:
     return (known.index(name) if name in known else len(known), name)
 
 
-def _payload_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict | list) for item in value))
+
+
+def _differences_within(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
     """Place by place. Secrets read the same before and after: that one was replaced is all that is said of it."""
-    old, new = ({}, {}) if before.get("payload") == after.get("payload") else (_places_of(before), _places_of(after))
+    label = LABELS.get(name) or _spoken(name)
+    is_same = name in before and name in after and before[name] == after[name]
+    old, new = ({}, {}) if is_same else (_places_of(before, name), _places_of(after, name))
     places = [*old, *(place for place in new if place not in old)]
-    nothing = _NOTHING if "payload" in before and "payload" in after else ""
+    nothing = _NOTHING if name in before and name in after else ""
     told = [
-        Difference(f"Payload {place}".strip(), old.get(place, nothing), new.get(place, nothing))
+        Difference(f"{label} {place}".strip(), old.get(place, nothing), new.get(place, nothing))
         for place in places
         if old.get(place) != new.get(place)
     ]
     if len(told) > _PLACES_MAX:
-        more = Difference("Payload", "", f"{len(told) - _PLACES_MAX} more places")
+        more = Difference(label, "", f"{len(told) - _PLACES_MAX} more places")
         return [*told[:_PLACES_MAX], more]
-    return told or [Difference("Payload", "", "a secret in it was replaced")]
+    return told or [Difference(label, "", "a secret in it was replaced")]
 
 
-def _places_of(side: Mapping[str, Any]) -> dict[str, str]:
-    return dict(_places(side["payload"])) if "payload" in side else {}
+def _places_of(side: Mapping[str, Any], name: str) -> dict[str, str]:
+    return dict(_places(side[name])) if name in side else {}
 
 
 def _places(value: Any, *path: str | int) -> Iterable[tuple[str, str]]:

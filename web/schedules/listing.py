@@ -13,10 +13,11 @@ from domain.firing.bulk import BULK_LIMIT
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id, parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
-from domain.schedules.narrowing import SORTS, STATUSES, TRIGGERS, ScheduleFilter, has_published_workflow
+from domain.schedules.narrowing import SORTS, STATUSES, TARGETS, TRIGGERS, ScheduleFilter, has_published_workflow
 from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
 from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
+from web.kinds import readable_target
 from web.schedules.frame import blueprint, tenant_id
 from web.schedules.rows import listed
 
@@ -80,6 +81,7 @@ def asked_filter() -> Asked:
         workflow_id=picked.id if picked else None,
         trigger=one_of("trigger", TRIGGERS),
         status=one_of("status", STATUSES),
+        target=readable_target(one_of("target", TARGETS)),
     )
     return Asked(narrowed, picked, problem)
 
@@ -91,6 +93,7 @@ def parts_of(narrowed: ScheduleFilter) -> dict[str, Any]:
         "workflow": narrowed.workflow_id,
         "trigger": narrowed.trigger,
         "status": narrowed.status,
+        "target": narrowed.target,
     }
     return {name: value for name, value in parts.items() if value}
 
@@ -136,6 +139,7 @@ def _filter_words(asked: Asked) -> str:
         f"the workflow {asked.picked.label}" if asked.picked else "",
         {"schedule": "the trigger once", "recurring": "the trigger repeats"}.get(narrowed.trigger, ""),
         f"the status {narrowed.status}" if narrowed.status else "",
+        {"workflow": "the target workflows", "endpoint": "the target endpoints"}.get(narrowed.target, ""),
     ]
     named = [part for part in parts if part]
     return " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)

@@ -23,6 +23,8 @@ Fact = tuple[str, str]
 def settings_of(row: Any, now: datetime) -> list[Fact]:
     """What decides about the instants of a schedule, as (term, words); what it does not use is left out."""
     facts = [("Overlap", OVERLAP[row.overlap]), ("Catch-up", CATCH_UP[row.catch_up])]
+    if row.install_id:
+        facts.append(("Attempts", "1, without a retry" if row.max_attempts == 1 else f"at most {row.max_attempts}"))
     if row.starts_at:
         facts.append(("Not before", absolute(row.starts_at, row.timezone, now)))
     if row.ends_at:
