@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
+from domain.extensions.settings import limits
 from domain.kernel.db import db
 from domain.runs.heartbeats import SCHEDULER, WORKER, dead_kinds
 from domain.runs.runs import QUEUED, WAITING, Run
@@ -44,8 +46,14 @@ _OBSTACLES = text("""
          ORDER BY o.ready_at NULLS LAST, o.id LIMIT 1) AS earlier_id,
         (SELECT b.concurrency FROM backfills b WHERE b.id = r.backfill_id) AS concurrency,
         (SELECT count(*) FROM runs o
-         WHERE o.backfill_id = r.backfill_id AND o.finished_at IS NULL AND o.ready_at IS NOT NULL) AS beside
-    FROM runs r JOIN workflows w ON w.id = r.workflow_id LEFT JOIN schedules s ON s.id = r.schedule_id
+         WHERE o.backfill_id = r.backfill_id AND o.finished_at IS NULL AND o.ready_at IS NOT NULL) AS beside,
+        (SELECT count(*) FROM runs a
+         WHERE a.tenant_id = r.tenant_id AND a.install_id = r.install_id AND a.status IN ('queued', 'running')
+           AND a.ready_at IS NOT NULL) AS calls_of_install,
+        (SELECT count(*) FROM runs a
+         WHERE a.tenant_id = r.tenant_id AND r.install_id IS NOT NULL AND a.install_id IS NOT NULL
+           AND a.status IN ('queued', 'running') AND a.ready_at IS NOT NULL) AS calls_of_tenant
+    FROM runs r LEFT JOIN workflows w ON w.id = r.workflow_id LEFT JOIN schedules s ON s.id = r.schedule_id
     WHERE r.id = :run_id
 """)
 
@@ -83,9 +91,24 @@ def _before_admission(run: Run, is_admitted_by_none: bool) -> Obstacle:
         runs = "one run" if row.limit == 1 else f"{row.limit} runs"
         behind = "" if not row.ahead else f" {row.ahead} more {'waits' if row.ahead == 1 else 'wait'} before it."
         return Obstacle(LIMIT, f"Its workflow allows {runs} at a time, and that many are going.{behind}", row.going_id)
+    if run.install_id is not None and (message := _calls_in_the_way(row)):
+        return Obstacle(LIMIT, message)
     if row.concurrency is not None and row.beside >= row.concurrency:
         runs = "one run" if row.concurrency == 1 else f"{row.concurrency} runs"
         return Obstacle(BACKFILL, f"Its backfill allows {runs} at a time, and that many are going.")
     if is_admitted_by_none:
         return Obstacle(NO_SCHEDULER, "No scheduler is alive to let it start. Start one, and it runs.")
     return Obstacle(NEXT, "It is about to start.")
+
+
+def _calls_in_the_way(row: Row[Any]) -> str | None:
+    of_install, of_tenant = limits().calls_per_install, limits().calls_per_tenant
+    if row.calls_of_install >= of_install:
+        return f"Its extension may have {_calls(of_install)} at a time, and that many are going."
+    if row.calls_of_tenant >= of_tenant:
+        return f"Your extensions may have {_calls(of_tenant)} at a time together, and that many are going."
+    return None
+
+
+def _calls(number: int) -> str:
+    return "one call" if number == 1 else f"{number} calls"
