@@ -20,6 +20,7 @@ from web import (
     api,
     errors,
     events,
+    extensions,
     filters,
     kinds,
     members,
@@ -57,6 +58,7 @@ BLUEPRINTS = (
     schedules.blueprint,
     runs.blueprint,
     events.blueprint,
+    extensions.blueprint,
     api.blueprint,
 )
 

@@ -83,7 +83,10 @@ def check_forgery() -> None:
 
 
 def _check_text() -> None:
-    """A form is UTF-8 text, because what is not would be replaced without a word; raises BadRequest. Files are not sent here."""
+    """A form is UTF-8 text, because what is not would be replaced without a word; raises BadRequest.
+
+    Files that are sent are manifests: text as well.
+    """
     if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return
     said = request.get_data(cache=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select
@@ -43,6 +44,15 @@ class Membership(Identified, Owned, Base):
     role: Mapped[str]
 
     user: Mapped[User] = relationship(lazy="raise")
+
+
+def names_of(user_ids: Collection[UUID | None]) -> dict[UUID, str]:
+    """The names of these people by id; nobody (None) has none."""
+    ids = [user_id for user_id in user_ids if user_id is not None]
+    if not ids:
+        return {}
+    found = db.session.execute(select(User.id, User.name).where(User.id.in_(ids))).all()
+    return {row.id: row.name for row in found}
 
 
 def parse_email(text: str, path: str = "email") -> str:

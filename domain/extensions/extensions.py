@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, Select, UniqueConstraint, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, defer, mapped_column
 
 from domain.extensions.capabilities import parse_capabilities, to_grant
 from domain.extensions.manifests import precedence
@@ -106,6 +106,10 @@ def version_numbered(extension_id: UUID, version: str) -> ExtensionVersion | Non
 
 
 def versions_of_extension(extension_id: UUID) -> list[ExtensionVersion]:
-    """All its versions, the latest first: in the order of their numbers, not of when they were published."""
-    found = db.session.scalars(select(ExtensionVersion).where(ExtensionVersion.extension_id == extension_id))
+    """All its versions, the latest first: in the order of their numbers, not of when they were published.
+
+    Manifests are large; that of one of them is read when it is asked for.
+    """
+    query = select(ExtensionVersion).where(ExtensionVersion.extension_id == extension_id)
+    found = db.session.scalars(query.options(defer(ExtensionVersion.manifest)))
     return sorted(found, key=lambda version: (precedence(version.version), version.id), reverse=True)

@@ -14,7 +14,7 @@ from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import Owned, load, owned
 from domain.extensions.capabilities import parse_grant
 from domain.extensions.configs import parse_config
-from domain.extensions.extensions import ExtensionVersion, extension_of, version_of_extension
+from domain.extensions.extensions import Extension, ExtensionVersion, extension_of, version_of_extension
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import Conflict, Held, NotFound, Refused
 
@@ -53,6 +53,11 @@ class Install(Identified, Owned, Base):
     def enabled(self) -> bool:
         return self.disabled_at is None
 
+    @property
+    def name(self) -> str:
+        """What people call it: the name of its extension."""
+        return db.session.get_one(Extension, self.extension_id).name
+
 
 class InstallSecret(Identified, Owned, Base):
     """A secret that only calls of this install carry. `sealed`: the value, encrypted (`domain.kernel.vault`)."""
@@ -75,15 +80,20 @@ def living_install(tenant_id: UUID, extension_id: UUID, lock: str | None = None)
 
     `lock`: `share` (it stays as it is) or `change`; the row is read afresh under the lock.
     """
+    found = current_install(tenant_id, extension_id, lock)
+    if found is None:
+        raise NotFound("This extension is not installed. Install it first.")
+    return found
+
+
+def current_install(tenant_id: UUID, extension_id: UUID, lock: str | None = None) -> Install | None:
+    """The tenant's install of the extension, as in `living_install`; None when it has none now."""
     query = owned(tenant_id, Install).where(Install.extension_id == extension_id)
     if lock == "share":
         query = query.with_for_update(read=True)
     elif lock == "change":
         query = query.with_for_update(key_share=True)
-    found = db.session.scalars(query.execution_options(populate_existing=lock is not None)).one_or_none()
-    if found is None:
-        raise NotFound("This extension is not installed. Install it first.")
-    return found
+    return db.session.scalars(query.execution_options(populate_existing=lock is not None)).one_or_none()
 
 
 def install_of(tenant_id: UUID, install_id: UUID) -> Install:
@@ -131,13 +141,15 @@ def configure_install(
     install = load(actor.tenant_id, Install, install_id, lock="change")
     if install.revision != revision:
         raise Conflict
-    parsed_config, granted = _parsed(
-        install.config if config is None else config,
-        install.capabilities if capabilities is None else capabilities,
-        installed_version(install),
-    )
-    after = {"config": parsed_config, "capabilities": install.capabilities if capabilities is None else granted}
     before = {"config": install.config, "capabilities": install.capabilities}
+    settings, granted = _parsed(
+        {} if config is None else config, [] if capabilities is None else capabilities, installed_version(install)
+    )
+    # What is not named stays, also when it could not be set like that any more.
+    after = {
+        "config": before["config"] if config is None else settings,
+        "capabilities": before["capabilities"] if capabilities is None else granted,
+    }
     changed = [field for field in after if after[field] != before[field]]
     if changed:
         install.config, install.capabilities = after["config"], after["capabilities"]

@@ -16,6 +16,7 @@ from domain.accounts.notifications import Notification, members_with, notify
 from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership
+from domain.extensions.extensions import Extension
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, PURE, Run
@@ -32,6 +33,9 @@ from tests.factories import (
     an_actor,
     an_event,
     an_event_type,
+    an_extension,
+    an_extension_version,
+    an_install,
 )
 from tests.web.cast import Browser
 
@@ -101,6 +105,18 @@ def _backfill_id(tenant: Tenant) -> Any:
     return backfill.id
 
 
+def _extension_id(tenant: Tenant) -> Any:
+    extension = an_extension(tenant, f"com.{CANARY}.sync", CANARY)
+    values = {"config": {"word": CANARY}, "capabilities": ["cap:http.fetch"]}
+    return an_install(tenant, an_extension_version(extension, capabilities=["cap:http.fetch"]), **values).extension_id
+
+
+def _extension_version_id(tenant: Tenant) -> Any:
+    """Of the tenant's extension when the walk has one already: addresses name both."""
+    found = db.session.scalars(select(Extension).where(Extension.tenant_id == tenant.id)).first()
+    return an_extension_version(found or an_extension(tenant, f"com.{CANARY}.sync"), "2.0.0").id
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
@@ -115,6 +131,9 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "event_type_id": lambda tenant: an_event_type(tenant, CANARY).id,
     "task_id": _task_id,
     "notification_id": _notification_id,
+    "extension_id": _extension_id,
+    "version_id": _extension_version_id,
+    "secret_name": lambda _tenant: "CANARY_OF_ACME",
     "version": lambda _tenant: 1,
 }
 """By the name of the converter: makes a row of the tenant, with CANARY in its name, and answers its id."""

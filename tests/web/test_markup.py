@@ -67,6 +67,8 @@ OURS |= {
     "link",
 }
 
+UNCHANGING = ("workflow_versions", "extension_versions", "audit_entries", "occurrences")
+
 
 class Skeleton(HTMLParser):
     """The elements of a page in order, each with the names of its attributes."""
@@ -90,7 +92,7 @@ def fill(db: Any, tenant: Tenant, words: str) -> None:
             for column in table.columns
             if isinstance(column.type, Text | String) and column.name not in OURS and not column.foreign_keys
         }
-        if free and table.name not in ("workflow_versions", "audit_entries", "occurrences"):
+        if free and table.name not in UNCHANGING:
             db.execute(update(table).values(**free))
     documents = {"input_json": {words: [words]}, "output": {words: words}, "error": {"message": words, "code": words}}
     for name in ("runs", "run_steps"):
