@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import func, select, text
 
-from domain import demo_orders
+from domain import demo_extensions, demo_orders
 from domain import demo_workflows as demo
 from domain.accounts.audit import Actor
 from domain.accounts.members import add_member
@@ -19,6 +19,11 @@ from domain.accounts.tenants import Tenant, create_tenant
 from domain.accounts.tokens import create_token
 from domain.accounts.users import User, user_by_email
 from domain.events.event_types import register_event_type
+from domain.extensions.endpoints import endpoints_of
+from domain.extensions.extensions import ExtensionVersion
+from domain.extensions.install_secrets import set_install_secret
+from domain.extensions.installs import install_extension
+from domain.extensions.registry import publish_version
 from domain.firing.lifecycle import create_schedule, pause_schedule
 from domain.kernel import strict_json
 from domain.kernel.db import db
@@ -43,6 +48,12 @@ def has_demo_tenant() -> bool:
     """Whether the demo tenant exists. Until the transaction ends nobody else makes it."""
     db.session.execute(_LOCK)
     return bool(db.session.scalar(select(func.count()).where(Tenant.slug == SLUG)))
+
+
+def publish_examples(now: datetime) -> list[ExtensionVersion]:
+    """The example extensions, for every tenant of this installation; those that are published already as they are."""
+    texts = [strict_json.dumps(manifest) for _, manifest in demo_extensions.MANIFESTS]
+    return [publish_version(None, None, manifest, now) for manifest in texts]
 
 
 def create_demo_tenant(now: datetime) -> dict[str, str]:
@@ -92,6 +103,7 @@ def _fill(actor: Actor, now: datetime) -> None:
     _fill_digest(actor, now)
     _fill_payroll(actor, now)
     _fill_orders(actor, now)
+    _fill_warehouse(actor, now)
 
 
 def _fill_invoices(actor: Actor, now: datetime) -> None:
@@ -126,6 +138,24 @@ def _fill_orders(actor: Actor, now: datetime) -> None:
     _publish(actor, made["packing"], now)
     _publish(actor, made["fulfilment"], now, demo_orders.TRIGGER, limit=None)
     _schedule(actor, now, _publish(actor, made["shop"], now), "Customers", cron="*/3 * * * *")
+
+
+def _fill_warehouse(actor: Actor, now: datetime) -> None:
+    """An extension at its older version, so that there is an upgrade to look at."""
+    version = publish_examples(now)[0]
+    install = install_extension(actor, version.extension_id, version.id, ["cap:secrets.get"], {"region": "eu"}, now)
+    set_install_secret(actor, install.id, "SUPPLIER_KEY", generate_password(), now)
+    called = {endpoint.called: endpoint.id for endpoint in endpoints_of(version.id)}
+
+    def schedule(endpoint: str, **fields: Any) -> None:
+        draft = ScheduleDraft(install_id=install.id, endpoint_id=called[endpoint], timezone=TIMEZONE, **fields)
+        create_schedule(actor, draft, now)
+
+    schedule("GET /api/health", cron="*/5 * * * *")
+    schedule("POST /api/reorder", name="Order what is low", cron="*/10 * * * *", payload={"urgent": False})
+    schedule("POST /api/count", name="Count Lyon", cron="15 * * * *", payload={"warehouse": "Lyon"})
+    once = {"trigger_type": "schedule", "run_at": (now + SOON / 2).replace(microsecond=0).isoformat()}
+    schedule("POST /api/count", name="Stock-taking", payload={"warehouse": "Porto", "full": True}, **once)
 
 
 def _publish(

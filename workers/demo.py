@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from domain.demo import create_demo_tenant, has_demo_tenant, renew_demo_access
+from domain.demo import create_demo_tenant, has_demo_tenant, publish_examples, renew_demo_access
 from domain.kernel import clock
 from domain.kernel.db import transaction
 from workers.process import configured, process_app
@@ -19,12 +19,13 @@ SECRETS = ("email", "password", "apiToken")
 
 
 def look_after_demo(path: Path, url: str) -> None:
-    """Make the tenant unless it exists, and write how to reach it to `path`.
+    """Make the tenant unless it exists, publish the examples, and write how to reach it to `path`.
 
     What the file says of the first time is kept; when it was lost, the demo's admin gets a new password and token.
     """
     with transaction():
         now = clock.database_now()
+        publish_examples(now)
         if has_demo_tenant():
             credentials = kept_credentials(path) or renew_demo_access(now)
         else:

@@ -18,7 +18,12 @@ from domain.accounts.sessions import sign_in
 from domain.accounts.tenants import Tenant
 from domain.accounts.tokens import token_access
 from domain.accounts.users import User, user_by_email
+from domain.demo_extensions import MANIFESTS
 from domain.execution import Worker
+from domain.extensions.extensions import Extension, ExtensionVersion
+from domain.extensions.install_secrets import install_secret_values
+from domain.extensions.installs import Install
+from domain.extensions.manifests import content_hash, parse_manifest
 from domain.firing.tick import fire_due
 from domain.kernel import clock
 from domain.kernel.ids import new_id
@@ -94,12 +99,46 @@ def test_a_lost_file_is_written_again_with_a_new_password(path: Path, left: str 
 def test_there_are_schedules_in_every_state(path: Path, db: Any) -> None:
     states = Counter(db.scalars(select(Schedule.status)))
     assert set(states) == {"active", "paused", "invalid"} and states["active"] >= 6
-    assert Counter(db.scalars(select(Schedule.trigger_type)))["schedule"] == 2
+    assert Counter(db.scalars(select(Schedule.trigger_type)))["schedule"] == 3
     invalid = db.scalars(select(Schedule).where(Schedule.status == "invalid")).one()
     assert "costCenter" in invalid.invalid_reason and invalid.workflow_version == 1
     assert db.get(Workflow, invalid.workflow_id).published_version == 2
     paused = db.scalars(select(Schedule).where(Schedule.status == "paused")).one()
     assert paused.pause_reason and paused.paused_by
+
+
+def test_the_warehouse_is_installed_at_its_older_version_with_schedules_of_its_endpoints(path: Path, db: Any) -> None:
+    install = db.scalars(select(Install)).one()
+    assert db.get(ExtensionVersion, install.version_id).version == "1.0.0"
+    assert install_secret_values(install).keys() == {"SUPPLIER_KEY"}
+    made = db.execute(
+        select(Schedule.name, Schedule.is_named, Schedule.status).where(Schedule.install_id == install.id)
+    )
+    assert sorted(tuple(row) for row in made) == [
+        ("Count Lyon", True, "active"),
+        ("GET /api/health", False, "active"),
+        ("Order what is low", True, "active"),
+        ("Stock-taking", True, "active"),
+    ]
+
+
+def test_every_start_publishes_the_examples_for_all_tenants_and_only_once(path: Path, db: Any) -> None:
+    for _ in range(2):
+        published = db.execute(
+            select(Extension.name, ExtensionVersion.version, Extension.tenant_id).join(ExtensionVersion)
+        )
+        assert sorted(tuple(row) for row in published) == [
+            ("org.carillon.echo", "1.0.0", None),
+            ("org.carillon.warehouse", "1.0.0", None),
+            ("org.carillon.warehouse", "1.1.0", None),
+        ]
+        look_after_demo(path, URL)
+
+
+def test_a_published_example_never_changes() -> None:
+    """Whoever changes one gives it a new version: installations have the old one, and would not start any more."""
+    hashes = [content_hash(parse_manifest(manifest)).removeprefix("sha256:")[:12] for _, manifest in MANIFESTS]
+    assert hashes == ["d3ad794aef10", "3253ff1adebe", "d03e3053a549"]
 
 
 def test_within_ten_minutes_everything_has_run_and_something_has_failed(path: Path, db: Any) -> None:
