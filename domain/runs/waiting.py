@@ -91,8 +91,8 @@ def _before_admission(run: Run, is_admitted_by_none: bool) -> Obstacle:
         runs = "one run" if row.limit == 1 else f"{row.limit} runs"
         behind = "" if not row.ahead else f" {row.ahead} more {'waits' if row.ahead == 1 else 'wait'} before it."
         return Obstacle(LIMIT, f"Its workflow allows {runs} at a time, and that many are going.{behind}", row.going_id)
-    if run.install_id is not None and (message := _calls_in_the_way(row)):
-        return Obstacle(LIMIT, message)
+    if run.install_id is not None and (calls := _calls_in_the_way(row)):
+        return Obstacle(LIMIT, calls)
     if row.concurrency is not None and row.beside >= row.concurrency:
         runs = "one run" if row.concurrency == 1 else f"{row.concurrency} runs"
         return Obstacle(BACKFILL, f"Its backfill allows {runs} at a time, and that many are going.")
