@@ -1,0 +1,110 @@
+"""Limits of calls and the circuit of an install under many hands at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from domain.execution import Worker
+from domain.extensions.circuits import FAILURES_LIMIT, Passage, close_circuit, note_failure, pass_circuit
+from domain.kernel.clock import database_now
+from domain.kernel.db import transaction
+from domain.kernel.ids import new_id
+from domain.runs.call_admission import admit_calls
+from domain.runs.heartbeats import WORKER, beat
+from domain.runs.runs import CALL
+from tests.domain.engine.endpoint_runs import configure
+from tests.faults.calls import seed_calls, seed_install
+from tests.faults.fleet import Fleet, rows, scalar
+from tests.runners import LocalRunner
+
+HANDS = 8
+
+
+def at_once(app: Flask, work: Callable[[int], Any], hands: int = HANDS) -> list[Any]:
+    """`work(number)` in as many threads, begun together."""
+    together = threading.Barrier(hands)
+
+    def begin(number: int) -> Any:
+        with app.app_context():
+            together.wait(30)
+            return work(number)
+
+    with ThreadPoolExecutor(hands) as pool:
+        return list(pool.map(begin, range(hands)))
+
+
+def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
+    fleet: Fleet, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, runner.settings(), calls_per_install=2, calls_per_tenant=3)
+    installs = [seed_install(fleet.app, slug) for slug in ("acme", "globex")]
+    for install_id in installs:
+        seed_calls(fleet.app, install_id, 30)
+    going = """
+        SELECT install_id, count(*) AS calls FROM runs WHERE status IN ('queued', 'running') AND ready_at IS NOT NULL
+        GROUP BY install_id
+    """
+    seen: set[int] = set()
+
+    def work(_number: int) -> None:
+        worker = Worker(new_id(), run_deadline_seconds=600)
+        for _ in range(200):
+            with transaction():
+                beat(worker.id, WORKER, "test", 1, "test", 60)
+                admit_calls(database_now())
+            worker.work(CALL)
+            seen.update(row.calls for row in rows(fleet.app, going))
+            if scalar(fleet.app, "SELECT count(*) FROM runs WHERE finished_at IS NULL") == 0:
+                return
+
+    at_once(fleet.app, work)
+    assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'succeeded'") == 60
+    assert seen and max(seen) <= 2
+    overlapping = """
+        SELECT max((SELECT count(*) FROM runs b WHERE b.install_id = a.install_id
+            AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
+    """
+    assert scalar(fleet.app, overlapping) <= 2
+
+
+def test_of_many_callers_one_is_the_probe(fleet: Fleet) -> None:
+    install_id = seed_install(fleet.app)
+    tenant_id = scalar(fleet.app, "SELECT tenant_id FROM installs")
+    for _ in range(10):
+        with fleet.app.app_context(), transaction():
+            now = database_now()
+            for _ in range(FAILURES_LIMIT):
+                note_failure(tenant_id, install_id, Passage(), "no answer", now)
+        later = now + timedelta(seconds=300)
+
+        def ask(_number: int, later: Any = later) -> Passage:
+            with transaction():
+                return pass_circuit(install_id, later, 60)
+
+        asked = at_once(fleet.app, ask)
+        assert len([one for one in asked if one.probe]) == 1
+        assert all(one.probe or one.closed_until for one in asked)
+        with fleet.app.app_context(), transaction():
+            close_circuit(install_id)
+
+
+def test_failures_at_the_same_time_are_all_counted(fleet: Fleet) -> None:
+    install_id: UUID = seed_install(fleet.app)
+    tenant_id = scalar(fleet.app, "SELECT tenant_id FROM installs")
+
+    def fail(_number: int) -> bool:
+        with transaction():
+            return note_failure(tenant_id, install_id, Passage(), "no answer", database_now())
+
+    opened = at_once(fleet.app, fail)
+    [circuit] = rows(fleet.app, "SELECT failures, open_until IS NOT NULL AS is_open FROM install_circuits")
+    # Those after the fifth find it open and change nothing.
+    assert (circuit.failures, circuit.is_open, opened.count(True)) == (FAILURES_LIMIT, True, 1)
