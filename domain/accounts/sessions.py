@@ -69,7 +69,8 @@ def hash_of(token: str) -> str:
 def load_access(token: str, now: datetime) -> Access | None:
     """Who the session's token belongs to and what their role allows at this moment; None when it has ended.
 
-    A session ends by sign-out, after `IDLE_LIFE` without a request, after `ABSOLUTE_LIFE`, and with the membership.
+    A session ends by sign-out, after `IDLE_LIFE` without a request, after `ABSOLUTE_LIFE`, and with the membership or the
+    tenant.
     """
     found = db.session.execute(
         select(Tenant, User, Membership.role, Session.seen_at)
@@ -78,6 +79,7 @@ def load_access(token: str, now: datetime) -> Access | None:
         .join(Tenant, Tenant.id == Session.tenant_id)
         .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
         .where(Session.token_hash == hash_of(token), Session.expires_at > now, Session.seen_at > now - IDLE_LIFE)
+        .where(Tenant.deleted_at.is_(None))
     ).one_or_none()
     if found is None:
         return None
@@ -140,7 +142,7 @@ def places_of(user_id: UUID) -> list[Place]:
     mine = (
         select(Tenant.id, Tenant.name, Tenant.timezone, Membership.role, came_at.label("came_at"))
         .join(Tenant, Tenant.id == Membership.tenant_id)
-        .where(Membership.user_id == user_id)
+        .where(Membership.user_id == user_id, Tenant.deleted_at.is_(None))
         .order_by(func.lower(Tenant.name), Tenant.id)
         .limit(TENANTS_LISTED)
     )
@@ -217,7 +219,7 @@ def other_tenants(user_id: UUID, tenant_id: UUID, limit: int) -> list[Elsewhere]
     others = (
         select(Tenant.id, Tenant.name)
         .join(Membership, Membership.tenant_id == Tenant.id)
-        .where(Membership.user_id == user_id, Membership.tenant_id != tenant_id)
+        .where(Membership.user_id == user_id, Membership.tenant_id != tenant_id, Tenant.deleted_at.is_(None))
     )
     return [
         Elsewhere(*row) for row in db.session.execute(others.order_by(func.lower(Tenant.name), Tenant.id).limit(limit))

@@ -50,7 +50,7 @@ def token_access(secret: str, now: datetime) -> Access | None:
         .join(User, User.id == ApiToken.user_id)
         .join(Tenant, Tenant.id == ApiToken.tenant_id)
         .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
-        .where(ApiToken.token_hash == hash_of(secret), ApiToken.revoked_at.is_(None))
+        .where(ApiToken.token_hash == hash_of(secret), ApiToken.revoked_at.is_(None), Tenant.deleted_at.is_(None))
         .where(or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now))
     ).one_or_none()
     if found is None:

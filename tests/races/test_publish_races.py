@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +14,7 @@ from domain.accounts.audit import Actor
 from domain.firing.lifecycle import create_schedule
 from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
-from domain.kernel.errors import Conflict, DomainError, NotFound, Refused
+from domain.kernel.errors import Conflict, NotFound, Refused
 from domain.publishing import delete_workflow, publish_workflow
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
@@ -27,9 +25,9 @@ from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow, workflow_of
 from tests import servers
 from tests.factories import a_published_workflow, a_tenant, an_actor
+from tests.races.together import together
 
 NEEDS_REGION = {"type": "object", "properties": {"region": {"type": "string"}}, "required": ["region"]}
-SECONDS = 60
 
 
 @pytest.fixture
@@ -49,23 +47,6 @@ def seed(app: Flask) -> tuple[Actor, UUID]:
         workflow = a_published_workflow(acme)
         workflow.draft_schema_ref = "payload.Sync.v1"
         return actor, workflow.id
-
-
-def together(app: Flask, *acts: Callable[[], Any]) -> list[Any]:
-    """Every act in a thread and a transaction of its own, all at once; what it answered or the refusal it met."""
-    start = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], Any]) -> Any:
-        with app.app_context():
-            start.wait(SECONDS)
-            try:
-                with transaction():
-                    return act()
-            except DomainError as refusal:
-                return refusal
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return [future.result(SECONDS) for future in [pool.submit(run, act) for act in acts]]
 
 
 def schedule(actor: Actor, workflow_id: UUID, name: str) -> Callable[[], Any]:

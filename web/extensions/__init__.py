@@ -1,6 +1,29 @@
 """The pages of extensions, under Settings."""
 
-from web.extensions import configuring, deleting, installing, listing, publishing, secrets, show
+from web.extensions import (
+    configuring,
+    deleting,
+    installing,
+    listing,
+    publishing,
+    removing,
+    secrets,
+    show,
+    switching,
+    upgrading,
+)
 from web.extensions.frame import blueprint
 
-__all__ = ["blueprint", "configuring", "deleting", "installing", "listing", "publishing", "secrets", "show"]
+__all__ = [
+    "blueprint",
+    "configuring",
+    "deleting",
+    "installing",
+    "listing",
+    "publishing",
+    "removing",
+    "secrets",
+    "show",
+    "switching",
+    "upgrading",
+]
