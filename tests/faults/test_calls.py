@@ -110,6 +110,20 @@ def test_a_worker_stopped_past_its_lease_does_not_overwrite_what_the_next_one_re
     check_invariants(calling.app)
 
 
+def test_a_worker_that_comes_back_before_it_has_called_does_not_call(calling: Fleet, runner: LocalRunner) -> None:
+    calling.scheduler()
+    frozen = calling.worker("engine.mid_step=sleep:1@1")
+    seed_calls(calling.app, seed_install(calling.app), 1)
+    wait_until(lambda: scalar(calling.app, "SELECT count(*) FROM run_steps") == 1, "the attempt")
+    calling.send(frozen, signal.SIGSTOP)
+    wait_until(lambda: scalar(calling.app, "SELECT claim_epoch FROM runs") >= 2, "the reaper")
+    calling.worker()
+    wait_for_all(calling.app, 1)
+    calling.send(frozen, signal.SIGCONT)
+    wait_until(lambda: "claim was lost" in calling.log.read_text(), "the late worker's end")
+    assert len(runner.calls()) == 1 and outcomes(calling.app) == [("succeeded", None)]
+
+
 def test_a_worker_told_to_stop_waits_for_the_calls_it_has_begun(calling: Fleet, runner: LocalRunner) -> None:
     runner.script({"do": "delay", "seconds": 2})
     calling.scheduler()

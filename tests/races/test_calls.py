@@ -12,15 +12,18 @@ from uuid import UUID
 import pytest
 from flask import Flask
 
+from domain.accounts.tenants import Tenant
 from domain.execution import Worker
 from domain.extensions.circuits import FAILURES_LIMIT, Passage, close_circuit, note_failure, pass_circuit
 from domain.kernel.clock import database_now
-from domain.kernel.db import transaction
+from domain.kernel.db import db, transaction
 from domain.kernel.ids import new_id
 from domain.runs.call_admission import admit_calls
 from domain.runs.heartbeats import WORKER, beat
-from domain.runs.runs import CALL
+from domain.runs.runs import CALL, EFFECT
 from tests.domain.engine.endpoint_runs import configure
+from tests.domain.firing.ledger import a_target
+from tests.factories import a_run
 from tests.faults.calls import seed_calls, seed_install
 from tests.faults.fleet import Fleet, rows, scalar
 from tests.runners import LocalRunner
@@ -73,6 +76,43 @@ def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
             AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
     """
     assert scalar(fleet.app, overlapping) <= 2
+
+
+def test_calls_of_workflows_keep_the_limit_when_all_begin_at_once(
+    fleet: Fleet, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch, runner.settings(), calls_per_install=2)
+    tenant_id = scalar(fleet.app, "SELECT tenant_id FROM installs WHERE id = :id", id=seed_install(fleet.app))
+    runner.script({"do": "delay", "seconds": 3})
+    config = {
+        "actionId": "extension.invoke",
+        "version": 1,
+        "inputMapping": {"extension": "com.acme.rmm-sync", "path": "/api/sync"},
+    }
+    with fleet.app.app_context(), transaction():
+        tenant = db.session.get_one(Tenant, tenant_id)
+        calling = a_target(
+            tenant,
+            definition={"steps": [{"id": "call", "type": "action.call", "config": config}]},
+            is_pure=False,
+        )
+        for _ in range(HANDS):
+            a_run(calling, "queued", ready_at=database_now())
+
+    def work(_number: int) -> None:
+        worker = Worker(new_id(), run_deadline_seconds=600)
+        with transaction():
+            beat(worker.id, WORKER, "test", 1, "test", 60)
+        worker.work(EFFECT)
+
+    at_once(fleet.app, work)
+    together = """
+        SELECT max((SELECT count(*) FROM invocations b WHERE b.status = 'succeeded'
+            AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM invocations a
+    """
+    assert scalar(fleet.app, together) <= 2
+    busy = "SELECT count(*) FROM invocations WHERE error_code = 'CALLS_BUSY'"
+    assert scalar(fleet.app, busy) + len(runner.calls()) == HANDS and scalar(fleet.app, busy) > 0
 
 
 def test_of_many_callers_one_is_the_probe(fleet: Fleet) -> None:

@@ -16,6 +16,7 @@ from domain.kernel import clock
 from domain.kernel.db import db as database
 from domain.kernel.ids import new_id
 from domain.runs.invocations import Invocation
+from domain.runs.runs import Run
 from tests.calls import a_call_run
 from tests.domain.engine.endpoint_runs import an_installed, configure, invocations
 from tests.domain.runs.journey import a_flow, begin, fresh, work, work_at
@@ -59,8 +60,6 @@ def ran(tenant: Tenant, payload: dict[str, Any] | None = None, **inputs: Any) ->
 
 
 def fresh_run(run_id: UUID) -> Any:
-    from domain.runs.runs import Run
-
     return database.session.get_one(Run, run_id, populate_existing=True)
 
 

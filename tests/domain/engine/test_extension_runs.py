@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import OperationalError
 
+from domain.accounts.tenants import Tenant
 from domain.engine.actions import calls
+from domain.execution import Worker, give_back_strays
 from domain.extensions.install_secrets import set_install_secret
 from domain.extensions.installs import Install
 from domain.kernel.db import db as database
+from domain.kernel.ids import new_id
 from domain.kernel.vault import seal
 from domain.runs.steps import RunStep
 from tests.calls import a_call_schedule
@@ -219,9 +223,7 @@ def test_secrets_reach_the_endpoint_and_no_record(install: Install, runner: Loca
     assert "***" in first.error and "***" in first.response_excerpt
 
 
-def _tenant(install: Install) -> Any:
-    from domain.accounts.tenants import Tenant
-
+def _tenant(install: Install) -> Tenant:
     return database.session.get_one(Tenant, install.tenant_id)
 
 
@@ -252,6 +254,27 @@ def test_no_transaction_is_open_during_the_call(install: Install, db: Any, monke
     monkeypatch.setattr(calls, "execute", executed)
     work()
     assert seen == [False, False]
+
+
+def test_a_database_that_is_away_when_the_answer_comes_fails_nothing(
+    install: Install, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_waiting_call(install, {"a": 1}).id
+    worker = Worker(new_id(), run_deadline_seconds=600)
+
+    def away(*_: Any) -> bool:
+        raise OperationalError("", {}, Exception("the database is away"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(calls, "end_invocation", away)
+        with pytest.raises(OperationalError):
+            work(worker)
+    database.session.rollback()
+    # What is on paper and not in hand is given back with the second beat.
+    assert [give_back_strays(worker), give_back_strays(worker)] == [0, 1]
+    work()
+    assert fresh(run).status == "succeeded" and len(runner.effects()) == 1
+    assert [(one.status, one.error_code) for one in invocations(run)] == [("lost", "WORKER_LOST"), ("succeeded", None)]
 
 
 def test_each_call_is_one_line_of_the_log(

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain.accounts.tenants import Tenant
 from domain.extensions.installs import Install
+from domain.kernel.db import db as database
 from domain.runs.admission import admit_waiting, ready_by_lane, ready_in
 from domain.runs.call_admission import admit_calls
 from domain.runs.runs import CALL, QUEUED, Run
@@ -36,10 +38,7 @@ def install(db: Any) -> Install:
 
 def another(install: Install, name: str = "com.acme.other") -> Install:
     """Another extension in the same tenant."""
-    from domain.accounts.tenants import Tenant
-    from domain.kernel.db import db
-
-    tenant = db.session.get_one(Tenant, install.tenant_id)
+    tenant = database.session.get_one(Tenant, install.tenant_id)
     return an_install(tenant, an_extension_version(an_extension(tenant, name)))
 
 
