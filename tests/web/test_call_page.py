@@ -40,7 +40,7 @@ def test_the_page_says_what_was_called_and_how_each_call_ended(alice: Browser, i
     an_invocation(run, attempt=2, trigger="schedule", response_excerpt='{"synced": 42}')
     page = alice.get(f"/runs/{run.id}").text
     said = words_of(page)
-    assert re.search(r'<h1><span class="mono">POST /api/sync</span> <span class="ver">com.acme.rmm-sync 1.0.0', page)
+    assert re.search(r'<h1>POST /api/sync</h1>.*?<span class="tag">com.acme.rmm-sync 1.0.0</span>', page, re.DOTALL)
     assert "Failed · the runner answered HTTP 503 · 180 ms attempt 1, on schedule, 2 Mar 2026 10:00 UTC" in said
     assert "The runner answered with HTTP 503. Copy" not in said and 'aria-label="Copy the error of attempt 1"' in page
     assert "RUNNER_HTTP_ERROR" in said

@@ -75,7 +75,7 @@ def test_the_list_says_what_each_schedule_runs_and_is_narrowed_to_a_kind(
     page = alice.get("/schedules?sort=name").text
     assert shown_names(page) == ["GET /api/health", "Morning sync", "Nightly call"]
     assert '<span class="mono">POST /api/sync</span> <span class="ver">com.acme.rmm-sync</span>' in page
-    assert page.count("/api/health") == len(re.findall(r">GET /api/health<|\"[^\"<]*GET /api/health\"", page))
+    assert '<span class="mono">GET /api/health</span>' not in page
     assert shown_names(alice.get("/schedules?target=workflow").text) == ["Morning sync"]
     only = alice.get("/schedules?target=endpoint&sort=name", htmx=True, headers={"HX-Trigger": "schedule-filters"})
     assert shown_names(only.text) == ["GET /api/health", "Nightly call"]
