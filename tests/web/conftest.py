@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from flask import Flask
 
 from domain.accounts.permissions import ADMIN, VIEWER
 from domain.accounts.tenants import Tenant
+from domain.extensions import settings
+from domain.extensions.settings import Runner
 from tests.factories import a_tenant, a_user
 from tests.web.addresses import ids_of
 from tests.web.cast import Browser, client_of
@@ -41,3 +44,10 @@ def ids(app: Flask, acme: Tenant, db: Any) -> dict[str, Any]:
     made = ids_of(app, acme)
     db.commit()
     return made
+
+
+@pytest.fixture
+def has_runner(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installation has the address of a runner, which nobody asks here."""
+    runner = Runner("http://127.0.0.1:9", "t" * 32, "k" * 32, 20, 256, 262_144)
+    monkeypatch.setattr(settings, "_settings", replace(settings._known(), runner=runner))

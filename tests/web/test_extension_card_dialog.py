@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +12,7 @@ from sqlalchemy import select
 
 from domain.accounts.permissions import OPERATOR
 from domain.accounts.tenants import Tenant
-from domain.extensions import settings
 from domain.extensions.installs import Install
-from domain.extensions.settings import Runner
 from domain.runs.runs import Run
 from tests.factories import NOW, a_published_workflow, a_user, an_extension, an_extension_version
 from tests.web.cast import Browser, client_of
@@ -28,13 +25,6 @@ def install(acme: Tenant, db: Any) -> Install:
     made = a_sync_install(acme)
     db.commit()
     return made
-
-
-@pytest.fixture
-def has_runner(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address of a runner, which nobody asks here."""
-    runner = Runner("http://127.0.0.1:9", "t" * 32, "k" * 32, 20, 256, 262_144)
-    monkeypatch.setattr(settings, "_settings", replace(settings._known(), runner=runner))
 
 
 def new_address(install: Install) -> str:

@@ -1,6 +1,7 @@
 """The pages of extensions, under Settings."""
 
 from web.extensions import (
+    card,
     configuring,
     deleting,
     installing,
@@ -16,6 +17,7 @@ from web.extensions.frame import blueprint
 
 __all__ = [
     "blueprint",
+    "card",
     "configuring",
     "deleting",
     "installing",

@@ -76,4 +76,5 @@ def take_payload(form: ScheduleForm, target: Target) -> None:
 
 
 def _options(target: Target) -> dict[str, Any]:
-    return {"secret_names": offered_secrets(tenant_id(), target.schema), "drawn_for": target.drawn_for}
+    names = offered_secrets(tenant_id(), target.schema)
+    return {"label": target.payload_label, "secret_names": names, "drawn_for": target.drawn_for}

@@ -32,6 +32,7 @@ class WorkflowTarget:
     problems: tuple[Problem, ...] = ()
     kind: ClassVar[str] = "workflow"
     takes_body: ClassVar[bool] = True
+    payload_label: ClassVar[str] = "Payload"
     path: ClassVar[str] = "workflowId"
 
     @property
@@ -80,6 +81,7 @@ class EndpointTarget:
     problems: tuple[Problem, ...] = ()
     kind: ClassVar[str] = "endpoint"
     path: ClassVar[str] = "endpointId"
+    payload_label: ClassVar[str] = "Body"
 
     @property
     def draft(self) -> dict[str, Any]:
@@ -120,7 +122,7 @@ class EndpointTarget:
     @property
     def payload_note(self) -> str:
         checked = ", checked with the request schema of the endpoint" if self.schema else ""
-        return f"The body of the call: a JSON object or array{checked}. Keep secrets out of it: they belong to the extension."
+        return f"A JSON object or array{checked}. Keep secrets out of it: they belong to the extension."
 
 
 Target = WorkflowTarget | EndpointTarget
@@ -172,14 +174,14 @@ def asked_target() -> Target:
 
 
 def draw_target(form: ScheduleForm, target: Target) -> None:
-    """Give the choice of endpoints what there is to choose from."""
+    """Give the choice of endpoints what there is to choose from; what calls one may go without a name."""
     if isinstance(target, WorkflowTarget):
         return
     stale = [target.endpoint] if target.endpoint and target.is_stale else []
     choices = [SelectChoice(str(one.id), one.called) for one in target.offer.endpoints]
     choices += [SelectChoice(str(one.id), f"{one.called} (not in {target.offer.version})") for one in stale]
     form.endpoint.choices = choices if target.endpoint else [SelectChoice("", "Choose an endpoint"), *choices]
-    form.endpoint.data = target.drawn_for
+    form.endpoint.data, form.name.flags.required = target.drawn_for, False
 
 
 def extension_of_schedule(stored: Schedule) -> str:
