@@ -14,15 +14,12 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
-from domain.kernel.log import first_line, logger
-from domain.kernel.metric_counts import TALLY
+from domain.kernel.metric_counts import record_counts
 from domain.metrics import exposition
 from web.access import public, request_now
 from web.security import UNSAFE_METHODS
 
 blueprint = Blueprint("metrics", __name__)
-
-log = logger(__name__)
 
 
 @blueprint.get("/metrics")
@@ -39,14 +36,6 @@ def show() -> Response:
 def register(app: Flask) -> None:
     """Have what a request counted put on record when it is over."""
     app.teardown_request(_after_change)
-
-
-def record_counts() -> None:
-    """Put what this process has counted on record. What cannot be written now is written with what comes next."""
-    try:
-        TALLY.write()
-    except Exception as error:
-        log.warning("What was counted could not be put on record yet", error=first_line(error))
 
 
 def _after_change(_error: BaseException | None) -> None:

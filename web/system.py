@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
 
-from flask import Blueprint, Flask, current_app, render_template, request, url_for
+from flask import Blueprint, Flask, current_app, render_template
 from flask.typing import ResponseReturnValue
 
-from domain.accounts.audit import CHANGED, REFUSED, SUBJECTS, audit_page
 from domain.health import (
     CHECK_SECONDS,
     OK,
@@ -20,16 +18,14 @@ from domain.health import (
     unfinished_runs,
 )
 from domain.kernel.db import transaction
-from domain.kernel.ids import parse_id
 from domain.kernel.log import logger
-from web.access import is_fragment, member_access, public, request_now, requires, signed_in
+from web.access import is_fragment, member_access, public, request_now, signed_in
 from web.filters import Label
 from web.throttle import is_redis_up
 
 blueprint = Blueprint("system", __name__)
 
 log = logger(__name__)
-_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # A connection that hangs holds its thread until the network gives up; two of them, and further probes only wait.
 _probes = ThreadPoolExecutor(2, thread_name_prefix="health")
 
@@ -38,12 +34,6 @@ _probes = ThreadPoolExecutor(2, thread_name_prefix="health")
 def process_status(is_alive: bool) -> Label:
     """Whether the process renews its heartbeat."""
     return Label("Alive", "ok", "check-circle") if is_alive else Label("Gone", "fail", "x-circle")
-
-
-@blueprint.app_template_filter()
-def field_word(name: str) -> str:
-    """The name of a stored field as words: catchUp is Catch up, payload_json is Payload json."""
-    return _HUMPS.sub(" ", name).replace("_", " ").capitalize()
 
 
 @blueprint.get("/healthz")
@@ -64,35 +54,6 @@ def index() -> ResponseReturnValue:
         health=current_health(),
         processes=processes_page(request_now()),
         load=unfinished_runs(member_access().tenant.id),
-    )
-
-
-@blueprint.get("/system/audit")
-@requires("workflow:admin")
-def audit() -> ResponseReturnValue:
-    asked = request.args
-    subject = parse_id(asked.get("subject", ""))
-    about = asked.get("about") if asked.get("about") in SUBJECTS else None
-    result = asked.get("result") if asked.get("result") in (CHANGED, REFUSED) else None
-    entries, has_more = audit_page(
-        member_access().tenant.id,
-        subject_id=subject,
-        about=about,
-        result=result,
-        before=parse_id(asked.get("before", "")),
-    )
-    older_url = None
-    if has_more:
-        before = entries[-1].id
-        older_url = url_for("system.audit", about=about, result=result, subject=subject, before=before)
-    return render_template(
-        "system/audit.html",
-        entries=entries,
-        kinds=SUBJECTS,
-        about=about,
-        result=result,
-        subject=subject,
-        older_url=older_url,
     )
 
 

@@ -19,7 +19,7 @@ from domain.kernel.db import db, engine_options, transaction
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.ids import new_id
 from domain.kernel.log import configure_logs, first_line, logger
-from domain.kernel.metric_counts import TALLY
+from domain.kernel.metric_counts import record_counts
 from domain.kernel.outbound import configure_outbound
 from domain.kernel.outbox import configure_mail
 from domain.kernel.vault import configure_vault
@@ -75,15 +75,8 @@ class Life:
         """Say once that this process is alive."""
         with self.app.app_context(), transaction():
             beat(self.id, self.kind, socket.gethostname(), os.getpid(), code_version(), self.lease_seconds)
-        self.record_counts()
-
-    def record_counts(self) -> None:
-        """Put what this process has counted on record. What cannot be written now is written with what comes next."""
-        try:
-            with self.app.app_context():
-                TALLY.write()
-        except Exception as error:
-            log.warning("What was counted could not be put on record yet", error=first_line(error))
+        with self.app.app_context():
+            record_counts()
 
     def keep_beating(self, after_beat: Callable[[], None]) -> threading.Thread:
         """Beat from a thread of its own, three times per lease, with `after_beat` each time."""
@@ -94,7 +87,8 @@ class Life:
     def end(self) -> None:
         """Give the lease up at once: whatever is still claimed is free for others."""
         self.ended.set()
-        self.record_counts()
+        with self.app.app_context():
+            record_counts()
         try:
             with self.app.app_context(), transaction():
                 end_heartbeat(self.id)

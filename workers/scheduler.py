@@ -26,7 +26,8 @@ from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
 from domain.kernel.failpoints import hit
-from domain.kernel.log import first_line, logger
+from domain.kernel.ids import new_id
+from domain.kernel.log import first_line, log_context, logger
 from domain.pruning import prune
 from domain.publishing.failing import pause_failing
 from domain.runs.admission import admit_waiting, ready_by_lane
@@ -239,7 +240,8 @@ class Scheduler:
 def _patiently(job: Callable[[], None]) -> None:
     """A database that is away is one line a second; whatever else goes wrong is APScheduler's to log in full."""
     try:
-        job()
+        with log_context(request_id=new_id()):
+            job()
     except Exception as error:
         if not is_database_away(error):
             raise

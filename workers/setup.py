@@ -14,6 +14,7 @@ from domain.accounts.permissions import ADMIN
 from domain.accounts.tenants import create_tenant
 from domain.kernel.db import transaction
 from domain.kernel.errors import Refused
+from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
 from domain.workflows.drafts import key_from
 from workers.process import configured, process_app
@@ -26,7 +27,8 @@ def set_up(tenant_name: str, email: str, timezone: str) -> str | None:
     """
     name = parse_name(tenant_name, "tenant")
     tenant = create_tenant(key_from(name), name, timezone)
-    _, password = add_member(Actor(tenant.id, label="Command line"), email, email.partition("@")[0], ADMIN)
+    actor = Actor(tenant.id, label="Command line", request_id=str(new_id()))
+    _, password = add_member(actor, email, email.partition("@")[0], ADMIN)
     return password
 
 

@@ -54,6 +54,13 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
+def current_number() -> str | None:
+    """What the lines logged now are found by: the number of the request, command or job that is under way, or the id of
+    the run that is being worked on."""
+    bound = structlog.contextvars.get_contextvars()
+    return bound.get("request_id") or bound.get("run_id")
+
+
 @contextmanager
 def log_context(**fields: object) -> Iterator[None]:
     """Bind ids (see FIELDS) to every line logged inside."""

@@ -19,7 +19,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.kernel import clock
 from domain.kernel.db import Base, db, transaction
 from domain.kernel.ids import new_id
+from domain.kernel.log import first_line, logger
 from domain.kernel.metrics import NOTHING, REGISTRY, Labels, Sums, counted, labels_of
+
+log = logger(__name__)
 
 # The key under which the folded rows are.
 FOLDED = UUID(int=0)
@@ -90,6 +93,14 @@ class Tally:
 
 
 TALLY = Tally()
+
+
+def record_counts() -> None:
+    """Put what this process has counted on record. What cannot be written now is written with what comes next."""
+    try:
+        TALLY.write()
+    except Exception as error:
+        log.warning("What was counted could not be put on record yet", error=first_line(error))
 
 
 def totals() -> Sums:

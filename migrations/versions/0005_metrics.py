@@ -1,4 +1,4 @@
-"""counts of all processes for Prometheus, and the audit log by action and actor"""
+"""counts of all processes for Prometheus, and the audit log by action"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,7 +18,9 @@ def upgrade() -> None:
         sa.CheckConstraint("value >= 0", name=op.f("ck_metric_counts_value")),
         sa.PrimaryKeyConstraint("process_key", "name", "labels", name=op.f("pk_metric_counts")),
     )
+    op.create_index("ix_audit_entries_action", "audit_entries", ["tenant_id", "action", "id"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_audit_entries_action", table_name="audit_entries")
     op.drop_table("metric_counts")

@@ -12,13 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from domain.accounts.audit import record_change
-from domain.accounts.tenants import edit_tenant
 from domain.kernel import clock
 from domain.kernel.ids import new_id
 from domain.runs.heartbeats import Heartbeat, beat
 from domain.schedules.cursors import ScheduleCursor
-from tests.factories import a_published_workflow, a_schedule, an_actor
+from tests.factories import a_published_workflow, a_schedule
 from tests.servers import make_app, plain_config
 from tests.web.cast import Browser
 from web import system
@@ -126,28 +124,3 @@ def test_the_page_shows_the_processes_and_polls_itself(bob: Browser, processes: 
 
 def test_the_page_without_any_process_says_what_that_means(bob: Browser) -> None:
     assert "No process has been seen in the last hour" in bob.get("/system").text
-
-
-def test_the_audit_log_is_paged_and_filtered(alice: Browser, db: Any) -> None:
-    for number in range(60):
-        edit_tenant(an_actor(alice.tenant, alice.user), f"Name {number}", "UTC")
-    db.commit()
-    page = alice.get("/system/audit?about=tenant").text
-    assert page.count("Tenant edited") == 50
-    older = page.split('rel="next" href="')[1].split('"')[0].replace("&amp;", "&")
-    assert "about=tenant" in older
-    assert alice.get(older).text.count("Tenant edited") == 10
-    assert "Nothing on record here" in alice.get("/system/audit?result=refused").text
-    assert alice.get(f"/system/audit?subject={alice.tenant.id}").text.count("Tenant edited") == 50
-    assert alice.get("/system/audit?before=nonsense&about=nonsense&result=%00").status_code == 200
-
-
-def test_the_audit_log_names_fields_in_words(alice: Browser, db: Any) -> None:
-    kept = {"catchUp": "all", "draft_definition": {}}
-    schedule = a_schedule(a_published_workflow(alice.tenant))
-    record_change(an_actor(alice.tenant), "schedule.edited", schedule, after=kept)
-    db.commit()
-    page = alice.get("/system/audit").text
-    assert "Catch up:" in page
-    assert "Draft definition:" in page
-    assert "catchUp" not in page

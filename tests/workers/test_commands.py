@@ -80,6 +80,7 @@ def test_an_edition_is_set_for_one_tenant_and_is_on_record(fresh_env: dict[str, 
     assert stored(select(Tenant.edition).order_by(Tenant.slug)) == ["community", "enterprise"]
     entry = stored(select(AuditEntry))[0]
     assert (entry.action, entry.actor_label, entry.actor_id) == ("tenant.edited", "Command line", None)
+    assert entry.request_id
     assert "already" in carillon(fresh_env, "tenants", "set-edition", "acme", "community").stdout
     assert len(stored(select(AuditEntry))) == 1
 

@@ -15,6 +15,7 @@ from flask import Flask
 
 from domain.kernel import clock
 from domain.kernel.config import Config
+from domain.kernel.log import current_number
 from domain.runs.runs import EFFECT
 from tests import servers
 from workers import scheduler as module
@@ -176,3 +177,11 @@ def test_nothing_is_taken_from_anybody_within_a_lease_of_the_start(reapings: Any
 def test_a_database_that_stood_still_gives_everybody_a_lease_to_come_back(reapings: Any) -> None:
     """Nobody could renew, and no statement failed: it only took long."""
     assert reapings([*range(12), *range(40, 53)]) == [10, 11, 50, 51, 52]
+
+
+def test_each_time_a_job_runs_has_a_number_of_its_own() -> None:
+    numbers: list[str | None] = []
+    for _ in range(2):
+        module._patiently(lambda: numbers.append(current_number()))
+    assert None not in numbers and len(set(numbers)) == 2
+    assert current_number() is None

@@ -16,7 +16,9 @@ from domain.health import is_database_away
 from domain.kernel.config import BadConfig, Config
 from domain.kernel.db import db
 from domain.kernel.errors import DomainError
-from domain.kernel.log import first_line
+from domain.kernel.ids import new_id
+from domain.kernel.log import first_line, log_context
+from domain.kernel.metric_counts import record_counts
 from workers.process import process_app
 
 ACTOR = "Command line"
@@ -40,17 +42,18 @@ class Commands(click.Group):
 def installation() -> Iterator[Config]:
     """The installation that the environment describes, with its database at hand. Raises BadConfig."""
     config = Config.from_env()
-    with process_app(config, "command", 1).app_context():
+    with process_app(config, "command", 1).app_context(), log_context(request_id=new_id()):
         try:
             yield config
         finally:
+            record_counts()
             db.session.remove()
             db.engine.dispose()
 
 
-def tenant_named(slug: str) -> Tenant:
-    """The tenant with this slug; raises ClickException."""
-    found = tenants_by_slug(slug)
+def tenant_named(slug: str, *, is_any: bool = False) -> Tenant:
+    """The tenant with this slug; raises ClickException. `is_any`: also when it was deleted."""
+    found = [tenant for tenant in tenants_by_slug(slug) if is_any or tenant.deleted_at is None]
     if not found:
         raise click.ClickException(f"There is no tenant {slug}. `carillon tenants list` names them.")
     return found[0]

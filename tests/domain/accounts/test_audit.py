@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from domain.accounts.audit import AuditEntry, audit_page, record_refusal
+from domain.accounts.audit import Actor, AuditEntry, audit_page, record_refusal
 from domain.accounts.members import add_member
 from domain.accounts.tenants import edit_tenant
 from domain.kernel.db import transaction
+from domain.kernel.log import log_context
 from tests.factories import a_tenant, a_user, an_actor
 
 
@@ -72,6 +73,17 @@ def test_entries_are_found_by_subject_kind_and_result_in_one_tenant_only(db: Any
     db.flush()
     assert [entry.action for entry in audit_page(acme.id)[0]] == ["schedules.pause", "member.added"]
     assert [entry.action for entry in audit_page(acme.id, subject_id=member.user_id)[0]] == ["member.added"]
-    assert [entry.action for entry in audit_page(acme.id, about="schedule")[0]] == ["schedules.pause"]
-    assert [entry.action for entry in audit_page(acme.id, result="changed")[0]] == ["member.added"]
     assert audit_page(acme.id, subject_id=globex.id) == ([], False)
+
+
+def test_a_row_carries_the_number_of_the_request_else_that_of_the_work_under_way(db: Any) -> None:
+    acme = a_tenant()
+    system, alice = Actor(acme.id), Actor(acme.id, label="Alice", request_id="request-1")
+    with log_context(run_id="run-1"):
+        record_refusal(system, "tenant.edit", "tenant", acme.id, "By a run")
+        with log_context(request_id="tick-1"):
+            record_refusal(system, "tenant.edit", "tenant", acme.id, "By a tick")
+            record_refusal(alice, "tenant.edit", "tenant", acme.id, "By a person")
+    db.flush()
+    numbers = {entry.reason: entry.request_id for entry in audit_page(acme.id)[0]}
+    assert numbers == {"By a run": "run-1", "By a tick": "tick-1", "By a person": "request-1"}
