@@ -111,7 +111,10 @@ def test_a_stale_endpoint_is_named_in_the_list_and_on_the_page_and_leads_to_anot
     extension = schedule_extension(install)
     install.version_id = an_extension_version(extension, "2.0.0", ["GET /api/health"]).id
     database.session.commit()
-    assert re.search(r"Paused</span> <span class=\"state held\">.*?Stale endpoint", alice.get("/schedules").text)
+    assert re.search(
+        r"Paused</span> <span class=\"minor\"><span class=\"state held\">.*?Stale endpoint",
+        alice.get("/schedules").text,
+    )
     page = alice.get(f"/schedules/{schedule.id}").text
     assert "Stale endpoint" in page
     assert f'<a href="/schedules/{schedule.id}/edit" data-dialog>Choose another endpoint</a>' in page

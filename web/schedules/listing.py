@@ -126,6 +126,8 @@ def _emptiness(asked: Asked) -> str:
         return "unknown_workflow"
     if asked.picked and asked.narrowed == ScheduleFilter(workflow_id=asked.picked.id):
         return "obstacle" if asked.picked.obstacle else "of_workflow"
+    if asked.narrowed == ScheduleFilter(target="endpoint"):
+        return "of_endpoints"
     if asked.narrowed:
         return "no_match"
     return "none" if has_published_workflow(tenant_id()) else "no_workflow"
