@@ -14,6 +14,7 @@ from domain.kernel.db import db
 from tests import servers
 from tests.browser.site import Acme, Json, Site, an_acme
 from tests.faults.fleet import fleet_on
+from tests.runners import LocalRunner
 from tests.servers import Addresses
 
 WAIT_MILLISECONDS = 15_000
@@ -54,10 +55,13 @@ Visit = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def site(addresses: Addresses, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Carillon as it runs in production, on a database of its own."""
+def site(
+    addresses: Addresses, redis_url: str, tmp_path_factory: pytest.TempPathFactory, _session_runner: LocalRunner
+) -> Iterator[Site]:
+    """Carillon as it runs in production, on a database of its own, with a runner."""
     name = f"browser_{uuid4().hex}"
     env = servers.environment(servers.create_database(addresses, name), redis_url)
+    env |= _session_runner.start().env
     env["CARILLON_OUTBOX_DIR"] = str(tmp_path_factory.mktemp("outbox"))
     servers.flush_redis(addresses, redis_url)
     app = servers.make_app(servers.config_for(env["DATABASE_URL"], redis_url))
