@@ -6,7 +6,7 @@ binds to it, and he for them: nothing is bound to what is gone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -151,10 +151,12 @@ def current_target(schedule: Schedule) -> Target:
 
 def endpoint_target(schedule: Schedule, *, is_locked: bool = True) -> EndpointTarget:
     """What a schedule of an endpoint calls; raises Held when its extension is not installed any more."""
-    target = _called(schedule.tenant_id, schedule.endpoint_id, is_locked=is_locked)
-    if target is None:
-        raise Held(_NOT_INSTALLED, code="NOT_INSTALLED")
-    return target
+    install = _installed(schedule.tenant_id, schedule.install_id, "share" if is_locked else None)
+    if is_locked:
+        # An upgrade that the lock waited for may have moved it.
+        db.session.refresh(schedule, ["endpoint_id"])
+    endpoint = db.session.get_one(ExtensionEndpoint, schedule.endpoint_id)
+    return EndpointTarget(install, endpoint, *_names(install))
 
 
 def target_called(tenant_id: UUID, install_id: UUID | None, method: str, path: str) -> EndpointTarget:
@@ -162,10 +164,7 @@ def target_called(tenant_id: UUID, install_id: UUID | None, method: str, path: s
 
     Raises Held with the reason when there is none, or when it cannot be called.
     """
-    try:
-        install = load(tenant_id, Install, install_id, lock="share")
-    except NotFound:
-        raise Held(_NOT_INSTALLED, code="NOT_INSTALLED") from None
+    install = _installed(tenant_id, install_id, "share")
     extension, version = _names(install)
     endpoint = find_endpoint(install.version_id, method, path)
     if endpoint is None:
@@ -229,16 +228,15 @@ def _check_one_kind(draft: ScheduleDraft, stored: Schedule | None) -> None:
 def _bindable_endpoint(tenant_id: UUID, draft: ScheduleDraft, stored: Schedule | None) -> EndpointTarget:
     if draft.endpoint_id is None:
         raise Refused.at("endpointId", "Choose the endpoint to call.", "ENDPOINT_REQUIRED")
-    target = _called(tenant_id, draft.endpoint_id, is_locked=True)
+    target = _called(tenant_id, draft.endpoint_id)
     if target is None or draft.install_id not in (None, target.install.id):
         message = "No installed extension has this endpoint. Choose one of the list."
         raise Refused.at("endpointId", message, "ENDPOINT_UNKNOWN")
+    if stored is not None:
+        target = _followed(target, stored)
     is_kept = stored is not None and stored.endpoint_id == target.endpoint.id
-    if stored is not None and stored.install_id != target.install.id:
-        message = "A schedule stays with its extension. Choose an endpoint of the same one."
-        raise Refused.at("endpointId", message, "INSTALL_FIXED")
     if target.is_stale and not (is_kept and not draft.enabled):
-        message = f"{stale_words(target.label, target.extension)} Choose one of the list."
+        message = f"{target.label} is not of version {target.version}, which is installed. Choose one of the list."
         raise Refused.at("endpointId", message, "ENDPOINT_STALE")
     if obstacle := endpoint_obstacle(target.endpoint):
         raise Refused.at("endpointId", f"{target.label}: {obstacle}", "ENDPOINT_NOT_SCHEDULABLE")
@@ -249,16 +247,33 @@ def _bindable_endpoint(tenant_id: UUID, draft: ScheduleDraft, stored: Schedule |
     return target
 
 
-def _called(tenant_id: UUID, endpoint_id: UUID | None, *, is_locked: bool) -> EndpointTarget | None:
-    """The endpoint as the tenant's living install of its extension calls it."""
+def _followed(target: EndpointTarget, stored: Schedule) -> EndpointTarget:
+    """What to bind an edited schedule to: where an upgrade has moved it since, if that is called the same."""
+    if stored.install_id != target.install.id:
+        message = "A schedule stays with its extension. Choose an endpoint of the same one."
+        raise Refused.at("endpointId", message, "INSTALL_FIXED")
+    # Read again under the lock of the install: the upgrade may have been ahead.
+    db.session.refresh(stored, ["endpoint_id", "status"])
+    bound = db.session.get_one(ExtensionEndpoint, stored.endpoint_id)
+    return replace(target, endpoint=bound) if target.is_stale and bound.called == target.label else target
+
+
+def _installed(tenant_id: UUID, install_id: UUID | None, lock: str | None) -> Install:
+    try:
+        return load(tenant_id, Install, install_id, lock=lock)
+    except NotFound:
+        raise Held(_NOT_INSTALLED, code="NOT_INSTALLED") from None
+
+
+def _called(tenant_id: UUID, endpoint_id: UUID) -> EndpointTarget | None:
+    """The endpoint as the tenant's living install of its extension calls it, the install held with FOR SHARE."""
     its_install = (
         select(Install)
         .join(ExtensionVersion, ExtensionVersion.extension_id == Install.extension_id)
         .join(ExtensionEndpoint, ExtensionEndpoint.version_id == ExtensionVersion.id)
         .where(Install.tenant_id == tenant_id, Install.deleted_at.is_(None), ExtensionEndpoint.id == endpoint_id)
     )
-    if is_locked:
-        its_install = its_install.with_for_update(read=True, of=Install).execution_options(populate_existing=True)
+    its_install = its_install.with_for_update(read=True, of=Install).execution_options(populate_existing=True)
     install = db.session.scalars(its_install).one_or_none()
     if install is None:
         return None

@@ -25,11 +25,12 @@ from domain.kernel.db import db, transaction
 from domain.kernel.errors import DomainError, Refused
 from domain.kernel.ids import new_id
 from domain.schedules.drafts import ScheduleDraft
+from domain.schedules.schedules import Schedule
 from tests import servers
 from tests.domain.firing.calls import HEALTH, SYNC, Installed
 from tests.domain.firing.conftest import RUNNER
 from tests.domain.firing.ledger import NOON, a_live_schedule, a_target, minute
-from tests.factories import a_tenant
+from tests.factories import a_tenant, an_endpoint
 from tests.faults.fleet import Fleet, rows, scalar, wait_until
 
 PEOPLE = 8
@@ -164,6 +165,30 @@ def test_what_binds_to_an_endpoint_waits_for_an_upgrade_and_is_not_stranded(
             wait_until(lambda: scalar_beside(WAITING) >= 1, "somebody waits for the install")
             install.version_id = newer
         assert bound.result(60) == "ENDPOINT_STALE"
+    assert rows(fleet.app, STRANDED) == []
+
+
+def test_what_an_upgrade_takes_along_is_resumed_as_soon_as_it_is_done(
+    fleet: Fleet, configure: Callable[..., None]
+) -> None:
+    configure()
+    with fleet.app.app_context(), transaction():
+        made = Installed(a_tenant())
+        newer, rests = made.publish("2.0.0"), made.schedule(enabled=False).id
+        actor, install_id, version_id, moved_to = made.actor, made.install.id, newer.id, an_endpoint(newer, SYNC).id
+
+    def resume() -> UUID | None:
+        with fleet.app.app_context(), transaction():
+            return resume_schedule(actor, rests, minute(1)).endpoint_id
+
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.app.app_context(), transaction():
+            install = load(actor.tenant_id, Install, install_id, lock="change")
+            resumed = pool.submit(resume)
+            wait_until(lambda: scalar_beside(WAITING) >= 1, "somebody waits for the install")
+            install.version_id = version_id
+            load(actor.tenant_id, Schedule, rests, lock="change").endpoint_id = moved_to
+        assert resumed.result(60) == moved_to
     assert rows(fleet.app, STRANDED) == []
 
 

@@ -329,6 +329,20 @@ def test_one_left_behind_goes_on_with_an_endpoint_of_the_installed_version(
     assert cursor(left_behind).wake_at == minute(5)
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_an_edit_that_began_before_an_upgrade_follows_it(acme: Installed, db: Any, enabled: bool) -> None:
+    """The dialog still names the endpoint of the version before."""
+    schedule = acme.schedule(name="Nightly", enabled=enabled)
+    before = acme.endpoint().id
+    acme.version = acme.publish("2.0.0")
+    acme.install_version(acme.version)
+    schedule.endpoint_id = acme.endpoint().id
+    db.flush()
+    edited(acme, schedule, endpoint_id=before, name="Hourly")
+    assert (schedule.name, schedule.endpoint_id) == ("Hourly", acme.endpoint().id)
+    assert before != acme.endpoint().id
+
+
 def test_a_payload_that_the_endpoint_no_longer_takes_keeps_it_from_being_resumed(acme: Installed, db: Any) -> None:
     schedule = acme.schedule(IMPORT, payload={"region": "eu"}, enabled=False)
     schedule.payload_json = {"region": "mars"}
