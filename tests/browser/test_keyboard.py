@@ -44,7 +44,7 @@ def test_a_schedule_is_made_found_and_opened_with_the_keyboard_alone(acme: Acme,
     expect(page.get_by_role("link", name="New schedule")).to_be_focused()
 
     page.keyboard.press("/")
-    search = page.get_by_label("Search name or workflow")
+    search = page.get_by_label("Search name, workflow, extension or path")
     expect(search).to_be_focused()
     page.keyboard.type("sync")
     expect(page).to_have_url(re.compile("q=sync"))
@@ -110,7 +110,7 @@ def test_the_first_tab_leads_past_the_navigation(acme: Acme, visit: Visit) -> No
     page.keyboard.press("Enter")
     expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
-    expect(page.get_by_label("Search name or workflow")).to_be_focused()
+    expect(page.get_by_label("Search name, workflow, extension or path")).to_be_focused()
 
 
 def tab_to(page: Page, aim: Locator) -> None:

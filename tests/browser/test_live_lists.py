@@ -21,7 +21,7 @@ def test_a_search_waits_for_the_end_of_the_word_and_keeps_the_focus(acme: Acme, 
     page = visit(acme.alice)
     page.goto("/schedules")
     asked = searches(page)
-    search = page.get_by_label("Search name or workflow")
+    search = page.get_by_label("Search name, workflow, extension or path")
     search.press_sequentially("morning")
     expect(row(page, "Evening sync")).to_have_count(0)
     expect(row(page, "Morning sync")).to_be_visible()

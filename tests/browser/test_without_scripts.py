@@ -73,11 +73,11 @@ def test_lists_are_searched_without_scripts(acme: Acme, visit: Visit) -> None:
     acme.schedule("Evening sync")
     page = visit(acme.bob, java_script_enabled=False)
     page.goto("/schedules")
-    page.get_by_label("Search name or workflow").fill("morn")
+    page.get_by_label("Search name, workflow, extension or path").fill("morn")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_role("link", name="Morning sync")).to_be_visible()
     expect(page.get_by_role("link", name="Evening sync")).to_have_count(0)
-    expect(page.get_by_label("Search name or workflow")).to_have_value("morn")
+    expect(page.get_by_label("Search name, workflow, extension or path")).to_have_value("morn")
 
 
 def test_a_workflow_is_written_started_by_an_event_and_answered_without_scripts(acme: Acme, visit: Visit) -> None:
