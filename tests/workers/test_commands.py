@@ -69,7 +69,7 @@ def test_the_tenants_are_listed_with_their_editions(fresh_env: dict[str, str], a
     ]  # fmt: skip
     answer = carillon(fresh_env, "tenants", "list", "--json")
     assert json.loads(answer.stdout)[1] == {
-        "slug": "globex", "name": "Globex", "timezone": "Europe/Berlin", "edition": "enterprise",
+        "slug": "globex", "name": "Globex", "timezone": "Europe/Berlin", "edition": "enterprise", "deletedAt": None,
     }  # fmt: skip
 
 

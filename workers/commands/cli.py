@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from workers.commands.frame import Commands
+from workers.commands.installs import installs
 from workers.commands.tenants import tenants
 from workers.commands.workflows import workflows
 from workers.process import code_version
@@ -20,6 +21,7 @@ def carillon() -> None:
     """
 
 
+carillon.add_command(installs)
 carillon.add_command(tenants)
 carillon.add_command(workflows)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from domain.accounts.tenants import EDITIONS, Tenant, set_edition, tenants_by_slug
-from domain.kernel.db import transaction
+from domain.kernel import clock
+from domain.kernel.db import transacted, transaction
+from domain.upgrades import delete_tenant
 from workers.commands.frame import actor_for, installation, say_json, tenant_named
 
 MEANINGS = {
@@ -30,9 +34,10 @@ def list_tenants(is_json: bool) -> None:
         return
     if not found:
         click.echo("There is no tenant yet. `python -m workers.setup` makes the first one.")
-    width = max((len(one["slug"]) for one in found), default=0)
+    width = max((len(str(one["slug"])) for one in found), default=0)
     for one in found:
-        click.echo(f"{one['slug']:<{width}}  {one['edition']:<10}  {one['timezone']}  {one['name']}")
+        gone = "  (deleted)" if one["deletedAt"] else ""
+        click.echo(f"{one['slug']:<{width}}  {one['edition']:<10}  {one['timezone']}  {one['name']}{gone}")
 
 
 @tenants.command("set-edition")
@@ -54,5 +59,29 @@ def put_on_edition(slug: str, edition: str) -> None:
     click.echo(words)
 
 
-def _document(tenant: Tenant) -> dict[str, str]:
-    return {"slug": tenant.slug, "name": tenant.name, "timezone": tenant.timezone, "edition": tenant.edition}
+@tenants.command("delete")
+@click.argument("slug")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def delete(slug: str, yes: bool) -> None:
+    """Close the tenant SLUG for good.
+
+    Its schedules end, its workflows are deleted, its extensions uninstalled, and what has not finished is canceled. Nobody
+    can sign in to it, its tokens are revoked and its secrets erased. Its history stays in the database until it is pruned,
+    and its slug stays taken. Doing it again changes nothing.
+    """
+    with installation():
+        tenant = tenant_named(slug, is_any=True)
+        if tenant.deleted_at is None and not yes and click.prompt(f"Type {slug} to delete it for good") != slug:
+            raise click.ClickException("That is not its slug. Nothing was changed.")
+        closed = transacted(lambda: delete_tenant(actor_for(tenant), clock.database_now()))
+    if closed is None:
+        click.echo(f"{slug} was deleted already.")
+        return
+    counts = ", ".join(f"{count} {name}" for name, count in asdict(closed).items())
+    click.echo(f"{slug} is deleted. Ended with it: {counts}.")
+
+
+def _document(tenant: Tenant) -> dict[str, str | None]:
+    deleted_at = tenant.deleted_at.strftime("%Y-%m-%dT%H:%M:%SZ") if tenant.deleted_at else None
+    known = {"slug": tenant.slug, "name": tenant.name, "timezone": tenant.timezone, "edition": tenant.edition}
+    return known | {"deletedAt": deleted_at}
