@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +15,14 @@ from flask import Flask
 from domain.accounts.tenants import Tenant
 from domain.execution import Worker
 from domain.extensions.circuits import FAILURES_LIMIT, Passage, close_circuit, note_failure, pass_circuit
+from domain.extensions.installs import Install
 from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
-from domain.kernel.ids import new_id
+from domain.kernel.ids import first_id_at, new_id
 from domain.runs.call_admission import admit_calls
 from domain.runs.heartbeats import WORKER, beat
 from domain.runs.runs import CALL, EFFECT
+from tests.calls import a_call_run
 from tests.domain.engine.endpoint_runs import configure
 from tests.domain.firing.ledger import a_target
 from tests.factories import a_run
@@ -76,6 +78,31 @@ def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
             AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
     """
     assert scalar(fleet.app, overlapping) <= 2
+
+
+def test_who_admits_counts_alone(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older call comes back from waiting while somebody else's admission is not committed yet."""
+    configure(monkeypatch, None, calls_per_install=2)
+    install_id = seed_install(fleet.app)
+    seed_calls(fleet.app, install_id, 2)
+
+    def admit() -> int:
+        with fleet.app.app_context(), transaction():
+            return admit_calls(database_now())
+
+    def come_back() -> None:
+        with fleet.app.app_context(), transaction():
+            older = first_id_at(datetime(2020, 1, 1, tzinfo=UTC))
+            a_call_run(db.session.get_one(Install, install_id), "queued", id=older)
+
+    with ThreadPoolExecutor(2) as pool:
+        with fleet.app.app_context(), transaction():
+            assert admit_calls(database_now()) == 2
+            pool.submit(come_back).result(30)
+            other = pool.submit(admit)
+            wait([other], timeout=2)
+        other.result(30)
+    assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE ready_at IS NOT NULL") == 2
 
 
 def test_calls_of_workflows_keep_the_limit_when_all_begin_at_once(
