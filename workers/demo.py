@@ -13,6 +13,8 @@ from pathlib import Path
 from domain.demo import create_demo_tenant, has_demo_tenant, publish_examples, renew_demo_access
 from domain.kernel import clock
 from domain.kernel.db import transaction
+from domain.kernel.ids import new_id
+from domain.kernel.log import log_context
 from workers.process import configured, process_app
 
 SECRETS = ("email", "password", "apiToken")
@@ -59,7 +61,7 @@ def main() -> None:
     parser.add_argument("--credentials", type=Path, required=True, help="the file to write, readable by its owner only")
     parser.add_argument("--url", required=True, help="where this installation is reached")
     asked = parser.parse_args()
-    with process_app(configured(), "command", 1).app_context():
+    with process_app(configured(), "command", 1).app_context(), log_context(request_id=new_id()):
         look_after_demo(asked.credentials, asked.url)
 
 
