@@ -77,6 +77,15 @@ def materialise_endpoints(version: ExtensionVersion) -> None:
     db.session.expire(version, ["endpoints_at"])
 
 
+def fill_endpoints(limit: int = 100) -> int:
+    """Make the rows of versions that have none yet, of at most `limit` of them; how many those were."""
+    unfilled = select(ExtensionVersion).where(ExtensionVersion.endpoints_at.is_(None)).order_by(ExtensionVersion.id)
+    versions = db.session.scalars(unfilled.limit(limit)).all()
+    for version in versions:
+        materialise_endpoints(version)
+    return len(versions)
+
+
 def _row(version_id: UUID, declared: DeclaredEndpoint) -> dict[str, Any]:
     return {
         "id": new_id(),

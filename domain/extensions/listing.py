@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import and_, exists, func, or_, select
 
 from domain.extensions.extensions import Extension, ExtensionVersion
 from domain.extensions.installs import Install
@@ -72,6 +72,23 @@ def extensions_page(
     latest = _latest([extension.id for extension, _, _ in found])
     rows = [_row(extension, install, version, latest[extension.id]) for extension, install, version in found]
     return rows[:limit], len(rows) > limit
+
+
+def catalogue(tenant_id: UUID | None) -> list[tuple[Extension, list[str]]]:
+    """Every extension that a tenant may install with the numbers of its versions, the latest first.
+
+    Without a tenant, those of the whole installation: for whoever operates it.
+    """
+    owner = or_(Extension.tenant_id == tenant_id, Extension.tenant_id.is_(None))
+    query = (
+        select(Extension, func.array_agg(ExtensionVersion.version))
+        .join(ExtensionVersion, ExtensionVersion.extension_id == Extension.id)
+        .where(owner if tenant_id is not None else Extension.tenant_id.is_(None))
+        .group_by(Extension.id)
+        .order_by(Extension.name, Extension.id)
+    )
+    found = db.session.execute(query).all()
+    return [(extension, sorted(versions, key=precedence, reverse=True)) for extension, versions in found]
 
 
 def _behind(after: UUID) -> Any:

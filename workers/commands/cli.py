@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from workers.commands.extensions import extensions
 from workers.commands.frame import Commands
 from workers.commands.installs import installs
 from workers.commands.tenants import tenants
@@ -22,6 +23,7 @@ def carillon() -> None:
 
 
 carillon.add_command(installs)
+carillon.add_command(extensions)
 carillon.add_command(tenants)
 carillon.add_command(workflows)
 

@@ -95,7 +95,7 @@ def refer(acme: Tenant, version: ExtensionVersion, newer: ExtensionVersion, refe
     endpoint = an_endpoint(version)
     called: dict[str, Any] = {"tenant_id": acme.id, "install_id": install.id}
     if reference.endswith("schedule"):
-        gone = {"deleted_at": NOW, "status": "completed"} if reference == "deleted schedule" else {}
+        gone = {"deleted_at": NOW} if reference == "deleted schedule" else {}
         values = {"status": "paused", "paused_at": NOW} | gone
         values |= {"trigger_type": "recurring", "cron": "0 * * * *", "timezone": "UTC", "payload_json": None}
         add(Schedule(**called, endpoint_id=endpoint.id, target_kind="endpoint", name="Stale sync", **values))
