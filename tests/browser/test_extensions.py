@@ -20,17 +20,19 @@ from tests.browser.site import Acme
 from tests.browser.test_every_page import NARROW, WIDE, inspect
 from tests.runners import LocalRunner
 
-ECHO = "org.carillon.echo"
+ECHO, WAREHOUSE = "org.carillon.echo", "org.carillon.warehouse"
 # A call is a message, a claim and two processes away, and the page looks again every ten seconds.
 CALLED_MILLISECONDS = 90_000
 
 
 @dataclass(frozen=True)
 class Echoing:
-    """A tenant that has installed the example which answers what it was asked; `runner` executes it."""
+    """A tenant that has installed the example which answers what it was asked; `runner` executes it. The warehouse, some of
+    whose endpoints cannot be scheduled, is there to be installed."""
 
     acme: Acme
     extension_id: UUID
+    warehouse_id: UUID
     runner: LocalRunner
 
     @property
@@ -47,10 +49,10 @@ class Echoing:
 def echoing(acme: Acme, runner: LocalRunner) -> Echoing:
     with acme.site.app.app_context(), transaction():
         now = clock.database_now()
-        versions = {extension_of(acme.actor.tenant_id, one.extension_id).name: one for one in publish_examples(now)}
-        version = versions[ECHO]
+        found = {extension_of(acme.actor.tenant_id, one.extension_id).name: one for one in publish_examples(now)}
+        version = found[ECHO]
         install_extension(acme.actor, version.extension_id, version.id, [], {}, now)
-        return Echoing(acme, version.extension_id, runner)
+        return Echoing(acme, version.extension_id, found[WAREHOUSE].extension_id, runner)
 
 
 def card(page: Page, name: str) -> Locator:
@@ -132,6 +134,13 @@ def test_the_last_error_of_a_schedule_is_told_and_page_and_dialog_are_sound(
     error = card(page, "Doomed").get_by_role("region", name="Last error")
     expect(error).to_contain_text("418", timeout=CALLED_MILLISECONDS)
     expect(card(page, "Doomed").get_by_role("button", name="Copy Last error")).to_be_visible()
+    inspect(page, watch)
+
+
+def test_why_an_endpoint_cannot_be_scheduled_fits_every_look(echoing: Echoing, visit: Visit, watch: Watch) -> None:
+    page = visit(echoing.acme.alice)
+    page.goto(f"/settings/extensions/{echoing.warehouse_id}")
+    expect(page.get_by_text("Its path has a part to be filled in (:sku)")).to_be_visible()
     inspect(page, watch)
 
 

@@ -206,7 +206,9 @@ def test_a_stale_endpoint_says_so_and_another_one_heals_it(alice: Browser, insta
     assert "Version 2.0.0 has no POST /api/push. Choose another one; until then it cannot be enabled." in words_of(page)
     stale = typed_call(install, "", endpoint=str(made.endpoint_id), revision="1")
     refused = alice.post(f"/schedules/{made.id}/edit", stale)
-    assert refused.status_code == 422 and "has no POST /api/push" in errors_at(refused.text, "endpoint")
+    assert refused.status_code == 422 and "POST /api/push is not of version 2.0.0" in errors_at(
+        refused.text, "endpoint"
+    )
     healed = alice.post(f"/schedules/{made.id}/edit", typed_call(install, "POST /api/new", revision="1"))
     assert healed.status_code == 303
     assert (schedules()[0].name, schedules()[0].status) == ("POST /api/new", "active")
