@@ -135,7 +135,7 @@ def test_nothing_changes_until_every_question_is_answered(alice: Browser, instal
 
     said = words(answer)
     assert answer.status_code == 422
-    assert "Choose what becomes of Nightly." in said
+    assert "Nightly: Choose what becomes of it." in said
     assert "It cannot be installed without." in said
     assert "Look through the list, then say yes to it." in said
     assert f'id="choice-{sync.id}-error"' in answer.text

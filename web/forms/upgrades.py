@@ -23,7 +23,7 @@ class UpgradeForm(PageForm):
     fingerprint = HiddenField()
     disable_rest = BooleanField("Disable all for which nothing is chosen")
     grant = BooleanField("Grant what it asks for")
-    confirm = BooleanField("Change these schedules")
+    confirm = BooleanField("Yes, change these schedules")
 
     def __init__(self, typed: MultiDict[str, str] | None = None) -> None:
         super().__init__(typed)
@@ -49,7 +49,7 @@ class UpgradeForm(PageForm):
     def check(self, plan: Plan) -> None:
         """Raise Refused for every answer that the plan asks for and that was not given."""
         problems = [
-            Problem(f"remap/{one.schedule_id}", f"Choose what becomes of {one.name}.", "CHOICE_REQUIRED")
+            Problem(f"remap/{one.schedule_id}", "Choose what becomes of it.", "CHOICE_REQUIRED")
             for one in plan.missing
             if one.schedule_id not in self.choices and not self.disable_rest.data
         ]
