@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -55,13 +56,15 @@ log = logger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """What to tell: an HTTP status, a stable code, one message, and the fields it is about."""
+    """What to tell: an HTTP status, a stable code, one message, and the fields it is about. `members`: what the API tells
+    besides (RFC 9457, section 3.2)."""
 
     status: int
     code: str
     message: str
     problems: tuple[errors.Problem, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+    members: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -124,6 +127,7 @@ def render_answer(answer: Answer) -> Response:
 def problem_answer(answer: Answer) -> Response:
     """problem+json; `errors` name the fields by JSON pointer, `code` is stable, `requestId` is in the log."""
     body: dict[str, Any] = {
+        **answer.members,
         "type": "about:blank",
         "title": answer.title,
         "status": answer.status,

@@ -19,6 +19,8 @@ from domain.extensions.manifests import precedence
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import NotFound, Refused
 
+LATEST = "latest"
+
 
 class Extension(Identified, Base):
     """`name` in the form of a reversed domain, such as com.acme.rmm-sync; with `publisher` it names one extension."""
@@ -103,6 +105,17 @@ def version_numbered(extension_id: UUID, version: str) -> ExtensionVersion | Non
         ExtensionVersion.extension_id == extension_id, ExtensionVersion.version == version
     )
     return db.session.scalars(query).one_or_none()
+
+
+def published_version(extension: Extension, number: str) -> ExtensionVersion:
+    """The version of the extension with this number, or its `latest`. Raises NotFound."""
+    if number == LATEST:
+        found = next(iter(versions_of_extension(extension.id)), None)
+    else:
+        found = version_numbered(extension.id, number)
+    if found is None:
+        raise NotFound(f"{extension.name} has no version {number}.")
+    return found
 
 
 def versions_of_extension(extension_id: UUID) -> list[ExtensionVersion]:

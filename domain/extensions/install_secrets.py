@@ -61,7 +61,7 @@ def set_install_secret(actor: Actor, install_id: UUID, name: str, value: str, no
 def delete_install_secret(actor: Actor, install_id: UUID, name: str) -> None:
     """Forget a secret; what is called next does not carry it. Raises NotFound."""
     install = load(actor.tenant_id, Install, install_id, lock="change")
-    stored = _stored(install, name)
+    stored = _stored(install, name) if NAME_PATTERN.fullmatch(name) else None
     if stored is None:
         raise NotFound("This install keeps no secret of that name. Reload to see which there are.")
     db.session.delete(stored)

@@ -7,12 +7,10 @@ from uuid import UUID
 from sqlalchemy import Select
 
 from domain.accounts.tenants import owned
-from domain.extensions.extensions import Extension, ExtensionVersion, version_numbered, versions_of_extension
+from domain.extensions.extensions import Extension, ExtensionVersion, published_version
 from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
-
-LATEST = "latest"
 
 
 def installs_of(tenant_id: UUID) -> list[Install]:
@@ -35,12 +33,7 @@ def install_called(tenant_id: UUID, name: str) -> Install:
 
 def version_called(install: Install, number: str) -> ExtensionVersion:
     """A version of what is installed: by its number, or the latest. Raises NotFound."""
-    if number == LATEST:
-        return versions_of_extension(install.extension_id)[0]
-    version = version_numbered(install.extension_id, number)
-    if version is None:
-        raise NotFound(f"{install.name} has no version {number}.")
-    return version
+    return published_version(db.session.get_one(Extension, install.extension_id), number)
 
 
 def _living(tenant_id: UUID) -> Select[Install]:

@@ -17,11 +17,13 @@ from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership
 from domain.extensions.extensions import Extension
+from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.ids import new_id
 from domain.runs.runs import BY_HAND, PURE, Run
 from domain.schedules.backfills import Backfill
 from domain.workflows.payload_schemas import register_schema
+from tests.calls import a_call_schedule
 from tests.factories import (
     NOW,
     a_published_workflow,
@@ -117,6 +119,12 @@ def _extension_version_id(tenant: Tenant) -> Any:
     return an_extension_version(found or an_extension(tenant, f"com.{CANARY}.sync"), "2.0.0").id
 
 
+def _extension_schedule_id(tenant: Tenant) -> Any:
+    """Of what the walk has installed already: addresses name the extension too."""
+    found = db.session.scalars(select(Install).where(Install.tenant_id == tenant.id)).first()
+    return a_call_schedule(found or an_install(tenant), CANARY).id
+
+
 IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
@@ -132,6 +140,7 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "task_id": _task_id,
     "notification_id": _notification_id,
     "extension_id": _extension_id,
+    "extension_schedule_id": _extension_schedule_id,
     "version_id": _extension_version_id,
     "secret_name": lambda _tenant: "CANARY_OF_ACME",
     "version": lambda _tenant: 1,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +16,26 @@ from domain.accounts.permissions import PERMISSIONS, ROLES
 from domain.accounts.tenants import Tenant
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
-from tests.factories import a_published_workflow, a_schedule, a_tenant, a_token, a_user
+from tests.factories import (
+    a_manifest,
+    a_published_workflow,
+    a_schedule,
+    a_tenant,
+    a_token,
+    a_user,
+    an_extension,
+    an_extension_version,
+    an_install,
+)
 from tests.web.addresses import address, rules
 from tests.web.callers import Caller
 from tests.web.cast import client_of
 from tests.web.hostile import MARKUP
 from web.access import PUBLIC, SIGNED_IN
+from web.api.extensions import PUBLISHABLE
+from web.api.installs import CONFIGURABLE, INSTALLABLE
 from web.api.schedule_bodies import CREATABLE, EDITABLE, READ_ONLY
+from web.api.upgrading import UPGRADABLE
 
 RAW = [
     *("null", "[]", "{}", '""', "true", "1", "-1", "1e400", "NaN", "9223372036854775808", '"a\\u0000b"', '"\\ud800"'),
@@ -74,6 +89,38 @@ def test_every_field_is_refused_by_name_or_stored_as_sent(alice: Caller, sync: W
             path, text = "/api/schedules", body_with(sync, name, raw)
             if method == "PATCH":
                 path, text = f"{path}/{schedule.id}", f"{{{json.dumps(name)}: {raw}}}"
+            headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": "application/json"}
+            answer = alice.client.open(path, method=method, data=text, headers=headers)
+            undo.rollback()
+            db.expire_all()
+            check_answer(answer, name, raw)
+
+
+@pytest.mark.parametrize(
+    ("method", "below", "names"),
+    [
+        ("POST", "", PUBLISHABLE),
+        ("POST", "/{other}/install", INSTALLABLE),
+        ("PATCH", "/{extension}/install", CONFIGURABLE),
+        ("POST", "/{extension}/install/disable", ("reason",)),
+        ("PUT", "/{extension}/install/secrets/API_KEY", ("value",)),
+        ("POST", "/{extension}/upgrade", UPGRADABLE),
+    ],
+)
+def test_every_field_about_an_extension_is_refused_by_name_or_stored_as_sent(
+    alice: Caller, acme: Tenant, db: Any, method: str, below: str, names: tuple[str, ...]
+) -> None:
+    install = an_install(acme)
+    other = an_extension_version(an_extension(acme, "com.acme.other"))
+    db.commit()
+    path = "/api/extensions" + below.format(extension=install.extension_id, other=other.extension_id)
+    # What each body has to have besides.
+    needed = {"": {"manifest": a_manifest("3.0.0")}, "/{extension}/upgrade": {"version": "1.0.0"}}.get(below, {})
+    for name in names:
+        for raw in RAW:
+            undo = db.connection().begin_nested()
+            said = json.dumps({member: value for member, value in needed.items() if member != name})
+            text = f"{said[:-1]}{', ' if said != '{}' else ''}{json.dumps(name)}: {raw}}}"
             headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": "application/json"}
             answer = alice.client.open(path, method=method, data=text, headers=headers)
             undo.rollback()
@@ -174,7 +221,18 @@ def test_each_change_is_one_row_of_the_audit_and_a_refused_one_leaves_none(
 
 
 def test_the_members_that_may_be_said_are_those_of_the_documentation() -> None:
-    from pathlib import Path
-
     described = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-    assert [name for name in sorted(CREATABLE) if f"`{name}`" not in described] == []
+    names = {*CREATABLE, *PUBLISHABLE, *INSTALLABLE, *CONFIGURABLE, *UPGRADABLE}
+    assert [name for name in sorted(names) if f"`{name}`" not in described] == []
+
+
+def test_every_address_about_extensions_is_in_the_documentation(app: Flask) -> None:
+    described = re.sub(r"\{\w+\}", "{}", (Path(__file__).parents[2] / "docs" / "api.md").read_text())
+    shown = re.findall(r"/api(/[^\s`\"?)]*)", described)
+    missing = {
+        path
+        for rule, _ in rules(app)
+        if rule.rule.startswith("/api/extensions")
+        and (path := re.sub(r"<[^>]+>", "{}", rule.rule).removeprefix("/api")) not in shown
+    }
+    assert missing == set()

@@ -4,4 +4,15 @@ from flask import Blueprint
 
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
-from web.api import audit, definitions, events, outlook, runs, schedules, tasks  # noqa: E402, F401  their views belong to the blueprint
+from web.api import (  # noqa: E402  their views belong to the blueprint
+    definitions,  # noqa: F401
+    events,  # noqa: F401
+    extension_schedules,  # noqa: F401
+    extensions,  # noqa: F401
+    installs,  # noqa: F401
+    outlook,  # noqa: F401
+    runs,  # noqa: F401
+    schedules,  # noqa: F401
+    tasks,  # noqa: F401
+    upgrading,  # noqa: F401
+)

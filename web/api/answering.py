@@ -12,11 +12,11 @@ from flask import Response, request
 
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.kernel.db import transaction
-from domain.kernel.errors import Conflict
+from domain.kernel.errors import Conflict, Refused
 from domain.kernel.ids import new_id
 from domain.kernel.secret_values import shown
 from web.access import member_access
-from web.api.reading import idempotency_key
+from web.api.reading import collected, idempotency_key, page_cursor, page_limit
 
 Json = dict[str, Any]
 
@@ -40,6 +40,17 @@ def page(items: Sequence[Any], limit: int, written: Callable[[Any], Json], curso
     shown = items[:limit]
     following = str(cursor(shown[-1])) if len(items) > limit else None
     return document({"items": [written(item) for item in shown], "nextCursor": following})
+
+
+def page_within(items: Sequence[Any], written: Callable[[Any], Json]) -> Response:
+    """A page of a list that is short enough to be read whole; what is in it has an `id`. Raises Refused at `cursor`."""
+    cursor, limit = collected(page_cursor, page_limit)
+    ids = [item.id for item in items]
+    if cursor is not None and cursor not in ids:
+        message = "Nothing in this list has this id any more. Begin again without a cursor."
+        raise Refused.at("cursor", message, "CURSOR_UNKNOWN")
+    start = ids.index(cursor) + 1 if cursor is not None else 0
+    return page(items[start : start + limit + 1], limit, written, lambda item: item.id)
 
 
 def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:

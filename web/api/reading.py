@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -120,6 +120,30 @@ def id_in(value: object, path: str) -> UUID:
     if found is None:
         raise Refused.at(path, "This is not an id. Ids look like 01a1fb80-25f1-7000-9878-3cc29d3900f9.", "ID_INVALID")
     return found
+
+
+def text_in(body: Mapping[str, Any], name: str) -> str:
+    """The text at `name` of a body; empty when there is none. Raises Refused there."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Refused.at(name, "This must be text.", "TEXT_REQUIRED")
+    return value or ""
+
+
+def flag_in(body: Mapping[str, Any], name: str) -> bool:
+    """Whether `name` is true in a body; false when it is not there. Raises Refused there."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise Refused.at(name, "Write true or false.", "BOOLEAN_REQUIRED")
+    return bool(value)
+
+
+def whole_number_in(body: Mapping[str, Any], name: str, message: str) -> int | None:
+    """The whole number at `name` of a body; None when there is none. Raises Refused there with `message`."""
+    value = body.get(name)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise Refused.at(name, message, "NUMBER_INVALID")
+    return value
 
 
 def idempotency_key() -> str | None:

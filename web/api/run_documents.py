@@ -127,29 +127,34 @@ def step_documents(steps: Sequence[RunStep]) -> list[Json]:
 
 
 def call_documents(calls: Sequence[Invocation]) -> list[Json]:
-    """Every call of an extension, the first first. `status` is started, succeeded, failed, lost or not_sent; `httpStatus`
-    is the runner's, `endpointStatus` what the extension answered inside it."""
-    return [
-        {
-            "id": str(call.id),
-            "stepPath": call.step_path,
-            "iteration": call.iteration,
-            "attempt": call.attempt,
-            "trigger": call.trigger,
-            "method": call.method,
-            "path": call.path,
-            "status": call.status,
-            "httpStatus": call.http_status,
-            "endpointStatus": call.endpoint_status,
-            "durationMs": call.duration_ms,
-            "errorCode": call.error_code,
-            "error": call.error,
-            "responseExcerpt": call.response_excerpt,
-            "startedAt": instant(call.started_at),
-            "finishedAt": instant(call.finished_at),
-        }
-        for call in calls
-    ]
+    """Every call of an extension, in the order given."""
+    return [call_document(call) for call in calls]
+
+
+def call_document(call: Invocation) -> Json:
+    """One call of an extension. `status` is started, succeeded, failed, lost or not_sent; `httpStatus` is the runner's,
+    `endpointStatus` what the extension answered inside it."""
+    return {
+        "id": str(call.id),
+        "runId": str(call.run_id),
+        "stepPath": call.step_path,
+        "iteration": call.iteration,
+        "attempt": call.attempt,
+        "trigger": call.trigger,
+        "scheduleId": _id(call.schedule_id),
+        "scheduledFor": instant(call.scheduled_for),
+        "method": call.method,
+        "path": call.path,
+        "status": call.status,
+        "httpStatus": call.http_status,
+        "endpointStatus": call.endpoint_status,
+        "durationMs": call.duration_ms,
+        "errorCode": call.error_code,
+        "error": call.error,
+        "responseExcerpt": call.response_excerpt,
+        "startedAt": instant(call.started_at),
+        "finishedAt": instant(call.finished_at),
+    }
 
 
 def wait_documents(waits: Sequence[StepWait]) -> list[Json]:

@@ -33,6 +33,7 @@ from web.api.reading import (
     query_id,
     query_instant,
     query_text,
+    text_in,
 )
 from web.api.run_documents import call_documents, row_document, run_document, step_documents, wait_documents
 from web.kinds import readable_target
@@ -90,9 +91,7 @@ def show_run(run_id: UUID) -> Response:
 @blueprint.post("/workflow-runs/<uuid:run_id>/cancel")
 @requires_by_kind(CHANGE)
 def cancel_from_body(run_id: UUID) -> Response:
-    reason = json_body(("reason",)).get("reason") or ""
-    if not isinstance(reason, str):
-        raise Refused.at("reason", "This must be text.", "TEXT_REQUIRED")
+    reason = text_in(json_body(("reason",)), "reason")
 
     def act(_key: str) -> tuple[int, Json, str]:
         cancel_run(actor(), run_id, request_now(), reason)
