@@ -111,8 +111,9 @@ def _begun(asked: Asked, context: ActionContext) -> Call | StepFailed:
     try:
         call = _call(asked, context, run.install_id is None, target, row, now)
     except StepFailed as failure:
-        begin_invocation(row, now, Outcome(NOT_SENT, failure.code, failure.message))
-        _log(row, Outcome(NOT_SENT, failure.code, failure.message), now, now)
+        outcome = Outcome(NOT_SENT, failure.code, redacted_text(failure.message, context.hidden))
+        begin_invocation(row, now, outcome)
+        _log(row, outcome, now, now)
         return failure
     begin_invocation(row, now)
     return call
@@ -165,7 +166,8 @@ def _row(asked: Asked, context: ActionContext, run: Any, target: Target) -> dict
         "trigger": "schedule" if told.get("triggerType") in BY_TIMING else "manual",
         "actor_id": run.actor_id,
         "method": asked.method,
-        "path": asked.path,
+        # A step may make its path of anything, a secret too.
+        "path": redacted_text(asked.path, context.hidden),
         "idempotency_key": context.idempotency_key or "",
     }
 
@@ -174,9 +176,10 @@ def _request(
     asked: Asked, context: ActionContext, target: Target, row: dict[str, Any], secrets: dict[str, str], now: datetime
 ) -> ExecuteRequest:
     same = ("attempt", "trigger", "tenant_id", "extension_id", "install_id", "version_id", "content_hash", "method",
-            "path", "schedule_id", "scheduled_for", "idempotency_key")  # fmt: skip
+            "schedule_id", "scheduled_for", "idempotency_key")  # fmt: skip
     return ExecuteRequest(
         **{name: row[name] for name in same},
+        path=asked.path,
         request_id=row["id"],
         invocation_id=invocation_of(context),
         now=now,

@@ -9,7 +9,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
+from sqlalchemy import text
 
+from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import Tenant
 from domain.extensions.installs import Install
 from domain.kernel import clock
@@ -20,7 +22,7 @@ from domain.runs.runs import Run
 from tests.calls import a_call_run
 from tests.domain.engine.endpoint_runs import an_installed, configure, invocations
 from tests.domain.runs.journey import a_flow, begin, fresh, work, work_at
-from tests.factories import NOW, a_tenant, an_extension, an_extension_version, an_install
+from tests.factories import NOW, a_tenant, an_actor, an_extension, an_extension_version, an_install
 from tests.runners import LocalRunner
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -150,3 +152,23 @@ def test_calls_of_workflows_count_as_long_as_they_may_last(install: Install, run
     database.session.commit()
     assert ran(tenant_of(install)).status == "waiting"
     assert len(runner.calls()) == 1
+
+
+def test_no_record_holds_a_secret_that_a_step_makes_its_path_of(install: Install, runner: LocalRunner, db: Any) -> None:
+    tenant = tenant_of(install)
+    create_secret(an_actor(tenant), "CRM_TOKEN", "/api/purple-tortoise", "", NOW)
+    run = ran(tenant, path={"$secret": "CRM_TOKEN"})
+    assert (run.error["code"], invocations(run.id)[0].status, runner.calls()) == ("ENDPOINT_STALE", "not_sent", [])
+    kept = [
+        json.dumps(db.scalar(text(f"SELECT json_agg(t) FROM {name} t")))
+        for name in ("runs", "run_steps", "invocations")
+    ]
+    assert "purple-tortoise" not in "".join(kept)
+
+
+def test_a_path_that_is_a_secret_is_called_as_it_is(install: Install, runner: LocalRunner) -> None:
+    tenant = tenant_of(install)
+    create_secret(an_actor(tenant), "CRM_PATH", "/api/sync", "", NOW)
+    run = ran(tenant, path={"$secret": "CRM_PATH"})
+    assert (run.status, runner.calls()[0]["body"]["http"]["path"]) == ("succeeded", "/api/sync")
+    assert invocations(run.id)[0].path == "***"
