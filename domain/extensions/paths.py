@@ -12,6 +12,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 SCHEDULABLE_METHODS = ("GET", "POST")
 PATH_MAX_CHARACTERS = 1_024
 _VISIBLE = re.compile(r"[!-~]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SLASHES = re.compile("/{2,}")
 _PARAMETER = re.compile(r"[:{}*<>\[\]]")
 
@@ -50,8 +51,11 @@ def _fault(written: str) -> str | None:
         return "A path has no spaces and only ASCII characters. Percent-encode others."
     if found := next((one for one in "?#\\" if one in written), None):
         return f"A path cannot contain {found}. Queries and fragments are no part of it."
-    # Whoever takes the address apart behind us may decode it, even twice.
-    if any(unquote(unquote(segment)) in (".", "..") for segment in written.split("/")):
+    # Whoever takes the address apart behind us may decode it, even twice, and may leave out what stands behind a semicolon.
+    plain = unquote(unquote(written, "latin-1"), "latin-1")
+    if _CONTROL.search(plain):
+        return "A path cannot contain control characters, percent-encoded ones neither."
+    if any(segment.partition(";")[0] in (".", "..") for segment in plain.replace("\\", "/").split("/")):
         return "A path cannot contain . or .. as a part."
     return None
 

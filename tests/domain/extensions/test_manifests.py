@@ -39,6 +39,11 @@ def test_methods_and_paths_are_put_into_one_form() -> None:
     assert [(one.method, one.path) for one in manifest.endpoints] == [("POST", "/api/sync/now/")]
 
 
+@pytest.mark.parametrize("path", ["/api/%C3%BCber", "/a;v=1/b", "/a..b/c", "/a/...", "/100%25", "/%zz", "/%E2%82%AC"])
+def test_a_path_that_leads_nowhere_else_is_taken(path: str) -> None:
+    assert parse_manifest(one_endpoint(path=path)).endpoints[0].path == path
+
+
 def test_of_equal_endpoints_the_last_one_counts() -> None:
     endpoints = [
         {"method": "get", "path": "//a", "handler": "first"},
@@ -67,6 +72,14 @@ def test_of_equal_endpoints_the_last_one_counts() -> None:
         ("/api/%2e%2E/admin", "as a part"),
         ("/api/%252e%252e/admin", "as a part"),
         ("/api/./admin", "as a part"),
+        ("/api/..%2fadmin", "as a part"),
+        ("/api/..%252Fadmin", "as a part"),
+        ("/api/%2e%2e%5cadmin", "as a part"),
+        ("/api/..;/admin", "as a part"),
+        ("/api/..;x=1/admin", "as a part"),
+        ("/api%0d%0aX-Evil:%201", "control characters"),
+        ("/api/a%00", "control characters"),
+        ("/api/a%2500", "control characters"),
         ("/" + "a" * 1024, "at most 1,024"),
     ],
 )
