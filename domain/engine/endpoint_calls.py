@@ -21,18 +21,19 @@ from domain.extensions.endpoints import ExtensionEndpoint
 from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.runs.runs import Run
+from domain.schedules.drafts import ATTEMPTS
 from domain.schedules.schedules import Schedule
 
 PATH, STEP_ID = "root.steps[0]", "call"
-# Of a run that no schedule started.
-MAX_ATTEMPTS = 3
 BACKOFF_MS, MAX_DELAY_MS = 2_000, 300_000
 
 
 def compiled_call(run_id: UUID) -> CompiledDefinition:
-    """What a run of an endpoint does. How often it tries is what its schedule says now."""
+    """What a run of an endpoint does. How often it tries is what its schedule says now; without one, what whoever
+    started it said."""
+    asked = Run.trigger_metadata["maxAttempts"].as_integer().label("asked_attempts")
     row = db.session.execute(
-        select(ExtensionEndpoint.method, ExtensionEndpoint.path, Install.extension_id, Schedule.max_attempts)
+        select(ExtensionEndpoint.method, ExtensionEndpoint.path, Install.extension_id, Schedule.max_attempts, asked)
         .select_from(Run)
         .join(ExtensionEndpoint, ExtensionEndpoint.id == Run.endpoint_id)
         .join(Install, Install.id == Run.install_id)
@@ -40,7 +41,7 @@ def compiled_call(run_id: UUID) -> CompiledDefinition:
         .where(Run.id == run_id)
     ).one()
     called = {"extension": str(row.extension_id), "method": row.method, "path": row.path}
-    attempts = row.max_attempts or MAX_ATTEMPTS
+    attempts = row.max_attempts or row.asked_attempts or ATTEMPTS
     retry = Retry(attempts, BACKOFF_MS, max_delay_ms=MAX_DELAY_MS, retry_on=(TRANSIENT, TIMEOUT))
     step = Step(PATH, STEP_ID, action_call.NODE.type, _step(called), retry)
     return CompiledDefinition((step,), is_pure=False, reads_system=False)

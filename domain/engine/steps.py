@@ -10,12 +10,16 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.engine.actions.action import PURE
 from domain.engine.failures import StepFailed, expression_failed, failure_of
 from domain.engine.retries import Retry
 from domain.expressions import ExpressionError
 from domain.kernel import strict_json
+
+# Of a step's work: the connection failed, or there was none to be had in time. Neither says anything about the step.
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 
 
 class At(NamedTuple):
@@ -113,7 +117,7 @@ class Task:
         fails neither: the run goes on elsewhere."""
         try:
             return self.act(given, attempt)
-        except (StepFailed, OperationalError, InterfaceError):
+        except (StepFailed, *DATABASE_AWAY):
             raise
         except Exception as error:
             raise failure_of(error) from error

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from domain.engine.actions.action import OUTSIDE, PURE, Action, ActionContext
 from domain.engine.actions.documents import mapping_of
 from domain.engine.actions.registry import ACTIONS, find_action
@@ -19,7 +17,7 @@ from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeTyp
 from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved, without_new_references
-from domain.engine.steps import Attempt, Task
+from domain.engine.steps import DATABASE_AWAY, Attempt, Task
 from domain.expressions.mappings import compile_value
 from domain.kernel.db import transaction
 from domain.runs.children import depth_of
@@ -70,7 +68,7 @@ def called(action: Action, inputs: Json, context: ActionContext) -> Json:
     try:
         answer: Json = defused(redacted(action.call(inputs, context), hidden))
         return answer
-    except (OperationalError, InterfaceError):
+    except DATABASE_AWAY:
         raise
     except Exception as error:
         failure = failure_of(error)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.accounts.tenants import Tenant
 from domain.engine.actions import calls
@@ -117,6 +118,19 @@ def test_a_schedule_says_how_often_it_is_tried(install: Install, runner: LocalRu
     work()
     assert fresh(run).status == "failed" and fresh(run).error["code"] == "RUNNER_HTTP_ERROR"
     assert len(invocations(run)) == 1
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+def test_what_no_schedule_started_is_tried_as_often_as_it_was_asked_for(
+    install: Install, runner: LocalRunner, attempts: int
+) -> None:
+    """A rehearsal, or the repetition of a run: the endpoint may not bear to be called again."""
+    runner.fail(9)
+    run = a_waiting_call(install, trigger_metadata={"triggerType": "rerun", "maxAttempts": attempts}).id
+    work()
+    for _ in range(attempts - 1):
+        work_later(LATER)
+    assert (fresh(run).status, len(invocations(run))) == ("failed", attempts)
 
 
 @pytest.mark.parametrize(
@@ -256,18 +270,21 @@ def test_no_transaction_is_open_during_the_call(install: Install, db: Any, monke
     assert seen == [False, False]
 
 
+@pytest.mark.parametrize(
+    "error", [OperationalError("", {}, Exception("the database is away")), PoolTimeout("no connection in time")]
+)
 def test_a_database_that_is_away_when_the_answer_comes_fails_nothing(
-    install: Install, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+    install: Install, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     run = a_waiting_call(install, {"a": 1}).id
     worker = Worker(new_id(), run_deadline_seconds=600)
 
     def away(*_: Any) -> bool:
-        raise OperationalError("", {}, Exception("the database is away"))
+        raise error
 
     with monkeypatch.context() as patched:
         patched.setattr(calls, "end_invocation", away)
-        with pytest.raises(OperationalError):
+        with pytest.raises(type(error)):
             work(worker)
     database.session.rollback()
     # What is on paper and not in hand is given back with the second beat.
