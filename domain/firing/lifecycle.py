@@ -46,7 +46,7 @@ def create_schedule(
     target = bound_target(actor.tenant_id, draft)
     if isinstance(target, EndpointTarget):
         check_room(target.install)
-    copied = payload_to_copy(actor.tenant_id, like_id)
+    copied = payload_to_copy(target, like_id)
     columns = target.columns | checked_columns(draft, target, now, min_interval_seconds, copied)
     schedule = Schedule(id=new_id(), tenant_id=actor.tenant_id, created_by=actor.user_id, status=ACTIVE, **columns)
     if not draft.enabled:

@@ -19,6 +19,7 @@ from domain.runs.announcing import announce_work
 from domain.runs.call_limits import check_call_rate
 from domain.runs.launch import earlier_run_id, insert_call, insert_run, launchable_version
 from domain.runs.runs import BY_HAND, Run
+from domain.schedules.copies import payload_to_copy
 from domain.schedules.drafts import Checks, ScheduleDraft, checked_payload, parse_attempts
 from domain.schedules.schedules import ENDPOINT, WORKFLOW, Schedule
 from domain.schedules.targets import EndpointTarget, Target, bound_target, check_runnable
@@ -48,12 +49,11 @@ def rehearse(
     if earlier := claim_request(actor.tenant_id, request_key, "schedules.rehearse"):
         return load(actor.tenant_id, Run, earlier_run_id(earlier))
     schedule = load(actor.tenant_id, Schedule, schedule_id) if schedule_id else None
-    origin = load(actor.tenant_id, Schedule, like_id) if like_id else schedule
     target = _target(actor, draft, schedule, now)
     checks = Checks()
     timezone = checks.attempt(lambda: parse_zone(draft.timezone))
     nominal = checks.attempt(lambda: _nominal(scheduled_for, timezone, now), now, "rehearseFor")
-    stored = origin.payload_json if origin else None
+    stored = _kept(target, schedule, like_id)
     payload = checks.attempt(lambda: checked_payload(draft, target, stored))
     attempts = parse_attempts(draft, checks)
     checks.finish()
@@ -73,6 +73,14 @@ def rehearsal(tenant_id: UUID, run_id: UUID) -> Run:
     if not run.is_rehearsal:
         raise NotFound
     return run
+
+
+def _kept(target: Target, schedule: Schedule | None, like_id: UUID | None) -> Any:
+    """What kept marks stand for. Raises NotFound when what is copied is gone."""
+    if like_id is None:
+        return schedule.payload_json if schedule else None
+    load(target.tenant_id, Schedule, like_id)
+    return payload_to_copy(target, like_id)
 
 
 def _target(actor: Actor, draft: ScheduleDraft, schedule: Schedule | None, now: datetime) -> Target:

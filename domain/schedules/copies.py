@@ -10,6 +10,7 @@ from domain.accounts.tenants import owned
 from domain.kernel.db import db
 from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.schedules import Schedule
+from domain.schedules.targets import Target
 
 _SUFFIX_CHARACTERS = len(" (copy 1000)")
 
@@ -31,9 +32,14 @@ def copy_name(source: Schedule) -> str:
     return next(name for name in names if name not in taken)
 
 
-def payload_to_copy(tenant_id: UUID, schedule_id: UUID | None) -> Any:
-    """The stored payload, sealed values included, that kept marks in a copy stand for; None when it is gone."""
+def payload_to_copy(target: Target, schedule_id: UUID | None) -> Any:
+    """The stored payload, sealed values included, that kept marks in a copy stand for, which runs `target`.
+
+    None when it is gone, and for a copy of another kind or extension: secrets stay with whom they were typed for.
+    """
     if schedule_id is None:
         return None
-    query = owned(tenant_id, Schedule).where(Schedule.id == schedule_id).with_only_columns(Schedule.payload_json)
-    return db.session.scalars(query).one_or_none()
+    alike = owned(target.tenant_id, Schedule).where(
+        Schedule.id == schedule_id, Schedule.install_id.is_not_distinct_from(target.columns["install_id"])
+    )
+    return db.session.scalars(alike.with_only_columns(Schedule.payload_json)).one_or_none()

@@ -14,7 +14,7 @@ from domain.accounts.permissions import OPERATOR
 from domain.accounts.tenants import Tenant
 from domain.extensions.installs import Install
 from domain.runs.runs import Run
-from tests.factories import NOW, a_published_workflow, a_user, an_extension, an_extension_version
+from tests.factories import NOW, a_published_workflow, a_user, an_extension, an_extension_version, an_install
 from tests.web.cast import Browser, client_of
 from tests.web.extension_pages import a_newer_version, a_sync_install, endpoint_id, typed_call, words_of
 from tests.web.schedule_pages import audited, errors_at, is_chosen, run_count, schedules, summary, typed, value_of
@@ -304,3 +304,24 @@ def test_only_who_may_change_extensions_may_open_or_send_it(
     theirs = [charlie.get(new_address(install)), charlie.post("/schedules", typed_call(install))]
     assert {answer.status_code for answer in theirs} == {404}
     assert [one.name for one in schedules()] == ["POST /api/push"]
+
+
+@pytest.mark.parametrize("rehearse", [None, "1"], ids=["saved", "rehearsed"])
+def test_secrets_of_a_call_go_to_no_workflow_and_no_other_extension(
+    alice: Browser, acme: Tenant, has_runner: None, db: Any, rehearse: str | None
+) -> None:
+    schema = {"type": "object", "properties": {"token": {"type": "string", "x-secret": True}}}
+    guarded = [{"method": "POST", "path": "/api/push", "handler": "dist/main", "requestSchema": schema}]
+    install = a_sync_install(acme, guarded)
+    a_published_workflow(acme, "Collector", schema=schema)
+    other = an_install(acme, an_extension_version(an_extension(acme, "com.acme.other"), endpoints=guarded))
+    db.commit()
+    alice.post("/schedules", typed_call(install, payload='{"token": "purple-tortoise"}', has_body="y"))
+    (made,) = schedules()
+    copied = {"payload": '{"token": {"$kept": true}}', "like": str(made.id), "name": "Copy", "rehearse": rehearse}
+    for form in (typed(workflow="Collector", **copied), typed_call(other, has_body="y", **copied)):
+        answer = alice.post("/schedules", form)
+        assert answer.status_code == 422 and "Type the value again" in words_of(answer.text)
+    assert [one.id for one in schedules()] == [made.id] and run_count() == 0
+    same = alice.post("/schedules", typed_call(install, has_body="y", **copied))
+    assert same.status_code == (200 if rehearse else 303)
