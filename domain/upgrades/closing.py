@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, delete, select, true, update
+from sqlalchemy import Column, ColumnElement, Select, Table, Text, cast, delete, select, true, update
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.secrets import Secret
@@ -18,12 +18,16 @@ from domain.accounts.users import Membership
 from domain.extensions.installs import Install
 from domain.firing.tick import settle
 from domain.kernel.db import db
+from domain.kernel.resealing import sealed_columns
 from domain.kernel.secret_values import SEALED, shown
 from domain.publishing.holding import delete_workflow
 from domain.runs.runs import UNFINISHED, Run
 from domain.schedules.schedules import Schedule
 from domain.upgrades.uninstalling import cancel_runs, uninstall
 from domain.workflows.workflows import Workflow
+
+# Triggers keep their rows as they are; what is written there is masked before.
+NEVER_REWRITTEN = frozenset({"audit_entries", "workflow_versions"})
 
 
 @dataclass(frozen=True)
@@ -89,11 +93,22 @@ def _shut(tenant_id: UUID, now: datetime) -> tuple[int, int, int]:
 
 
 def _forget_sealed(tenant_id: UUID) -> None:
-    """What was typed into payloads as a secret leaves only the mark that there was one."""
-    for model, payload in ((Schedule, Schedule.payload_json), (Run, Run.input_json)):
-        held = select(model.id, payload).where(
-            model.tenant_id == tenant_id, cast(payload, Text).contains(f'"{SEALED}"')
-        )
-        for row_id, value in db.session.execute(held).all():
-            forgotten = update(model).where(model.id == row_id).values({payload.key: shown(value)})
-            db.session.execute(forgotten.execution_options(synchronize_session="fetch"))
+    """What was typed as a secret, and wherever a run took it from there, leaves only the mark that there was one."""
+    db.session.flush()
+    runs = select(Run.id).where(Run.tenant_id == tenant_id)
+    for table, column in sealed_columns():
+        if column.name == "sealed" or table.name in NEVER_REWRITTEN:
+            continue
+        if "tenant_id" in table.columns:
+            _forget_in(table, column, table.columns["tenant_id"] == tenant_id)
+        elif "run_id" in table.columns:
+            _forget_in(table, column, table.columns["run_id"].in_(runs))
+    db.session.expire_all()
+
+
+def _forget_in(table: Table, column: Column[Any], whose: ColumnElement[bool]) -> None:
+    keys = list(table.primary_key.columns)
+    held = select(column, *keys).where(whose, cast(column, Text).contains(f'"{SEALED}"'))
+    for value, *key in db.session.execute(held).all():
+        row = [one == part for one, part in zip(keys, key, strict=True)]
+        db.session.execute(update(table).where(*row).values({column.name: shown(value)}))

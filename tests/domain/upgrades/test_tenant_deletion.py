@@ -15,9 +15,12 @@ from domain.accounts.users import Membership, User
 from domain.extensions.install_secrets import set_install_secret
 from domain.extensions.installs import InstallSecret
 from domain.firing.tick import fire_due
+from domain.kernel.db import Base
 from domain.kernel.secret_values import KEPT_MARK
 from domain.kernel.vault import seal
 from domain.runs.runs import Run
+from domain.runs.steps import RunStep
+from domain.runs.store_items import StoreItem
 from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
 from domain.upgrades import delete_tenant
@@ -28,6 +31,7 @@ from tests.factories import (
     a_published_workflow,
     a_run,
     a_schedule,
+    a_task,
     a_tenant,
     a_token,
     a_user,
@@ -108,6 +112,28 @@ def test_secrets_of_the_tenant_of_its_installs_and_in_its_payloads_are_erased(
     forgotten = {"token": KEPT_MARK, "region": "eu"}
     assert db.scalars(select(Schedule.payload_json).where(Schedule.id == schedule.id)).one() == forgotten
     assert db.scalars(select(Run.input_json).where(Run.id == run.id)).one() == forgotten
+
+
+def test_what_a_run_took_from_a_sealed_payload_is_erased_too(alice: Any, acme: Any, install: Any, db: Any) -> None:
+    globex = a_tenant("globex")
+    sealed = {tenant.id: {"$sealed": seal(tenant.id, "purple-tortoise")} for tenant in (acme, globex)}
+    for tenant in (acme, globex):
+        taken = {"list": [sealed[tenant.id]]}
+        run = a_run(a_published_workflow(tenant), "waiting", output=taken)
+        a_task(run, context=taken)
+        db.add(StoreItem(tenant_id=tenant.id, namespace="tokens", key="crm", value=taken))
+        at = {"step_path": "root.steps[1]", "iteration": "", "position": 1, "step_id": "call", "started_at": NOW}
+        at |= {"node_type": "action.call", "status": "started", "claim_epoch": 0}
+        db.add(RunStep(run_id=run.id, input=taken, output=taken, **at))
+    db.flush()
+
+    delete_tenant(alice, NOW)
+
+    tables = [table for table in Base.metadata.sorted_tables if {"tenant_id", "run_id"} & set(table.columns.keys())]
+    stored = "".join(str(row) for table in tables for row in db.execute(table.select()))
+    tokens = {tenant_id: stored.count(str(one["$sealed"])) for tenant_id, one in sealed.items()}
+    assert tokens == {acme.id: 0, globex.id: 5}
+    assert db.scalar(select(StoreItem.value).filter_by(tenant_id=acme.id)) == {"list": [KEPT_MARK]}
 
 
 def test_it_is_on_record_and_doing_it_again_changes_nothing(alice: Any, acme: Any) -> None:
