@@ -1,20 +1,23 @@
 """Admission of calls: which runs of endpoints may go now.
 
 Of each install and of each tenant only so many calls go at a time, so that neither one slow endpoint nor one tenant takes
-the workers from everybody else. A call that waits for its next attempt holds no slot. Overlap and the concurrency of
-backfills are as for workflows (`domain.runs.admission`). All of it is decided under the tenant's row lock.
+the workers from everybody else. Those of workflows, which nobody admits, hold slots too (`domain.engine.actions.calls`); a
+call that waits for its next attempt holds none. Overlap and the concurrency of backfills are as for workflows
+(`domain.runs.admission`). All of it is decided under the tenant's row lock.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.extensions.settings import limits
+from domain.extensions.settings import configured_runner, limits
 from domain.kernel.db import db
+from domain.kernel.ids import first_id_at
 
 # Each install with waiting calls, found by hopping along ix_runs_calls_queued instead of reading every waiting run.
 _HOP = """
@@ -35,16 +38,25 @@ _WAITING = text(f"""
     SELECT DISTINCT i.tenant_id FROM waiting w JOIN installs i ON i.id = w.install_id
 """)  # noqa: S608
 
+# Endpoint runs by their claims; calls of workflows by their rows, which are few and not older than a call may last.
+GOING = """
+    SELECT tenant_id, install_id FROM runs
+    WHERE tenant_id = ANY(:ids) AND install_id IS NOT NULL AND status IN ('queued', 'running') AND ready_at IS NOT NULL
+    UNION ALL
+    SELECT c.tenant_id, c.install_id FROM installs i
+    JOIN invocations c ON c.install_id = i.id AND c.id >= :oldest AND c.status = 'started'
+    JOIN runs r ON r.id = c.run_id AND r.install_id IS NULL
+    WHERE i.tenant_id = ANY(:ids)
+"""
+
 _LOCK = text("SELECT id FROM tenants WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED")
 
 # A later statement than the lock, so that it sees what the previous holder of the lock admitted. Of a tenant's free slots
-# each install gets one before any gets a second; what nobody asked to fill in comes before backfills.
+# each install gets one before any gets a second; what nobody asked to fill in comes before backfills. Runs that somebody
+# holds, such as who cancels many of them one after the other, are left for the next time.
 _ADMIT = text(f"""
     WITH RECURSIVE {_HOP}, going AS (
-        SELECT tenant_id, install_id, count(*) AS calls FROM runs
-        WHERE tenant_id = ANY(:ids) AND install_id IS NOT NULL AND status IN ('queued', 'running')
-          AND ready_at IS NOT NULL
-        GROUP BY tenant_id, install_id
+        SELECT tenant_id, install_id, count(*) AS calls FROM ({GOING}) each GROUP BY tenant_id, install_id
     ), slots AS (
         SELECT i.id, i.tenant_id,
             greatest(:per_install - coalesce((SELECT calls FROM going WHERE install_id = i.id), 0), 0) AS free
@@ -75,11 +87,13 @@ _ADMIT = text(f"""
     ), ranked AS (
         SELECT id, tenant_id, row_number() OVER (PARTITION BY tenant_id ORDER BY turn, place, id) AS place
         FROM candidates
+    ), picked AS (
+        SELECT r.id FROM runs r JOIN ranked ON ranked.id = r.id
+        WHERE r.status = 'queued' AND r.ready_at IS NULL AND ranked.place <= :per_tenant - coalesce(
+            (SELECT sum(calls) FROM going WHERE going.tenant_id = ranked.tenant_id), 0)
+        FOR NO KEY UPDATE OF r SKIP LOCKED
     )
-    UPDATE runs r SET ready_at = :now FROM ranked
-    WHERE r.id = ranked.id AND r.status = 'queued' AND r.ready_at IS NULL
-      AND ranked.place <= :per_tenant - coalesce(
-        (SELECT sum(calls) FROM going WHERE going.tenant_id = ranked.tenant_id), 0)
+    UPDATE runs r SET ready_at = :now FROM picked WHERE r.id = picked.id
     RETURNING r.id
 """)  # noqa: S608
 
@@ -93,5 +107,12 @@ def admit_calls(now: datetime, tenant_ids: Sequence[UUID] | None = None) -> int:
     if not locked:
         return 0
     most = limits()
-    values = {"per_install": most.calls_per_install, "per_tenant": most.calls_per_tenant}
-    return len(db.session.scalars(_ADMIT, values | {"ids": list(locked), "now": now}).all())
+    values: dict[str, Any] = {"per_install": most.calls_per_install, "per_tenant": most.calls_per_tenant}
+    values |= {"ids": list(locked), "now": now, "oldest": oldest_going(now)}
+    return len(db.session.scalars(_ADMIT, values).all())
+
+
+def oldest_going(now: datetime) -> UUID:
+    """The least id of a call that may still be going; without a runner none is."""
+    runner = configured_runner()
+    return first_id_at(now - timedelta(seconds=runner.timeout_seconds * 2 if runner else 0))

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
+from sqlalchemy import text
 
 from domain.accounts.tenants import Tenant
 from domain.execution import Worker
@@ -27,7 +28,7 @@ from tests.domain.engine.endpoint_runs import configure
 from tests.domain.firing.ledger import a_target
 from tests.factories import a_run
 from tests.faults.calls import seed_calls, seed_install
-from tests.faults.fleet import Fleet, rows, scalar
+from tests.faults.fleet import Fleet, rows, scalar, wait_until
 from tests.runners import LocalRunner
 
 HANDS = 8
@@ -44,6 +45,19 @@ def at_once(app: Flask, work: Callable[[int], Any], hands: int = HANDS) -> list[
 
     with ThreadPoolExecutor(hands) as pool:
         return list(pool.map(begin, range(hands)))
+
+
+def seed_workflow_calls(app: Flask, tenant_id: UUID, count: int) -> list[UUID]:
+    """`count` ready runs of a workflow whose one step calls the extension."""
+    config = {
+        "actionId": "extension.invoke",
+        "version": 1,
+        "inputMapping": {"extension": "com.acme.rmm-sync", "path": "/api/sync"},
+    }
+    steps = {"steps": [{"id": "call", "type": "action.call", "config": config}]}
+    with app.app_context(), transaction():
+        calling = a_target(db.session.get_one(Tenant, tenant_id), definition=steps, is_pure=False)
+        return [a_run(calling, "queued", ready_at=database_now()).id for _ in range(count)]
 
 
 def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
@@ -105,26 +119,56 @@ def test_who_admits_counts_alone(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) 
     assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE ready_at IS NOT NULL") == 2
 
 
+def test_admission_does_not_wait_for_a_run_that_somebody_holds(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as who uninstalls: he cancels one run after the other, and the two could wait for each other."""
+    configure(monkeypatch, None)
+    first, second = seed_calls(fleet.app, seed_install(fleet.app), 2)
+
+    def admit() -> int:
+        with fleet.app.app_context(), transaction():
+            db.session.execute(text("SET LOCAL lock_timeout = '2s'"))
+            return admit_calls(database_now())
+
+    with ThreadPoolExecutor(1) as pool, fleet.app.app_context(), transaction():
+        db.session.execute(text("SELECT id FROM runs WHERE id = :id FOR NO KEY UPDATE"), {"id": first})
+        assert pool.submit(admit).result(60) == 1
+    assert scalar(fleet.app, "SELECT id FROM runs WHERE ready_at IS NOT NULL") == second
+    assert admit() == 1
+
+
+def test_who_ends_a_tenant_and_a_call_of_its_workflow_do_not_wait_for_each_other(
+    fleet: Fleet, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Deleting takes the tenant, and in the end every run that goes on."""
+    configure(monkeypatch, runner.settings())
+    tenant_id = scalar(fleet.app, "SELECT tenant_id FROM installs WHERE id = :id", id=seed_install(fleet.app))
+    run_id = seed_workflow_calls(fleet.app, tenant_id, 1)[0]
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def work() -> None:
+        with fleet.app.app_context():
+            worker = Worker(new_id(), run_deadline_seconds=600)
+            with transaction():
+                beat(worker.id, WORKER, "test", 1, "test", 60)
+            worker.work(EFFECT)
+
+    with ThreadPoolExecutor(1) as pool:
+        with fleet.app.app_context(), transaction():
+            db.session.get_one(Tenant, tenant_id, with_for_update={"key_share": True})
+            working = pool.submit(work)
+            wait_until(lambda: scalar(fleet.app, waiting) == 1, "the call waits")
+            db.session.execute(text("SELECT id FROM runs WHERE id = :id FOR NO KEY UPDATE NOWAIT"), {"id": run_id})
+        working.result(60)
+    assert scalar(fleet.app, "SELECT status FROM runs") == "succeeded"
+
+
 def test_calls_of_workflows_keep_the_limit_when_all_begin_at_once(
     fleet: Fleet, runner: LocalRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(monkeypatch, runner.settings(), calls_per_install=2)
     tenant_id = scalar(fleet.app, "SELECT tenant_id FROM installs WHERE id = :id", id=seed_install(fleet.app))
     runner.script({"do": "delay", "seconds": 3})
-    config = {
-        "actionId": "extension.invoke",
-        "version": 1,
-        "inputMapping": {"extension": "com.acme.rmm-sync", "path": "/api/sync"},
-    }
-    with fleet.app.app_context(), transaction():
-        tenant = db.session.get_one(Tenant, tenant_id)
-        calling = a_target(
-            tenant,
-            definition={"steps": [{"id": "call", "type": "action.call", "config": config}]},
-            is_pure=False,
-        )
-        for _ in range(HANDS):
-            a_run(calling, "queued", ready_at=database_now())
+    seed_workflow_calls(fleet.app, tenant_id, HANDS)
 
     def work(_number: int) -> None:
         worker = Worker(new_id(), run_deadline_seconds=600)

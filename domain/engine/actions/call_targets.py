@@ -18,6 +18,7 @@ from domain.extensions.settings import Runner, limits
 from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.ids import parse_id
+from domain.runs.call_admission import GOING, oldest_going
 
 # A probe that is not heard of again for its deadline and this much longer makes room for the next.
 PROBE_GRACE_SECONDS = 10
@@ -33,19 +34,9 @@ class Target:
     extension: Extension
 
 
-# Endpoint runs by their claims; calls of workflows by their rows, which are few and not older than a call may last.
-_GOING = text("""
-    SELECT count(*) AS tenant, count(*) FILTER (WHERE install_id = :install_id) AS install FROM (
-        SELECT install_id FROM runs
-        WHERE tenant_id = :tenant_id AND install_id IS NOT NULL AND status IN ('queued', 'running')
-          AND ready_at IS NOT NULL
-        UNION ALL
-        SELECT i.install_id FROM installs n
-        JOIN invocations i ON i.install_id = n.id AND i.id >= :oldest AND i.status = 'started'
-        JOIN runs r ON r.id = i.run_id AND r.install_id IS NULL
-        WHERE n.tenant_id = :tenant_id
-    ) going
-""")
+_GOING = text(f"""
+    SELECT count(*) AS tenant, count(*) FILTER (WHERE install_id = :install_id) AS install FROM ({GOING}) going
+""")  # noqa: S608
 
 
 def install_target(tenant_id: UUID, install_id: UUID) -> Target:
@@ -104,12 +95,15 @@ def check_payload(payload: Any) -> None:
         raise StepFailed(f"A call carries at most {most:,} bytes. Send less.", "PAYLOAD_TOO_LARGE", VALIDATION)
 
 
-def check_room(target: Target, oldest: UUID) -> None:
-    """Raises StepFailed when as many calls of the install or the tenant are going as may. Locks the tenant's row, so
-    that nobody else counts at the same time. `oldest`: the least id of a call that may still be going."""
-    tenant_id, most = target.install.tenant_id, limits()
+def hold_room(tenant_id: UUID) -> None:
+    """Until the commit nobody else counts the calls of the tenant. Taken before the run: whoever ends a tenant does so."""
     db.session.execute(text("SELECT id FROM tenants WHERE id = :id FOR NO KEY UPDATE"), {"id": tenant_id})
-    values = {"tenant_id": tenant_id, "install_id": target.install.id, "oldest": oldest}
+
+
+def check_room(target: Target, now: datetime) -> None:
+    """Raises StepFailed when as many calls of the install or the tenant are going as may. The caller holds the room."""
+    tenant_id, most = target.install.tenant_id, limits()
+    values = {"ids": [tenant_id], "install_id": target.install.id, "oldest": oldest_going(now)}
     going = db.session.execute(_GOING, values).one()
     if going.install >= most.calls_per_install or going.tenant >= most.calls_per_tenant:
         message = f"As many calls are going as may at a time, {going.install} of them of {target.extension.name}."

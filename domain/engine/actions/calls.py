@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -13,6 +13,7 @@ from domain.engine.actions.call_targets import (
     check_payload,
     check_room,
     check_target,
+    hold_room,
     install_target,
     named_target,
     passage,
@@ -28,7 +29,7 @@ from domain.kernel.clock import database_now
 from domain.kernel.db import transacted
 from domain.kernel.errors import LostClaim
 from domain.kernel.failpoints import hit
-from domain.kernel.ids import first_id_at, new_id
+from domain.kernel.ids import new_id
 from domain.kernel.log import log_context, logger
 from domain.kernel.redaction import redacted_text, texts_to_hide
 from domain.kernel.vault import Unsealable
@@ -95,6 +96,9 @@ def _sent(call: Call) -> tuple[Executed | None, RunnerFailed | None]:
 
 def _begun(asked: Asked, context: ActionContext) -> Call | StepFailed:
     """In one transaction: who is called, whether it may be, and the row that says that it is."""
+    if context.workflow_id is not None:
+        # Endpoint runs have been admitted; of workflows nobody knows before what they will call.
+        hold_room(context.tenant_id)
     now = database_now()
     run = held_run(context.run_id, context.step_path, context.iteration, context.attempt)
     if run is None:
@@ -128,8 +132,7 @@ def _call(
     assert runner is not None, "it was checked with the target"  # noqa: S101
     check_payload(asked.payload)
     if is_of_workflow:
-        # Endpoint runs have been admitted; of workflows nobody knows before what they will call.
-        check_room(target, first_id_at(now - timedelta(seconds=runner.timeout_seconds * 2)))
+        check_room(target, now)
     secrets = _secrets(target)
     way = passage(target, runner, now)
     request = _request(asked, context, target, row, secrets, now)

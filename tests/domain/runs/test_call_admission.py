@@ -11,17 +11,28 @@ from sqlalchemy import text
 
 from domain.accounts.tenants import Tenant
 from domain.extensions.installs import Install
+from domain.extensions.settings import Runner
 from domain.kernel.db import db as database
+from domain.kernel.ids import new_id
 from domain.runs.admission import admit_waiting, ready_by_lane, ready_in
 from domain.runs.call_admission import admit_calls
+from domain.runs.invocations import Invocation
 from domain.runs.runs import CALL, QUEUED, Run
 from domain.runs.waits import Wait
 from domain.runs.waking import wake_due
 from domain.schedules.backfills import Backfill
-from tests.calls import a_call_run, a_call_schedule
+from tests.calls import a_call_run, a_call_schedule, endpoint_of
 from tests.domain.engine.endpoint_runs import configure
 from tests.domain.runs.queue import NOW, admitted, end
-from tests.factories import a_step, a_tenant, an_extension, an_extension_version, an_install
+from tests.factories import (
+    a_published_workflow,
+    a_run,
+    a_step,
+    a_tenant,
+    an_extension,
+    an_extension_version,
+    an_install,
+)
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -44,6 +55,33 @@ def another(install: Install, name: str = "com.acme.other") -> Install:
 
 def waiting(install: Install, count: int, **values: Any) -> list[Run]:
     return [a_call_run(install, QUEUED, **values) for _ in range(count)]
+
+
+def a_workflow_call(install: Install, status: str) -> None:
+    """A call that a step of a workflow's run made."""
+    tenant = database.session.get_one(Tenant, install.tenant_id)
+    called = endpoint_of(install)
+    ended = {} if status == "started" else {"finished_at": NOW}
+    call = Invocation(
+        tenant_id=tenant.id,
+        run_id=a_run(a_published_workflow(tenant), "running", claimed_by=new_id(), finished_at=None).id,
+        step_path="root.steps[0]",
+        iteration="",
+        attempt=1,
+        install_id=install.id,
+        extension_id=install.extension_id,
+        version_id=install.version_id,
+        content_hash="sha256:" + "0" * 64,
+        trigger="manual",
+        method=called.method,
+        path=called.path,
+        idempotency_key="key",
+        status=status,
+        started_at=NOW,
+        **ended,
+    )
+    database.session.add(call)
+    database.session.flush()
 
 
 def set_status(run: Run, status: str, db: Any) -> None:
@@ -91,6 +129,17 @@ def test_a_call_that_waits_for_its_next_attempt_holds_no_slot_and_asks_for_one_a
     assert admitted([first]) == [False] and admit_calls(NOW) == 0
     end(second)
     assert admit_calls(NOW) == 1 and admitted([first]) == [True]
+
+
+@pytest.mark.parametrize(("status", "more"), [("started", 1), ("succeeded", 2)])
+def test_a_call_that_a_workflow_makes_holds_a_slot_while_it_lasts(
+    install: Install, monkeypatch: pytest.MonkeyPatch, status: str, more: int
+) -> None:
+    runner = Runner("http://127.0.0.1:9", "t" * 32, "k" * 32, 15, 128, 262_144)
+    configure(monkeypatch, runner, calls_per_install=2)
+    a_workflow_call(install, status)
+    runs = waiting(install, 3)
+    assert admit_calls(NOW) == more and sum(admitted(runs)) == more
 
 
 def test_another_tenant_does_not_wait(install: Install) -> None:
