@@ -88,9 +88,12 @@ def test_a_token_in_the_address_is_no_token(app: Flask, alice: Caller) -> None:
 def test_a_token_may_only_what_its_scopes_say(app: Flask, acme: Tenant, sync: Workflow, db: Any) -> None:
     schedule = a_schedule(sync, payload_json={"region": "eu"})
     reader = Caller(app.test_client(), a_token(acme, name="reader", scopes=["workflow:read"])[1])
-    nothing = Caller(app.test_client(), a_token(acme, name="other", scopes=["extension:read"])[1])
-    assert reader.get("/schedules").status_code == 200
-    assert nothing.get("/schedules").status_code == 403
+    other = Caller(app.test_client(), a_token(acme, name="other", scopes=["extension:read"])[1])
+    writer = Caller(app.test_client(), a_token(acme, name="writer", scopes=["workflow:publish"])[1])
+    assert len(reader.get("/schedules").json["items"]) == 1
+    assert other.get("/schedules").json["items"] == []
+    assert other.get(f"/schedules/{schedule.id}").status_code == 403
+    assert writer.get("/schedules").status_code == 403
     for answer in (
         reader.post("/schedules", a_body(sync)),
         reader.patch(f"/schedules/{schedule.id}", {"name": "x"}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -96,7 +97,7 @@ def test_a_redis_that_is_not_there_is_noticed_and_sign_in_still_counts() -> None
 def test_without_a_database_the_answer_says_so_and_comes_soon() -> None:
     started = time.monotonic()
     answer = make_app(plain_config()).test_client().get("/healthz")
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 30
     assert answer.status_code == 503
     assert answer.json["problems"] == ["The database cannot be reached."]
 
@@ -105,10 +106,12 @@ def test_a_database_that_hangs_does_not_hang_the_answer(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(system, "CHECK_SECONDS", 0.1)
-    monkeypatch.setattr(system, "_probe", lambda _app: time.sleep(1))
+    hangs = threading.Event()
+    monkeypatch.setattr(system, "_probe", lambda _app: hangs.wait(60))
     started = time.monotonic()
     assert client.get("/healthz").status_code == 503
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 30
+    hangs.set()
 
 
 def test_the_page_shows_the_processes_and_polls_itself(bob: Browser, processes: dict[str, UUID], db: Any) -> None:

@@ -104,7 +104,7 @@ def test_what_ends_before_the_message_is_sent_is_a_delay(lines: list[bytes], the
     began = time.monotonic()
     with saying(lines, then=then) as port, pytest.raises(MailDelayed, match=said):
         send_mail(at(port), SENDER, [ADA], a_mail())
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_greeting_may_be_a_refusal() -> None:
@@ -116,7 +116,7 @@ def test_a_server_that_drips_is_cut_off_at_the_deadline() -> None:
     began = time.monotonic()
     with saying(HELLO, then="drip") as port, pytest.raises(MailDelayed):
         send_mail(at(port), SENDER, [ADA], a_mail())
-    assert 1 < time.monotonic() - began < 5
+    assert 1 < time.monotonic() - began < 20
 
 
 @pytest.mark.parametrize("then", ["drop after the body", "stall"])

@@ -103,13 +103,13 @@ def test_characters_outside_the_first_plane_are_found_as_surrogates() -> None:
 
 def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
     lines = "\n".join(f"{number:064}/" for number in range(150))
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     for text in ("\\" * 250_000, json.dumps(json.dumps(lines)) * 10, '"' * 250_000):
         redacted_text(text, texts_to_hide([lines, '""""']))
 
     assert MASK in redacted_text(json.dumps(json.dumps(lines)), texts_to_hide(lines))
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -123,12 +123,12 @@ def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
     ],
 )
 def test_no_answer_makes_looking_for_a_secret_slow(secret: str, answered: str) -> None:
-    hidden, begun = texts_to_hide(secret), time.monotonic()
+    hidden, begun = texts_to_hide(secret), time.thread_time()
 
     redacted_text(answered, hidden)
     assert MASK in redacted_text(json.dumps(json.dumps(secret)), hidden)
 
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
 
 
 @given(
@@ -180,8 +180,8 @@ def test_what_is_hidden_of_a_value_are_its_longer_texts_and_numbers() -> None:
 
 
 def test_texts_of_one_letter_cost_no_more_than_others() -> None:
-    begun = time.monotonic()
+    begun = time.thread_time()
 
     assert redacted("a" * 250_000, ("a" * 10_000,)) == MASK
 
-    assert time.monotonic() - begun < 2
+    assert time.thread_time() - begun < 2
