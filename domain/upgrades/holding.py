@@ -7,6 +7,7 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
+from domain.extensions.circuits import close_circuit
 from domain.extensions.installs import Install
 from domain.firing.tick import settle
 from domain.kernel.db import db
@@ -36,7 +37,7 @@ def disable_install(actor: Actor, install_id: UUID, reason: str, now: datetime) 
 
 def enable_install(actor: Actor, install_id: UUID, now: datetime) -> Install:
     """Let it be called again. Its schedules go on with their next instants: what came due meanwhile is on record as
-    refused, and nothing of it is made up.
+    refused, and nothing of it is made up. A circuit that failures had opened is closed: somebody has seen to it.
 
     Raises NotFound, StaleTransition when it is not disabled.
     """
@@ -46,6 +47,7 @@ def enable_install(actor: Actor, install_id: UUID, now: datetime) -> Install:
         raise StaleTransition(f"{name} is not disabled.")
     settle(schedule_ids(install), now)
     install.disabled_at = install.disabled_by = install.disable_reason = None
+    close_circuit(install.id)
     install.updated_at = now
     db.session.flush()
     _record(actor, "install.enabled", install, name, "")

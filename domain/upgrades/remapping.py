@@ -8,9 +8,10 @@ somebody says which endpoint to call instead, or to disable it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from heapq import nsmallest
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from domain.schedules.schedules import ACTIVE, INVALID, Schedule
 from domain.schedules.targets import EndpointTarget
 
 NEAREST = 3
+COMPARED, COMPARED_CHARACTERS = 12, 100
 
 
 class Near(NamedTuple):
@@ -200,12 +202,18 @@ def _near(endpoint: ExtensionEndpoint) -> Near:
 
 
 def _nearest(method: str, path: str, choices: Sequence[Near]) -> tuple[Near, ...]:
-    """Those whose path reads most alike; of equal ones first what has the same method."""
+    """Those whose path reads most alike; of equal ones first what has the same method.
 
-    def likeness(one: Near) -> tuple[float, bool, str]:
-        return (-SequenceMatcher(None, path, one.path).ratio(), one.method != method, one.called)
+    Comparing letter by letter takes long for what somebody made to take long, so only the likeliest are compared.
+    """
+    matcher = SequenceMatcher(None, b=path[:COMPARED_CHARACTERS])
 
-    return tuple(sorted(choices, key=likeness)[:NEAREST])
+    def likeness(one: Near, ratio: Callable[[], float]) -> tuple[float, bool, str]:
+        matcher.set_seq1(one.path[:COMPARED_CHARACTERS])
+        return (-ratio(), one.method != method, one.called)
+
+    likeliest = nsmallest(COMPARED, choices, key=lambda one: likeness(one, matcher.quick_ratio))
+    return tuple(nsmallest(NEAREST, likeliest, key=lambda one: likeness(one, matcher.ratio)))
 
 
 def _new_capabilities(install: Install, current: ExtensionVersion, version: ExtensionVersion) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, select
 
 from domain.accounts.audit import Actor, record_change
-from domain.accounts.tenants import load
+from domain.accounts.tenants import load, owned
 from domain.extensions.circuits import InstallCircuit
 from domain.extensions.extensions import ExtensionVersion
 from domain.extensions.installs import Install, InstallSecret
@@ -41,10 +41,11 @@ def uninstall(actor: Actor, install_id: UUID, now: datetime) -> Uninstalled:
     install = load(actor.tenant_id, Install, install_id, lock="change")
     name, version = install.name, db.session.get_one(ExtensionVersion, install.version_id).version
     reason = f"{name} was uninstalled"
-    living = schedule_ids(install)
     # Runs of schedules that were deleted before belong to it too: all cursors are taken at once, in one order.
-    settle(sorted({*living, *_scheduled_by(install)}), now)
-    for schedule in db.session.scalars(select(Schedule).where(Schedule.id.in_(living)).order_by(Schedule.id)).all():
+    settle(sorted({*schedule_ids(install), *_scheduled_by(install)}), now)
+    # Asked now: whoever held a cursor may have deleted its schedule.
+    living = db.session.scalars(owned(actor.tenant_id, Schedule).where(Schedule.install_id == install.id)).all()
+    for schedule in living:
         end_schedule(actor, schedule, reason, now)
     runs = cancel_runs(actor, Run.install_id == install.id, reason, now)
     secrets = _erase(install)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
+from domain.extensions.circuits import close_circuit
 from domain.extensions.endpoints import ExtensionEndpoint
 from domain.extensions.extensions import ExtensionVersion, version_of_extension
 from domain.extensions.installs import Install
@@ -127,6 +128,8 @@ def _change_version(actor: Actor, install: Install, version: ExtensionVersion, p
     install.version_id, install.capabilities = version.id, granted
     install.revision += 1
     install.updated_at = now
+    # How the calls of another version went says nothing of this one.
+    close_circuit(install.id)
     db.session.flush()
     record_change(actor, "install.upgraded", install, before=before, after={"extension": install.name, **after})
 

@@ -24,7 +24,7 @@ class ManifestForm(PageForm):
     """A file, or the text of one. What a chosen file held stays in the text, since a browser does not send it twice."""
 
     file = FileField("Manifest file")
-    manifest = TextAreaField("Its text")
+    manifest = TextAreaField("Manifest text")
 
     def take_file(self, file: FileStorage | None) -> None:
         """The text of a chosen file comes before a typed one."""
