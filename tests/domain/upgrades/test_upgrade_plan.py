@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+from time import process_time
 from typing import Any
 
 import pytest
@@ -159,3 +161,17 @@ def test_the_plan_takes_as_many_statements_for_twenty_schedules_as_for_one(
         upgrade_plan(*ids)
 
     assert len(many) == len(few)
+
+
+def test_paths_that_are_hard_to_compare_keep_nobody_waiting(install: Any, extension: Any) -> None:
+    letters = Random(5)
+    hard = ["POST /" + "".join(letters.choices("ab", k=198)) for _ in range(400)]
+    first = an_extension_version(extension, "1.9.0", hard[:1])
+    install.version_id = first.id
+    for number in range(50):
+        calling(install, hard[0], f"Hourly {number}", endpoint=endpoint(first, hard[0]))
+    second = an_extension_version(extension, "2.0.0", hard[1:])
+    began = process_time()
+    missing = plan(install, second).missing
+    assert [len(one.nearest) for one in missing] == [3] * 50
+    assert process_time() - began < 15
