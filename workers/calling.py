@@ -76,7 +76,13 @@ class Callers:
         thread = threading.Thread(target=self._run, name="caller", daemon=True)
         with self._lock:
             self._going.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:
+            # The system has no thread to give just now; its place is free again.
+            with self._lock:
+                self._going.discard(thread)
+            raise
 
     def _run(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +18,7 @@ from domain.accounts.audit import Actor, AuditEntry
 from domain.extensions.endpoints import ExtensionEndpoint
 from domain.extensions.extensions import ExtensionVersion
 from domain.extensions.installs import Install
-from domain.firing.lifecycle import create_schedule, resume_schedule
+from domain.firing.lifecycle import create_schedule, delete_schedule, resume_schedule
 from domain.firing.tick import fire_due
 from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
@@ -39,6 +40,7 @@ from domain.upgrades.version_removal import DeletedVersion, delete_version
 from tests import servers
 from tests.domain.upgrades.scene import HEALTH, REPORT, SYNC, endpoint
 from tests.factories import a_tenant, an_actor, an_extension, an_extension_version, an_install
+from tests.faults.fleet import wait_until
 from tests.races.together import together
 
 TWICE = "SELECT schedule_id, scheduled_for FROM occurrences GROUP BY 1, 2 HAVING count(*) > 1"
@@ -247,6 +249,25 @@ def test_a_schedule_created_while_its_install_is_uninstalled_ends_with_it(scene:
         assert db.session.scalar(select(func.count()).where(ScheduleCursor.wake_at.is_not(None))) == 0
 
 
+def test_a_schedule_that_is_deleted_while_its_install_is_uninstalled_ends_once(scene: Scene) -> None:
+    schedule_id, _ = scene.made(scene.create("Sync"), scene.create("Other"))
+    held = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def take_out() -> int:
+        with scene.app.app_context(), transaction():
+            return uninstall(scene.actor, scene.install_id, database_now()).schedules
+
+    with ThreadPoolExecutor(1) as pool:
+        with scene.app.app_context(), transaction():
+            delete_schedule(scene.actor, schedule_id, database_now())
+            uninstalling = pool.submit(take_out)
+            wait_until(lambda: scene.rows(held) == [(1,)], "it waits for the cursor")
+        assert uninstalling.result(60) == 1
+
+    ended = "SELECT count(*) FROM audit_entries WHERE action = 'schedule.deleted' GROUP BY subject_id"
+    assert scene.rows(ended) == [(1,), (1,)]
+
+
 def test_a_version_is_installed_or_deleted_never_both(scene: Scene) -> None:
     tenant_id = scene.actor.tenant_id
 
@@ -267,8 +288,6 @@ def test_a_version_is_installed_or_deleted_never_both(scene: Scene) -> None:
 
 
 def _at_once(app: Flask, *acts: Callable[[], Any]) -> list[Any]:
-    from concurrent.futures import ThreadPoolExecutor
-
     def run(act: Callable[[], Any]) -> Any:
         with app.app_context():
             return act()

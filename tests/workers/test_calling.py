@@ -120,6 +120,23 @@ def test_a_thread_that_breaks_makes_room_for_the_next() -> None:
     callers.drain(SECONDS)
 
 
+def test_a_thread_that_the_system_refuses_costs_no_place(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = threading.Event()
+    start = threading.Thread.start
+
+    def start_later(thread: threading.Thread) -> None:
+        if thread.name == "caller" and not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_later)
+    callers = started(work, 1)
+    assert begun(work, 1) and refused.is_set()
+    work.released.set()
+    assert callers.drain(SECONDS) == 0
+
+
 def test_a_worker_has_connections_for_all_its_threads_and_some_for_its_calls() -> None:
     config = servers.config_for("postgresql://nobody@127.0.0.1:9/nothing", "redis://127.0.0.1:9/0")
     assert connections(config) == config.worker_threads + 3 + config.call_threads // CALLS_PER_CONNECTION
