@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from flask import Flask
 from werkzeug.datastructures import ImmutableMultiDict
 
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, a_manifest
 
 MARKUP = "\"'><img src=x onerror=alert(1)></script>{{7*7}}"
 UNSTORABLE = ["a\x00b"]
@@ -53,8 +54,11 @@ def recorded(app: Flask, patch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         yield recorder
 
 
-def good_forms(workflow: str) -> dict[str, dict[str, str]]:
-    """By endpoint: every field of its form with a value that is accepted. Addresses without fields are not named."""
+def good_forms(workflow: str, schedule_id: str, extension: str, endpoint: str) -> dict[str, dict[str, str]]:
+    """By endpoint: every field of its form with a value that is accepted. Addresses without fields are not named.
+
+    What stands behind a # tells one form of an address from another. `extension` and `endpoint`: ids of what is called.
+    """
     schedule = {
         "workflow": workflow,
         "name": "Nightly",
@@ -81,7 +85,17 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
         "payload_start": "",
         "revision": "1",
         "place": "",
+        "extension": "",
+        "endpoint": "",
+        "has_body": "y",
+        "max_attempts": "3",
+        "like": "",
+        "rehearse_for": "",
+        "rehearsal_key": "one click",
     }
+    call = schedule | {"workflow": "", "name": "Push", "extension": extension, "endpoint": endpoint, "overlap": "skip"}
+    pause = {"reason": "Maintenance.", "ends": "open", "until": ""}
+    chosen = dict.fromkeys(("all", "q", "status", "target", "trigger", "workflow"), "")
     password = {"current": PASSWORD, "new": "a wholly other pass phrase", "again": "a wholly other pass phrase"}
     draft = {"revision": "1", "name": "Sync", "key": "sync", "description": "Daily.", "concurrency_limit": "1"}
     draft |= {"schema_ref": "payload.Empty.v1", "schema_mode": "pinned", "definition": '{"steps": []}'}
@@ -98,6 +112,16 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
         "members.add": {"email": "dora@acme.test", "name": "Dora", "role": "viewer", "password": PASSWORD} | key,
         "members.set_role": {"role": "operator"},
         "tokens.create": {"name": "Export", "scopes": "workflow:read", "expires_on": "2099-01-31"} | key,
+        "secrets.create": {"name": "API_KEY", "value": "purple-tortoise", "description": "Of the CRM."},
+        "secrets.replace": {"value": "purple-tortoise"},
+        "secrets.describe": {"description": "Of the CRM."},
+        "extensions.publish": {"manifest": json.dumps(a_manifest("3.0.0"))},
+        "extensions.install": {"version_id": "", "capabilities": "cap:http.fetch", "config": "{}", "revision": ""},
+        "extensions.configure": {"revision": "1", "config": '{"region": "eu"}'},
+        "extensions.grant": {"revision": "1", "capabilities": "cap:http.fetch"},
+        "extensions.keep_secret": {"name": "API_KEY", "value": "purple-tortoise"},
+        "extensions.disable": {"reason": "Maintenance."},
+        "extensions.upgrade": {"fingerprint": "", "grant": "y", "confirm": "y", "disable_rest": "y"},
         "schemas.register": {"ref": "payload.New.v1", "schema": '{"type": "object"}'},
         "schemas.replace": {"schema": '{"type": "object"}', "ref": ""},
         "workflows.create": {"name": "Sync", "key": "sync", "description": "Daily."},
@@ -116,7 +140,18 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
         "schedules.when": schedule | {"every": "weekly"},
         "schedules.payload": schedule,
         "schedules.payload_editor": schedule,
-        "schedules.pause": {"reason": "Maintenance."},
+        "schedules.consequences": schedule,
+        "schedules.create#call": call,
+        "schedules.preview#call": call,
+        "schedules.pause": pause,
+        "schedules.resume": {"catch_up": "skip"},
+        "schedules.skip": {"instant": "2026-01-01T00:00:00Z"},
+        "schedules.backfill": {"from_at": "2026-01-01T00:00", "until_at": "2026-01-02T00:00"}
+        | {"concurrency": "1", "seen": ""},
+        "schedules.ask_bulk": chosen | {"action": "pause", "id": schedule_id},
+        "schedules.start_bulk": pause | {"action": "pause", "ids": schedule_id, "back": "/schedules"} | key,
+        "schedules.continue_bulk": {"key": "one click"},
+        "schedules.undo_bulk": {"key": "one click"},
         "schedules.run_now": key,
         "events.send": {"name": "canary-of-acme", "correlation_key": "42", "payload": "{}"} | key,
         "events.payload": {"name": "canary-of-acme", "payload": "{}"},
@@ -125,7 +160,7 @@ def good_forms(workflow: str) -> dict[str, dict[str, str]]:
             "description": "Somebody paid.",
             "payload_schema_ref": "payload.Empty.v1",
         },
-        "events.save_type": {"description": "Somebody paid.", "payload_schema_ref": "payload.Empty.v1"},
+        "events.save_type": {"name": "", "description": "Somebody paid.", "payload_schema_ref": "payload.Empty.v1"},
         "tasks.answer": {"answer": '{"approved": true}', "answer-mode": "json"} | key,
         "tasks.draw_answer": {"answer": '{"approved": true}', "answer-mode": "json"},
         "runs.cancel": {"reason": "Wrong region."},
