@@ -179,7 +179,8 @@ def _recurring_columns(
     starts_at = checks.attempt(lambda: _window_edge(draft.starts_at, timezone), path="startsAt")
     ends_at = checks.attempt(lambda: _window_edge(draft.ends_at, timezone), path="endsAt")
     if cron is not None and timezone is not None and not checks.problems:
-        checks.attempt(lambda: check_frequency(cron, timezone, now, least))
+        changes = {"dst_gap": draft.dst_gap, "dst_repeat": draft.dst_repeat}
+        checks.attempt(lambda: check_frequency(cron, timezone, now, least, **changes))
         checks.attempt(lambda: check_window(Timing.recurring(cron.text, timezone, starts_at, ends_at), now))
     return {"cron": cron.text if cron else None, "starts_at": starts_at, "ends_at": ends_at}
 

@@ -18,7 +18,7 @@ from domain.kernel.errors import Refused
 from domain.timing.calendar_days import first_day, match_count, matches
 from domain.timing.epoch import DAY, from_epoch, to_epoch, to_epoch_up, year_of, year_start
 from domain.timing.fields import Cron, parse_cron
-from domain.timing.offsets import Stretch, stretches
+from domain.timing.offsets import Stretch, changes, stretches
 
 __all__ = [
     "MIN_INTERVAL_SECONDS",
@@ -36,6 +36,9 @@ __all__ = [
 
 MIN_INTERVAL_SECONDS = 60
 _INTERVAL_SAMPLE = 200
+# The rules of a zone change the clock on other weekdays each year.
+_YEARS_OF_CHANGES = 8
+_AROUND_A_CHANGE = 2 * 3_600
 # 29 February on a given weekday can be 40 years away, across a century without a leap day.
 _HORIZON_SECONDS = 41 * 366 * DAY
 
@@ -128,19 +131,42 @@ def count_between(
 def shortest_interval_seconds(cron: Cron, zone: str, after: datetime) -> int | None:
     """The smallest distance between two of the next 200 instants; None when fewer than two remain."""
     start = to_epoch(after)
-    found = islice(_walk(_rhythm(cron, zone, "after", "first"), start + 1, _LAST), _INTERVAL_SAMPLE)
-    return min((later - earlier for earlier, later in pairwise(found)), default=None)
+    return _closest(islice(_walk(_rhythm(cron, zone, "after", "first"), start + 1, _LAST), _INTERVAL_SAMPLE))
 
 
-def check_frequency(cron: Cron, zone: str, after: datetime, minimum_seconds: int = MIN_INTERVAL_SECONDS) -> None:
-    """Raises Refused at ``cron`` with CRON_TOO_FREQUENT when two instants are closer than ``minimum_seconds``."""
+def check_frequency(
+    cron: Cron,
+    zone: str,
+    after: datetime,
+    minimum_seconds: int = MIN_INTERVAL_SECONDS,
+    *,
+    dst_gap: DstGap = "after",
+    dst_repeat: DstRepeat = "first",
+) -> None:
+    """Raises Refused at ``cron`` with CRON_TOO_FREQUENT when two instants are closer than ``minimum_seconds``, also where
+    the clocks of the zone change."""
+    least = f"at least {minimum_seconds} seconds must lie between two runs. Choose fewer minutes."
     shortest = shortest_interval_seconds(cron, zone, after)
     if shortest is not None and shortest < minimum_seconds:
-        message = (
-            f"This pattern fires every {shortest} seconds at its busiest; at least {minimum_seconds} seconds must lie"
-            " between two runs. Choose fewer minutes."
-        )
+        message = f"This pattern fires every {shortest} seconds at its busiest; {least}"
         raise Refused.at("cron", message, code="CRON_TOO_FREQUENT")
+    shortest = _shortest_at_changes(_rhythm(cron, zone, dst_gap, dst_repeat), to_epoch(after))
+    if shortest is not None and shortest < minimum_seconds:
+        message = f"When the clocks change, this pattern fires twice within {shortest} seconds; {least}"
+        raise Refused.at("cron", message, code="CRON_TOO_FREQUENT")
+
+
+def _shortest_at_changes(rhythm: _Rhythm, start: int) -> int | None:
+    """As above, around the next changes of the zone's clock."""
+    years = range(year_of(start), min(year_of(start) + _YEARS_OF_CHANGES, year_of(_LAST)) + 1)
+    found = []
+    for at in (at for year in years for at, _, _ in changes(rhythm.zone, year) if at > start):
+        found.append(_closest(_walk(rhythm, max(at - _AROUND_A_CHANGE, start + 1), at + _AROUND_A_CHANGE)))
+    return min((seconds for seconds in found if seconds is not None), default=None)
+
+
+def _closest(found: Iterator[int]) -> int | None:
+    return min((later - earlier for earlier, later in pairwise(found)), default=None)
 
 
 def _walk(rhythm: _Rhythm, first: int, last: int, newest_first: bool = False) -> Iterator[int]:

@@ -145,3 +145,27 @@ def test_a_pattern_that_fires_too_often_is_refused_with_the_reason():
 def test_the_end_of_the_calendar_ends_the_search():
     assert next_instant(parse_cron("* * * * *"), "Europe/Paris", utc(9999, 6, 1)) is None
     assert next_instant(parse_cron("0 0 29 2 *"), "Europe/Paris", utc(9997, 1, 1)) is None
+
+
+@pytest.mark.parametrize("month", [3, 11])
+@pytest.mark.parametrize(
+    ("pattern", "zone", "options", "seconds"),
+    [
+        # 02:57 is inside the gap of 8 March 2026 and fires at 03:00.
+        ("57 1,2 * * *", "America/New_York", {}, 180),
+        # After 01:58 the clock shows 01:00 again on 1 November.
+        ("0,58 1 * * *", "America/New_York", {"dst_repeat": "both"}, 120),
+        ("57 1,2 * * *", "America/New_York", {"dst_gap": "skip"}, None),
+        ("0,58 1 * * *", "America/New_York", {}, None),
+        ("57 1,2 * * *", "UTC", {}, None),
+    ],
+)
+def test_two_runs_that_a_change_of_the_clock_brings_together_are_too_frequent_at_any_time_of_the_year(
+    month, pattern, zone, options, seconds
+):
+    cron, after = parse_cron(pattern), utc(2026, month, 20)
+    if seconds is None:
+        check_frequency(cron, zone, after, 300, **options)
+        return
+    with pytest.raises(Refused, match=f"within {seconds} seconds"):
+        check_frequency(cron, zone, after, 300, **options)
