@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, exists, func, or_, select
 
-from domain.extensions.extensions import Extension, ExtensionVersion
+from domain.extensions.extensions import Extension, ExtensionVersion, visible_extensions
 from domain.extensions.installs import Install
 from domain.extensions.manifests import precedence
 from domain.kernel.db import db
@@ -67,7 +67,7 @@ def extensions_page(
     elif state == AVAILABLE:
         query = query.where(Install.id.is_(None))
     if after is not None:
-        query = query.where(_behind(after))
+        query = query.where(_behind(tenant_id, after))
     found = db.session.execute(query.order_by(Extension.name, Extension.id).limit(limit + 1)).all()
     latest = _latest([extension.id for extension, _, _ in found])
     rows = [_row(extension, install, version, latest[extension.id]) for extension, install, version in found]
@@ -91,8 +91,10 @@ def catalogue(tenant_id: UUID | None) -> list[tuple[Extension, list[str]]]:
     return [(extension, sorted(versions, key=precedence, reverse=True)) for extension, versions in found]
 
 
-def _behind(after: UUID) -> Any:
-    name = select(Extension.name).where(Extension.id == after).scalar_subquery()
+def _behind(tenant_id: UUID, after: UUID) -> Any:
+    """Nothing is behind one that the tenant does not see: or else the order would tell its name."""
+    visible = visible_extensions(tenant_id).where(Extension.id == after)
+    name = visible.with_only_columns(Extension.name).scalar_subquery()
     return or_(Extension.name > name, and_(Extension.name == name, Extension.id > after))
 
 

@@ -54,3 +54,11 @@ def test_the_list_is_narrowed_and_paged_with_two_statements(db: Any) -> None:
     assert has_more and len(statements) == 2
     rest, has_more = extensions_page(tenant_id, after=first[-1].id, limit=3)
     assert [one.name[-2:] for one in first + rest] == ["n0", "n1", "n2", "n3", "n4"] and not has_more
+
+
+def test_a_page_begins_behind_nothing_that_the_tenant_does_not_see(db: Any) -> None:
+    acme, bravo = a_tenant("acme"), a_tenant("bravo")
+    an_extension_version(an_extension(acme, "com.acme.own"))
+    theirs = an_extension_version(an_extension(bravo, "com.aaa.secret"))
+
+    assert extensions_page(acme.id, after=theirs.extension_id) == ([], False)
