@@ -24,12 +24,15 @@ GRANTABLE = {
     "cap:ui.proxy": "Serve parts of its own screens.",
 }
 KNOWN = ALWAYS | GRANTABLE
+MAX_CAPABILITIES = 100
 
 
 def parse_capabilities(value: Any, path: str = "capabilities") -> list[str]:
     """The names in a JSON array, trimmed, in small letters, each once and in its order. Raises Refused at `path`."""
     if not isinstance(value, list | tuple):
         raise Refused.at(path, "Write the capabilities as an array of names.", "CAPABILITIES_INVALID")
+    if len(value) > MAX_CAPABILITIES:
+        raise Refused.at(path, f"At most {MAX_CAPABILITIES} capabilities can be named.", "CAPABILITIES_INVALID")
     names = [name.strip().lower() if isinstance(name, str) else "" for name in value]
     problems = [
         Problem(f"{path}/{at}", _unknown(value[at]), "CAPABILITY_UNKNOWN")

@@ -20,6 +20,7 @@ from domain.kernel.names import parse_name
 from domain.workflows.schema_rules import check_schema
 
 MAX_ENDPOINTS = 500
+MAX_PROBLEMS = 100  # told at once
 HANDLER_MAX_CHARACTERS = 256
 NAME_MAX_CHARACTERS = 128
 KEYS = ("name", "publisher", "version", "runtime", "capabilities", "api", "contentHash")
@@ -67,7 +68,7 @@ class Manifest:
 
 
 def parse_manifest(value: Any) -> Manifest:
-    """The manifest in a JSON value; raises Refused with all that is wrong, each at its JSON pointer."""
+    """The manifest in a JSON value; raises Refused with what is wrong, each at its JSON pointer."""
     if not isinstance(value, dict):
         raise Refused.at("", "A manifest is a JSON object with name, publisher, version and runtime.", "MANIFEST_ROOT")
     strict_json.check_value(value)
@@ -88,7 +89,7 @@ def parse_manifest(value: Any) -> Manifest:
         declared_hash=parts.parse(lambda: _declared_hash(value.get("contentHash")), None),
     )
     if problems:
-        raise Refused(problems)
+        raise Refused(problems[:MAX_PROBLEMS])
     return manifest
 
 

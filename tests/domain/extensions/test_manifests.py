@@ -202,3 +202,19 @@ def test_versions_are_ordered_by_their_numbers() -> None:
     shuffled = ordered[::2] + ordered[1::2]
 
     assert sorted(shuffled, key=precedence) == ordered
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        a_manifest(capabilities=["x"] * 60_000),
+        a_manifest() | {f"k{number}": 1 for number in range(20_000)},
+        a_manifest(endpoints=[{"method": "?", "path": "?", "handler": ".."}] * 500),
+        a_manifest(endpoints=["POST /a"] * 10_000),
+    ],
+    ids=["capabilities", "keys", "endpoints", "too many endpoints"],
+)
+def test_what_is_said_of_a_hostile_manifest_is_not_longer_than_itself(manifest: dict[str, Any]) -> None:
+    with pytest.raises(Refused) as refusal:
+        parse_manifest(manifest)
+    assert sum(len(problem.path) + len(problem.message) for problem in refusal.value.problems) < 20_000
