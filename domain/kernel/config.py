@@ -116,10 +116,16 @@ def _runner(env: Mapping[str, str]) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
         raise BadConfig("CARILLON_RUNNER_URL must be an http:// or https:// address without a password and a query.")
+    token, key = _shared_secret(env, "CARILLON_RUNNER_TOKEN"), _shared_secret(env, "CARILLON_RUNNER_KEY")
+    # The token travels with every call, and what the runner knows must not open what is sealed here.
+    if len({token, key, _required(env, "CARILLON_SECRET_KEY")}) < 3:
+        raise BadConfig(
+            "CARILLON_RUNNER_TOKEN, CARILLON_RUNNER_KEY and CARILLON_SECRET_KEY must differ from each other."
+        )
     return {
         "runner_url": url,
-        "runner_token": _shared_secret(env, "CARILLON_RUNNER_TOKEN"),
-        "runner_key": _shared_secret(env, "CARILLON_RUNNER_KEY"),
+        "runner_token": token,
+        "runner_key": key,
         "runner_timeout_seconds": _number(env, "CARILLON_RUNNER_TIMEOUT_SECONDS", 30, 1, 900),
         "runner_memory_mb": _number(env, "CARILLON_RUNNER_MEMORY_MB", 256, 16, 16_384),
         "runner_response_bytes": _number(env, "CARILLON_RUNNER_RESPONSE_BYTES", 262_144, 1_024, 8_388_608),
