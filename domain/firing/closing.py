@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, text
 
 from domain.kernel.db import db
+from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
 from domain.schedules.counting import count_decided
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
@@ -68,7 +69,7 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
     for schedule in schedules:
         cursor = cursors[schedule.id]
         if cursor.next_fire_at is None:
-            cursor.next_fire_at = schedule.timing.next_after(max(now, recorded.get(schedule.id) or now))
+            cursor.next_fire_at = _next_of(schedule, max(now, recorded.get(schedule.id) or now))
         offset = spread_offset(schedule.id, schedule.spread_seconds)
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     db.session.flush()
@@ -84,7 +85,7 @@ def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> Non
     """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
     in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
     recorded = _recorded_until([schedule.id])[schedule.id]
-    cursor.next_fire_at = schedule.timing.next_after(max(now, recorded or now))
+    cursor.next_fire_at = _next_of(schedule, max(now, recorded or now))
     wake_cursor(schedule, cursor)
 
 
@@ -114,6 +115,15 @@ def pause_in_words(reason: str | None) -> str:
 def skip_in_words(name: str | None) -> str:
     """What a row says of an instant that somebody wanted skipped."""
     return f"Skipped by {name}." if name else REASON_WORDS[Reason.SKIP_NEXT]
+
+
+def _next_of(schedule: Schedule, after: datetime) -> datetime | None:
+    """The first instant after `after`; None when the stored timing cannot be computed any more, for want of its zone for
+    one. So it keeps nothing that is done to many at once from happening; whoever resumes or edits it is told."""
+    try:
+        return schedule.timing.next_after(after)
+    except Refused:
+        return None
 
 
 def _recorded_until(schedule_ids: Sequence[UUID]) -> dict[UUID, datetime | None]:

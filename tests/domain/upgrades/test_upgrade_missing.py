@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
@@ -197,3 +197,20 @@ def test_an_endpoint_that_needs_another_payload_is_refused_with_the_field(
     message = refused.value.problems[0].message
     assert "region" in message
     assert "swordfish" not in message
+
+
+@pytest.mark.parametrize("endpoints", [[HEALTH], [declared(SYNC, NEEDS_REGION), HEALTH]])
+def test_a_paused_schedule_whose_timing_cannot_be_computed_any_more_keeps_nobody_from_upgrading(
+    alice: Any, install: Any, extension: Any, db: Any, endpoints: list[Any]
+) -> None:
+    """Its zone is gone, for one: left without its endpoint, or with a payload that does not fit there."""
+    broken = calling(install, SYNC, status="paused")
+    db.execute(text("UPDATE schedules SET timezone = 'Mars/Base' WHERE id = :id"), {"id": broken.id})
+    db.expire_all()
+    second = an_extension_version(extension, "2.0.0", endpoints)
+
+    upgrade_install(alice, install.id, second.id, ELEVEN + timedelta(minutes=1), disable_missing=True)
+
+    assert install.version_id == second.id
+    assert stored(broken).status == ("paused" if len(endpoints) == 1 else "invalid")
+    assert (cursor_of(broken).next_fire_at, cursor_of(broken).wake_at) == (None, None)
