@@ -189,7 +189,7 @@ def _request(
         payload=asked.payload,
         query=asked.query,
         config=dict(target.install.config),
-        providers=provided(target.install.capabilities, target.version.manifest.get("capabilities") or ()),
+        providers=provided(target.install.capabilities, target.version.asked),
         secrets=secrets,
     )
 

@@ -32,7 +32,7 @@ from tests.domain.engine.endpoint_runs import (
     work,
     work_later,
 )
-from tests.factories import NOW, an_actor
+from tests.factories import NOW, a_tenant, an_actor, an_extension, an_extension_version, an_install
 from tests.runners import LocalRunner
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -249,6 +249,15 @@ def test_secrets_that_were_not_granted_do_not_travel(db: Any, runner: LocalRunne
     [call] = runner.calls()
     assert call["body"]["secret_envelope"] is None and "cap:secrets.get" not in call["body"]["providers"]
     assert "cap:http.fetch" in call["body"]["providers"]
+
+
+def test_a_granted_capability_is_provided_however_the_manifest_writes_it(db: Any, runner: LocalRunner) -> None:
+    tenant = a_tenant()
+    version = an_extension_version(an_extension(tenant), capabilities=[" CAP:http.fetch ", "Cap:Storage.KV"])
+    a_waiting_call(an_install(tenant, version, capabilities=["cap:http.fetch"]))
+    work()
+    providers = runner.calls()[0]["body"]["providers"]
+    assert "cap:http.fetch" in providers and "cap:storage.kv" not in providers
 
 
 def test_no_transaction_is_open_during_the_call(install: Install, db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
