@@ -117,6 +117,11 @@ def bulk_so_far(tenant_id: UUID, key: str) -> Bulk:
     return _bulk(key, _answer(_record(tenant_id, key)))
 
 
+def ids_left(tenant_id: UUID, key: str) -> list[UUID]:
+    """What an action has not been done to yet; raises NotFound."""
+    return [UUID(one[0]) for one in _answer(_record(tenant_id, key))["left"]]
+
+
 def _named(tenant_id: UUID, schedule_ids: Sequence[UUID]) -> Sequence[Row[UUID, str, str]]:
     rows = owned(tenant_id, Schedule).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.id)
     columns = (Schedule.id, Schedule.name, Schedule.target_kind)

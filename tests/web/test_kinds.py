@@ -10,10 +10,12 @@ from flask import Flask
 
 from domain.accounts.permissions import CHANGE, OPERATOR, READ
 from domain.accounts.tenants import Tenant
+from domain.schedules.schedules import Schedule
 from tests.calls import a_call_run, a_call_schedule, an_invocation
 from tests.factories import a_user, an_install
 from tests.web.addresses import CANARY, IDS, address, ask, rules
 from tests.web.cast import Browser, client_of
+from web.schedules import bulk
 
 NAMED = {"schedule_id", "run_id", "rehearsal_id"}
 # Those of workflows only: an endpoint is called again as it was, and no schedule of the walk has a backfill.
@@ -77,3 +79,21 @@ def test_who_may_not_change_endpoint_schedules_changes_none_of_them(
 def test_an_empty_list_of_endpoint_schedules_says_where_they_are_made(alice: Browser) -> None:
     page = alice.get("/schedules?target=endpoint").text
     assert "No endpoint is scheduled yet" in page and 'href="/settings/extensions"' in page
+
+
+def test_an_operator_does_not_go_on_with_what_an_admin_began(
+    app: Flask, acme: Tenant, calls: dict[str, Any], alice: Browser, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    omar = client_of(app, a_user(acme, "omar@acme.test", OPERATOR), acme)
+    schedule = db.get(Schedule, calls["schedule_id"])
+    monkeypatch.setattr(bulk, "AT_ONCE_SECONDS", -1)
+    form = {"action": "pause", "ids": str(schedule.id), "request_key": "k", "ends": "open"}
+    assert alice.post("/schedules/bulk", form).status_code == 303
+    monkeypatch.setattr(bulk, "AT_ONCE_SECONDS", 60)
+    tried = [omar.post("/schedules/bulk/continue", {"key": "k"}), omar.post("/schedules/bulk", form | {"ids": ""})]
+    assert [answer.status_code for answer in tried] == [403, 403]
+    db.refresh(schedule)
+    assert schedule.status == "active"
+    assert alice.post("/schedules/bulk/continue", {"key": "k"}).status_code == 303
+    db.refresh(schedule)
+    assert schedule.status == "paused"

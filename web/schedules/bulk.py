@@ -96,6 +96,8 @@ def show_bulk() -> ResponseReturnValue:
 def _go_on(key: str) -> ResponseReturnValue:
     """Do as much as a person waits for, then say how far it has come."""
     begun = time.monotonic()
+    # Whoever began it may be somebody else, or not be allowed to any more.
+    _require_changes(bulk.ids_left(tenant_id(), key))
     so_far = bulk.bulk_so_far(tenant_id(), key)
     while so_far.left and time.monotonic() - begun < AT_ONCE_SECONDS:
         so_far = transacted(partial(bulk.continue_bulk, actor(), key, request_now()))
