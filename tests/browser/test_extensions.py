@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from domain.demo import publish_examples
 from domain.extensions.extensions import extension_of
@@ -112,6 +112,23 @@ def test_an_endpoint_is_scheduled_run_held_changed_and_deleted(echoing: Echoing,
     drawer(page).get_by_role("button", name="Delete").last.click()
     expect(page.get_by_role("heading", name="No schedules yet")).to_be_visible()
     assert echoing.schedules() == []
+
+
+def test_what_is_typed_while_the_payload_is_being_drawn_again_is_kept(echoing: Echoing, visit: Visit) -> None:
+    page = visit(echoing.acme.alice)
+    page.goto(echoing.address)
+    form = open_dialog(page)
+    held: list[Route] = []
+    page.route("**/schedules/payload", lambda route: held.append(route), times=1)
+    form.get_by_label("Endpoint").select_option(label="POST /")
+    form.get_by_role("switch", name="Send a payload").check()
+    form.get_by_label("Body as JSON").first.fill('{"batch": 3}')
+    with page.expect_response("**/schedules/payload"):
+        held[0].continue_()
+    say_cron(form, "0 0 1 1 *")
+    form.get_by_role("button", name="Save schedule").last.click()
+    expect(notice(page, "POST / was created.")).to_be_visible()
+    assert echoing.schedules() == [("POST /", False, "active", {"batch": 3}, 3)]
 
 
 def test_the_last_error_of_a_schedule_is_told_and_page_and_dialog_are_sound(
