@@ -88,8 +88,8 @@ def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
     assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'succeeded'") == 60
     assert seen and max(seen) <= 2
     overlapping = """
-        SELECT max((SELECT count(*) FROM runs b WHERE b.install_id = a.install_id
-            AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
+        SELECT max((SELECT count(*) FROM invocations b WHERE b.install_id = a.install_id
+            AND b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM invocations a
     """
     assert scalar(fleet.app, overlapping) <= 2
 

@@ -20,15 +20,19 @@ from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedules, seed_runs, seed_workflow
 
-# Two runs of one workflow whose times of work overlap. A run that starts when another ends does not overlap it; one that
-# has not started has no time of work (an unknown bound would count as endless).
+# Two runs of one workflow whose times of work overlap, by their steps, which are timed while the run is held: a claim reads
+# the clock before it knows what it gets.
 OVERLAPPING = """
-    SELECT count(*) FROM runs a JOIN runs b ON a.workflow_id = b.workflow_id AND a.id < b.id
-    WHERE tstzrange(a.started_at, a.finished_at) && tstzrange(b.started_at, b.finished_at)
-      AND a.started_at IS NOT NULL AND b.started_at IS NOT NULL
+    WITH held AS (
+        SELECT r.workflow_id, r.id, min(s.started_at) AS since, max(s.finished_at) AS until
+        FROM runs r JOIN run_steps s ON s.run_id = r.id GROUP BY r.workflow_id, r.id
+    )
+    SELECT count(*) FROM held a JOIN held b ON a.workflow_id = b.workflow_id AND a.id < b.id
+    WHERE a.since < b.until AND b.since < a.until
 """
 MOST_AT_ONCE = """
-    SELECT max((SELECT count(*) FROM runs b WHERE b.started_at <= a.started_at AND b.finished_at > a.started_at)) FROM runs a
+    WITH held AS (SELECT min(started_at) AS since, max(finished_at) AS until FROM run_steps GROUP BY run_id)
+    SELECT max((SELECT count(*) FROM held b WHERE b.since <= a.since AND b.until > a.since)) FROM held a
 """
 
 
