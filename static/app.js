@@ -170,7 +170,7 @@
     }
     const focus = doc.activeElement;
     focused = event.detail.target?.contains(focus) && focus !== event.detail.target && !focus.id ? known(focus) : "";
-    opened = all("details[open][id]:not(.menu)", event.detail.target).map((part) => part.id);
+    opened = all("details[open][id]", event.detail.target).map((part) => part.id);
   });
   on("htmx:afterSettle", (event) => {
     opened.forEach((id) => doc.getElementById(id)?.setAttribute("open", ""));
