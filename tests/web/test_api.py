@@ -68,7 +68,9 @@ def schedule_count(db: Any) -> int:
 # Who gets in
 
 
-@pytest.mark.parametrize("given", [None, "Basic YTpi", "Bearer", "Bearer car_wrong", "Bearer wrong", "Token x"])
+@pytest.mark.parametrize(
+    "given", [None, "Basic YTpi", "Bearer", "Bearer carillon_wrong", "Bearer car_wrong", "Bearer wrong", "Token x"]
+)
 def test_without_a_good_token_nothing_is_told(app: Flask, sync: Workflow, given: str | None) -> None:
     for path in LISTS:
         answer = app.test_client().get(f"/api{path}", headers={"Authorization": given} if given else {})
