@@ -18,6 +18,7 @@ from web.api import blueprint
 from web.api.answering import document, page, page_within
 from web.api.extension_documents import endpoint_document
 from web.api.installs import installed
+from web.api.preconditions import conditional
 from web.api.reading import (
     check_query,
     collected,
@@ -90,8 +91,9 @@ def change_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -
 @requires("extension:write")
 def remove_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     with transaction():
-        _view(extension_id, extension_schedule_id)
-        delete_schedule(actor(), extension_schedule_id, request_now())
+        stored = _view(extension_id, extension_schedule_id).schedule.revision
+        with conditional(stored, None) as revision:
+            delete_schedule(actor(), extension_schedule_id, request_now(), revision)
     return Response(status=204)
 
 

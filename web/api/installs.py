@@ -23,6 +23,7 @@ from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page_within
 from web.api.extension_bodies import asked_version
 from web.api.extension_documents import install_document, secret_document
+from web.api.preconditions import conditional
 from web.api.reading import check_query, json_body, text_in
 from web.api.schedule_changes import revision_in
 
@@ -61,9 +62,9 @@ def configure_from_body(extension_id: UUID) -> Response:
     with transaction():
         _, install = installed(extension_id, lock="change")
         body = json_body(CONFIGURABLE, (*READ_ONLY, "version"))
-        revision = revision_in(body)
-        seen = install.revision if revision is None else revision
-        configure_install(actor(), install.id, seen, *_settings(body))
+        with conditional(install.revision, revision_in(body)) as revision:
+            seen = install.revision if revision is None else revision
+            configure_install(actor(), install.id, seen, *_settings(body))
         answer = _document(extension_id)
     return document(answer)
 

@@ -13,13 +13,14 @@ from domain.firing.lifecycle import delete_schedule, pause_schedule, resume_sche
 from domain.firing.resuming import parse_make_up
 from domain.kernel.db import transaction
 from domain.kernel.errors import Forbidden, Problem, Refused
-from domain.schedules.listing import ScheduleFilters, schedules_listed
+from domain.schedules.listing import ScheduleFilters, schedule_view, schedules_listed
 from domain.schedules.narrowing import TARGETS
 from domain.schedules.schedules import TRANSITIONS
 from domain.timing.zones import parse_instant
 from web.access import actor, member_access, request_now, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
+from web.api.preconditions import conditional
 from web.api.reading import (
     check_query,
     collected,
@@ -95,8 +96,8 @@ def change_schedule(schedule_id: UUID) -> Response:
 @blueprint.delete("/schedules/<uuid:schedule_id>")
 @requires_by_kind(CHANGE)
 def remove_schedule(schedule_id: UUID) -> Response:
-    with transaction():
-        delete_schedule(actor(), schedule_id, request_now())
+    with transaction(), conditional(_revision(schedule_id), None) as revision:
+        delete_schedule(actor(), schedule_id, request_now(), revision)
     return Response(status=204)
 
 
@@ -111,12 +112,13 @@ def run_now(schedule_id: UUID) -> Response:
 @requires_by_kind(CHANGE)
 def pause(schedule_id: UUID) -> Response:
     body = json_body(("reason", "until", "revision"))
-    reason, until, revision = collected(
+    reason, until, asked = collected(
         lambda: text_in(body, "reason"), lambda: _until_in(body), lambda: revision_in(body)
     )
 
     def act(_key: str) -> tuple[int, Json, str]:
-        pause_schedule(actor(), schedule_id, reason, request_now(), revision, until)
+        with conditional(_revision(schedule_id), asked) as revision:
+            pause_schedule(actor(), schedule_id, reason, request_now(), revision, until)
         return 200, document_of(schedule_id), _address(schedule_id)
 
     return answered_once(act)
@@ -126,12 +128,13 @@ def pause(schedule_id: UUID) -> Response:
 @requires_by_kind(CHANGE)
 def resume(schedule_id: UUID) -> Response:
     body = json_body(("catchUp", "revision"))
-    made_up, revision = collected(
+    made_up, asked = collected(
         lambda: parse_make_up("skip" if body.get("catchUp") is None else body["catchUp"]), lambda: revision_in(body)
     )
 
     def act(_key: str) -> tuple[int, Json, str]:
-        resume_schedule(actor(), schedule_id, request_now(), revision, made_up)
+        with conditional(_revision(schedule_id), asked) as revision:
+            resume_schedule(actor(), schedule_id, request_now(), revision, made_up)
         return 200, document_of(schedule_id), _address(schedule_id)
 
     return answered_once(act)
@@ -139,6 +142,10 @@ def resume(schedule_id: UUID) -> Response:
 
 def _address(schedule_id: UUID) -> str:
     return url_for("api.show_schedule", schedule_id=schedule_id)
+
+
+def _revision(schedule_id: UUID) -> int:
+    return schedule_view(_tenant(), schedule_id).schedule.revision
 
 
 def _until_in(body: Json) -> datetime | None:
