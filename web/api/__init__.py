@@ -10,6 +10,7 @@ from web.api import (  # noqa: E402  their views belong to the blueprint
     extension_schedules,  # noqa: F401
     extensions,  # noqa: F401
     installs,  # noqa: F401
+    ledger,  # noqa: F401
     outlook,  # noqa: F401
     runs,  # noqa: F401
     schedules,  # noqa: F401

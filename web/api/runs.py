@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Response, request, url_for
 
 from domain.accounts.permissions import CHANGE, READ
-from domain.kernel.errors import Problem, Refused
+from domain.kernel.errors import NotFound, Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
 from domain.runs.invocations import invocations_of_run
 from domain.runs.kinds import run_kind
@@ -27,6 +27,7 @@ from web.api.reading import (
     check_query,
     collected,
     json_body,
+    number_cursor,
     page_cursor,
     page_limit,
     query_choice,
@@ -35,7 +36,14 @@ from web.api.reading import (
     query_text,
     text_in,
 )
-from web.api.run_documents import call_documents, row_document, run_document, step_documents, wait_documents
+from web.api.run_documents import (
+    call_documents,
+    row_document,
+    run_document,
+    step_document,
+    step_documents,
+    wait_documents,
+)
 from web.kinds import readable_target
 
 VERSIONS = ("same", "published")
@@ -85,6 +93,18 @@ def show_run(run_id: UUID) -> Response:
     waits = wait_documents(recorded_waits(run_id, STEPS_SHOWN))
     calls = call_documents(invocations_of_run(_tenant(), run_id))
     return document({**answer, "steps": steps, "waits": waits, "calls": calls})
+
+
+@blueprint.get("/runs/<uuid:run_id>/steps", endpoint="list_any_steps")
+@blueprint.get("/workflow-runs/<uuid:run_id>/steps")
+@requires_by_kind(READ)
+def list_steps(run_id: UUID) -> Response:
+    if run_kind(_tenant(), run_id) is None:
+        raise NotFound
+    check_query(())
+    after, limit = collected(lambda: number_cursor(-1), page_limit)
+    steps = recorded_steps(run_id, limit + 1, after)
+    return page(steps, limit, step_document, lambda step: step.position)
 
 
 @blueprint.post("/runs/<uuid:run_id>/cancel", endpoint="cancel_any_run")
