@@ -26,6 +26,7 @@ ORDER = [
     "domain.execution",
     "domain.publishing",
     "domain.upgrades",
+    "domain.bundles",
     "domain.pruning",
     "domain.health",
     "domain.metrics",
