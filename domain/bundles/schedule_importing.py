@@ -96,9 +96,11 @@ def plan_schedule_import(
     """What importing the bundle would do: it is done, and undone at once. Raises Forbidden in an edition without schedules."""
     tried = db.session.begin_nested()
     try:
-        return _imported(_Import(actor, now, min_interval_seconds), bundle, None)
+        done = _imported(_Import(actor, now, min_interval_seconds), bundle, None)
     finally:
         tried.rollback()
+    entries = (replace(one, schedule_id=None) if one.action == CREATE else one for one in done.entries)
+    return replace(done, entries=tuple(entries))
 
 
 def import_schedules(

@@ -347,6 +347,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(alice: Actor, acme: Ten
     plan = plan_schedule_import(alice, a_bundle(*items), late)
     assert actions(plan) == {"morning": "update", "noon": "unchanged", "night": "create", "bad": "conflict"}
     assert [problem.path for problem in plan.problems] == ["/schedules/3/target/workflow"]
+    assert [entry.schedule_id is not None for entry in plan.entries] == [True, True, False, False]
     assert (count(Schedule), count(Occurrence), count(AuditEntry)) == (2, 0, 0)
     database.session.expire_all()
     assert (there.cron, there.revision) == ("0 * * * *", 1)
