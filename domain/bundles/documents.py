@@ -22,7 +22,10 @@ _STATED = ("trigger", "payloadSchemaMode")
 
 @dataclass(frozen=True)
 class BundledVersion:
-    """A published version. `definition`: as it is stored. `schema`: the snapshot, None to take what is registered."""
+    """A published version. `definition`: as it is stored. `schema`: the snapshot, None to take what is registered.
+
+    `place`: the JSON pointer in the file that it was read from.
+    """
 
     version: int
     definition: dict[str, Any]
@@ -30,6 +33,7 @@ class BundledVersion:
     schema_mode: str
     schema_ref: str | None
     schema: dict[str, Any] | None
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class BundledWorkflow:
     """A workflow without ids and people. `trigger`: none or an event. `time_triggers`: what is to become schedules.
 
     `needs`: the `dependencies` that a file claims; they are compared, never believed. `notes`: what reading changed.
+    `place`: the JSON pointer in the file that it was read from.
     """
 
     key: str
@@ -59,6 +64,7 @@ class BundledWorkflow:
     time_triggers: tuple[dict[str, Any], ...] = ()
     needs: Any = None
     notes: tuple[Problem, ...] = field(default=())
+    place: str = ""
 
     @property
     def latest(self) -> BundledVersion | None:
@@ -141,7 +147,7 @@ def read_bundle(raw: bytes) -> Bundle:
         raise schema_refusal(refused.problems) from None
     _check_unique(document["workflows"])
     keys = _keys_by_id(document["workflows"])
-    workflows = [_workflow(entry, keys) for entry in document["workflows"]]
+    workflows = [_workflow(entry, keys, f"/workflows/{index}") for index, entry in enumerate(document["workflows"])]
     return Bundle(exported_at, tuple(sorted(workflows, key=lambda one: one.key)))
 
 
@@ -179,14 +185,18 @@ def _keys_by_id(entries: list[dict[str, Any]]) -> dict[str, str]:
     return found
 
 
-def _workflow(entry: dict[str, Any], keys: Mapping[str, str]) -> BundledWorkflow:
+def _workflow(entry: dict[str, Any], keys: Mapping[str, str], place: str) -> BundledWorkflow:
     metadata, written = entry["metadata"], entry["draft"]["definition"]
     threshold = metadata["failureRateThreshold"]
     retention = metadata["retentionPolicyOverride"]
     trigger, mode = metadata["trigger"], metadata["payloadSchemaMode"] or PINNED
     ref = metadata["payloadSchemaRef"] or metadata["pinnedPayloadSchemaRef"]
     draft = {key: value for key, value in portable(written, keys).items() if key not in _STATED}
-    entries = sorted(entry["publishedVersions"], key=lambda one: one["version"])
+    versions = [
+        _version(one, (trigger, mode, ref), keys, f"{place}/publishedVersions/{index}")
+        for index, one in enumerate(entry["publishedVersions"])
+    ]
+    published = sorted(entry["publishedVersions"], key=lambda one: one["version"])
     return BundledWorkflow(
         key=entry["key"],
         name=metadata["name"],
@@ -204,16 +214,19 @@ def _workflow(entry: dict[str, Any], keys: Mapping[str, str]) -> BundledWorkflow
         retention_policy_override=retention if retention is None or set(retention) == {"days"} else None,
         draft_version=int(entry["draft"]["draftVersion"]),
         draft_definition=draft,
-        versions=tuple(_version(one, trigger, mode, ref, keys) for one in entries),
-        time_triggers=_time_triggers(trigger, written, entries[-1]["definition"] if entries else {}),
+        versions=tuple(sorted(versions, key=lambda one: one.version)),
+        time_triggers=_time_triggers(trigger, written, published[-1]["definition"] if published else {}),
         needs=entry.get("dependencies"),
         notes=notes_of(entry),
+        place=place,
     )
 
 
 def _version(
-    entry: dict[str, Any], trigger: Any, mode: str, ref: str | None, keys: Mapping[str, str]
+    entry: dict[str, Any], settings: tuple[Any, str, str | None], keys: Mapping[str, str], place: str
 ) -> BundledVersion:
+    """`settings`: trigger, schema mode and ref of the draft, for what the version does not state itself."""
+    trigger, mode, ref = settings
     definition = portable(entry["definition"], keys)
     stated = definition.get("trigger", trigger)
     own_mode = definition.get("payloadSchemaMode")
@@ -224,6 +237,7 @@ def _version(
         schema_mode=own_mode if own_mode in (PINNED, INFERRED) else mode,
         schema_ref=_ref(definition.get("payloadSchemaRef", ref)),
         schema=entry["payloadSchemaJson"],
+        place=place,
     )
 
 
