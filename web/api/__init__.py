@@ -5,6 +5,7 @@ from flask import Blueprint
 blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 from web.api import (  # noqa: E402  their views belong to the blueprint
+    audit,  # noqa: F401
     definitions,  # noqa: F401
     events,  # noqa: F401
     extension_schedules,  # noqa: F401
@@ -17,3 +18,4 @@ from web.api import (  # noqa: E402  their views belong to the blueprint
     tasks,  # noqa: F401
     upgrading,  # noqa: F401
 )
+from web.api.openapi import pages  # noqa: E402,F401

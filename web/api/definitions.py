@@ -12,10 +12,13 @@ from domain.workflows.workflows import Workflow, living_workflow
 from web.access import member_access, requires
 from web.api import blueprint
 from web.api.answering import Json, document, instant, page
+from web.api.openapi import definitions as shapes
+from web.api.openapi.declaring import declared, declared_list
 from web.api.reading import check_query, collected, page_cursor, page_limit, query_choice, query_text
 
 
 @blueprint.get("/workflow-definitions")
+@declared_list("List workflows, by name", shapes.DEFINITION_ROW, **shapes.FILTERS)
 @requires("workflow:read")
 def list_definitions() -> Response:
     check_query(("q", "status"))
@@ -27,6 +30,7 @@ def list_definitions() -> Response:
 
 
 @blueprint.get("/workflow-definitions/<uuid:workflow_id>")
+@declared("Read a workflow with its published version", shapes.DEFINITION)
 @requires("workflow:read")
 def show_definition(workflow_id: UUID) -> Response:
     tenant_id = member_access().tenant.id

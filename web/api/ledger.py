@@ -18,6 +18,9 @@ from domain.timing.zones import parse_instant
 from web.access import member_access, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, document, instant
+from web.api.openapi import schedules as shapes
+from web.api.openapi.declaring import declared_list
+from web.api.openapi.words import choice
 from web.api.reading import check_query, collected, page_limit, query_choice
 
 CURSOR_MAX_CHARACTERS = 1_000
@@ -27,6 +30,7 @@ Position = tuple[datetime, str]
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>/occurrences")
+@declared_list("List what became of the instants of a schedule", shapes.OCCURRENCE, outcome=choice(OUTCOMES))
 @requires_by_kind(READ)
 def list_occurrences(schedule_id: UUID) -> Response:
     tenant_id = member_access().tenant.id

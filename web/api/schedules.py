@@ -20,6 +20,10 @@ from domain.timing.zones import parse_instant
 from web.access import actor, member_access, request_now, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
+from web.api.openapi import extensions as extension_shapes
+from web.api.openapi import runs as run_shapes
+from web.api.openapi import schedules as shapes
+from web.api.openapi.declaring import declared, declared_list
 from web.api.preconditions import conditional
 from web.api.reading import (
     check_query,
@@ -55,6 +59,7 @@ def _tenant() -> UUID:
 
 
 @blueprint.get("/schedules")
+@declared_list("List schedules, newest first", shapes.SCHEDULE, **shapes.ANY_FILTERS)
 @requires_by_kind(READ)
 def list_schedules() -> Response:
     check_query(("q", "workflowId", "status", "triggerType", "enabled", "targetKind", "installId"))
@@ -74,6 +79,7 @@ def list_schedules() -> Response:
 
 
 @blueprint.post("/schedules")
+@declared("Create a schedule", shapes.SCHEDULE, status=201, body=shapes.NEW_SCHEDULE, needs_body=True)
 @requires_by_kind(CHANGE)
 def create_schedule_from_body() -> Response:
     body = json_body(CREATABLE, READ_ONLY)
@@ -82,18 +88,21 @@ def create_schedule_from_body() -> Response:
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>")
+@declared("Read a schedule", shapes.SCHEDULE)
 @requires_by_kind(READ)
 def show_schedule(schedule_id: UUID) -> Response:
     return document(document_of(schedule_id))
 
 
 @blueprint.patch("/schedules/<uuid:schedule_id>")
+@declared("Change a schedule", shapes.SCHEDULE, body=shapes.SCHEDULE_CHANGE, is_conditional=True)
 @requires_by_kind(CHANGE)
 def change_schedule(schedule_id: UUID) -> Response:
     return changed(schedule_id, json_body(EDITABLE, READ_ONLY - {"revision"}))
 
 
 @blueprint.delete("/schedules/<uuid:schedule_id>")
+@declared("Delete a schedule", status=204, is_conditional=True)
 @requires_by_kind(CHANGE)
 def remove_schedule(schedule_id: UUID) -> Response:
     with transaction(), conditional(_revision(schedule_id), None) as revision:
@@ -102,6 +111,7 @@ def remove_schedule(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/run-now")
+@declared("Run a schedule now", run_shapes.RUN, status=202, body=extension_shapes.NOTHING)
 @requires_by_kind(CHANGE)
 def run_now(schedule_id: UUID) -> Response:
     json_body(())
@@ -109,6 +119,7 @@ def run_now(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/pause")
+@declared("Pause a schedule", shapes.SCHEDULE, body=shapes.PAUSE, is_conditional=True)
 @requires_by_kind(CHANGE)
 def pause(schedule_id: UUID) -> Response:
     body = json_body(("reason", "until", "revision"))
@@ -125,6 +136,7 @@ def pause(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/<uuid:schedule_id>/resume")
+@declared("Resume a schedule", shapes.SCHEDULE, body=shapes.RESUME, is_conditional=True)
 @requires_by_kind(CHANGE)
 def resume(schedule_id: UUID) -> Response:
     body = json_body(("catchUp", "revision"))
