@@ -27,11 +27,11 @@ class KeyReused(Conflict):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
-def document(body: Json, status: int = 200, location: str | None = None) -> Response:
-    """One JSON document, without what is sealed in it; the ETag of what has a revision is that."""
+def document(body: Json, status: int = 200, location: str | None = None, tag: str | None = None) -> Response:
+    """One JSON document, without what is sealed in it. Its ETag is `tag`, or the revision of what has one."""
     answer = Response(json.dumps(shown(body), ensure_ascii=False), status, content_type="application/json")
-    if tag := body.get("revision"):
-        answer.set_etag(str(tag))
+    if tag or body.get("revision"):
+        answer.set_etag(tag or str(body["revision"]))
     if location:
         answer.headers["Location"] = location
     return answer

@@ -5,14 +5,15 @@ A tag stands for what can be edited: it changes with every change of that, and n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from flask import request
+from flask import Response, request
 from werkzeug.exceptions import PreconditionFailed
 
 from domain.kernel.errors import Conflict
 
+TRIES = 3
 CHANGED = "This has changed since it was read. Read it again, compare, and send the new ETag as If-Match."
 
 
@@ -50,3 +51,15 @@ def conditional(stored: int, asked: int | None) -> Iterator[int | None]:
         if type(conflict) is not Conflict:
             raise
         raise PreconditionFailed(CHANGED) from None
+
+
+def unless_raced(asked: int | None, attempt: Callable[[], Response]) -> Response:
+    """What `attempt` answers. When nobody said which revision it is about, one that lost a race against others is made
+    again with what is stored then."""
+    for _ in range(TRIES - 1):
+        try:
+            return attempt()
+        except Conflict as conflict:
+            if asked is not None or type(conflict) is not Conflict:
+                raise
+    return attempt()

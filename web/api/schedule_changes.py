@@ -17,13 +17,10 @@ from domain.schedules.listing import free_name, schedule_view
 from domain.schedules.schedules import ACTIVE, Schedule
 from web.access import actor, member_access, request_now
 from web.api.answering import Json, answered_once, document
-from web.api.preconditions import conditional
+from web.api.preconditions import TRIES, conditional, unless_raced
 from web.api.reading import whole_number_in
 from web.api.run_documents import run_document
 from web.api.schedule_bodies import edited_draft, new_draft, schedule_document
-
-TRIES = 3
-"""How often something that lost a race against others is tried again with what is stored then."""
 
 
 def created(body: Json, address: Callable[[UUID], str]) -> Response:
@@ -52,13 +49,7 @@ def _create(body: Json, address: Callable[[UUID], str]) -> tuple[int, Json, str]
 def changed(schedule_id: UUID, body: Json) -> Response:
     """The schedule with only what the body names changed; with `revision` or an If-Match, only that revision of it."""
     asked = revision_in(body)
-    for _ in range(TRIES - 1):
-        try:
-            return _change(schedule_id, body, asked)
-        except Conflict as conflict:
-            if asked is not None or type(conflict) is not Conflict:
-                raise
-    return _change(schedule_id, body, asked)
+    return unless_raced(asked, lambda: _change(schedule_id, body, asked))
 
 
 def _change(schedule_id: UUID, body: Json, asked: int | None) -> Response:
