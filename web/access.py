@@ -26,6 +26,7 @@ from domain.kernel.log import log_context
 PUBLIC, SIGNED_IN = "public", "signed_in"
 SESSION_TOKEN = "token"
 LOG_STACK = "carillon.log_stack"
+SPEAKER = "carillon.speaker"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -73,6 +74,11 @@ def register(app: Flask) -> None:
     app.context_processor(lambda: {"current_access": current_access()})
 
 
+def speak_as(app: Flask, speaker: Callable[[], Access]) -> None:
+    """Take every request to `app` as one of `speaker`, whatever it carries. For an application that no server serves."""
+    app.extensions[SPEAKER] = speaker
+
+
 def check_marks(app: Flask) -> None:
     """Raise UnmarkedView when any view of `app` does not say who may see it."""
     public(app.view_functions["static"])
@@ -100,7 +106,7 @@ def current_access() -> Access | None:
     """Who is behind this request, read once; None for strangers."""
     if "access" not in g:
         g.access = None
-        g.access = _api_access() if is_api() else _page_access()
+        g.access = _spoken_for() or (_api_access() if is_api() else _page_access())
         if g.access and (stack := request.environ.get(LOG_STACK)):
             _bind_tenant(stack, g.access.tenant.id)
     access: Access | None = g.access
@@ -161,6 +167,11 @@ def local_path(address: str | None) -> str | None:
     if any(character <= " " or character == "\x7f" or character == "\\" for character in address):
         return None
     return address
+
+
+def _spoken_for() -> Access | None:
+    speaker = current_app.extensions.get(SPEAKER)
+    return speaker() if speaker else None
 
 
 def _page_access() -> Access | None:

@@ -66,6 +66,11 @@ def register(app: Flask, config: Config) -> None:
             views[endpoint] = limiter.limit(**limit)(views[endpoint])
 
 
+def lift(app: Flask) -> None:
+    """Count nothing in `app`: for one that no server serves."""
+    app.extensions[EXTENSION].enabled = False
+
+
 def is_redis_up() -> bool:
     """Whether Redis answers within `SOCKET_SECONDS`."""
     return bool(current_app.extensions[EXTENSION].storage.check())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
+from domain.kernel.log import configure_logs
+from workers.commands import schedule_outlook  # noqa: F401  its commands belong to schedules
+from workers.commands.api import LocalApi
+from workers.commands.events import events
 from workers.commands.extensions import extensions
 from workers.commands.frame import Commands
 from workers.commands.installs import installs
+from workers.commands.runs import runs
+from workers.commands.schedules import schedules
 from workers.commands.tenants import tenants
 from workers.commands.workflows import workflows
 from workers.process import code_version
@@ -22,12 +31,11 @@ def carillon() -> None:
     """
 
 
-carillon.add_command(installs)
-carillon.add_command(extensions)
-carillon.add_command(tenants)
-carillon.add_command(workflows)
+for group in (schedules, workflows, runs, events, extensions, installs, tenants):
+    carillon.add_command(group)
 
 
-def main() -> None:
-    """Run the command that the arguments name."""
-    carillon(prog_name="carillon")
+def main(local: LocalApi) -> Any:
+    """Run the command that the arguments name; `local` gives the API on the database of the environment."""
+    configure_logs("WARNING", "console", sys.stderr)
+    return carillon(prog_name="carillon", obj=local)

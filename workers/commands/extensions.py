@@ -17,7 +17,8 @@ from domain.kernel import clock
 from domain.kernel.db import transacted
 from domain.kernel.errors import Refused
 from domain.upgrades.version_removal import delete_version
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from workers.commands.answers import say_json
+from workers.commands.frame import actor_for, installation, tenant_named
 
 FOR_TENANT = "Inside the tenant with this slug; without it, for the whole installation."
 

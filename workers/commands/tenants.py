@@ -10,7 +10,8 @@ from domain.accounts.tenants import EDITIONS, Tenant, set_edition, tenants_by_sl
 from domain.kernel import clock
 from domain.kernel.db import transacted, transaction
 from domain.upgrades import delete_tenant
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from workers.commands.answers import say_json
+from workers.commands.frame import actor_for, installation, tenant_named
 
 MEANINGS = {
     True: "It has schedules; what became due before was refused and stays on record so.",
