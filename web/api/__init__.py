@@ -20,3 +20,4 @@ from web.api import (  # noqa: E402  their views belong to the blueprint
     tasks,  # noqa: F401
     upgrading,  # noqa: F401
 )
+from web.api.openapi import pages  # noqa: E402,F401

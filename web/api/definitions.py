@@ -25,12 +25,15 @@ from web.api.definition_bodies import (
     placed,
     row_document,
 )
+from web.api.openapi import definitions as shapes
+from web.api.openapi.declaring import declared, declared_list
 from web.api.preconditions import check_match, conditional, unless_raced
 from web.api.reading import check_query, collected, json_body, page_cursor, page_limit, query_choice, query_text
 from web.api.schedule_changes import revision_in
 
 
 @blueprint.get("/workflow-definitions")
+@declared_list("List workflows, by name", shapes.DEFINITION_ROW, **shapes.FILTERS)
 @requires("workflow:read")
 def list_definitions() -> Response:
     check_query(("q", "status"))
@@ -60,6 +63,7 @@ def create_definition() -> Response:
 
 
 @blueprint.get("/workflow-definitions/<uuid:workflow_id>")
+@declared("Read a workflow with its published version", shapes.DEFINITION)
 @requires("workflow:read")
 def show_definition(workflow_id: UUID) -> Response:
     return document(document_of(workflow_id))
