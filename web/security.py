@@ -7,11 +7,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
-from web.access import is_api
+from web.access import current_access, is_api
 
 BODY_MAX_BYTES = 1_000_000
 SESSION_DAYS = 7
@@ -78,8 +78,20 @@ def check_forgery() -> None:
         return
     if not _is_same_origin():
         raise CSRFError("This came from another site.")
+    _allow_body()
     _check_text()
     csrf.protect()
+
+
+def _allow_body() -> None:
+    """What some views take is larger than any form: they are marked with `body_max_bytes`. Raises RequestEntityTooLarge."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    most: int | None = getattr(view, "body_max_bytes", None)
+    if most is None or current_access() is None:
+        return
+    if (request.content_length or 0) > most:
+        raise RequestEntityTooLarge(f"A file may have at most {most // 1_000_000} MB. Export fewer at a time.")
+    request.max_content_length = request.max_form_memory_size = most
 
 
 def _check_text() -> None:

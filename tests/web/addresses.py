@@ -173,6 +173,14 @@ def ids_of(app: Flask, tenant: Tenant) -> dict[str, Any]:
     return {name: IDS[name](tenant) for name in sorted(names & IDS.keys())}
 
 
+def is_file(answer: Any) -> bool:
+    """Whether the answer is to be kept: JSON as an attachment, which no browser shows as a page."""
+    kept = answer.headers.get("Content-Disposition", "").startswith("attachment;")
+    return bool(
+        kept and answer.mimetype == "application/json" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    )
+
+
 def ask(browser: Browser, path: str, method: str, **kwargs: Any) -> Any:
     if path.startswith("/api/"):
         secret = a_token(browser.tenant, browser.user, name="walker")[1]
