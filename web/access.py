@@ -1,6 +1,7 @@
 """Who is asking, and may they: every view is marked with what it needs, and nothing unmarked is served.
 
-Pages are opened by the session in the cookie, `/api/` by a bearer token; neither opens the other.
+Pages are opened by the session in the cookie, `/api/` by a bearer token or, without one, by the session. A token opens no
+page, and a session that changes something proves that it comes from one of ours (`web.security`).
 """
 
 from __future__ import annotations
@@ -150,6 +151,13 @@ def is_api() -> bool:
     return request.path.startswith("/api/")
 
 
+def is_by_session() -> bool:
+    """Whether it is the cookie that says who is asking, which a browser also sends for other sites."""
+    if SPEAKER in current_app.extensions:
+        return False
+    return not is_api() or "Authorization" not in request.headers
+
+
 def is_fragment() -> bool:
     """Whether htmx wants a part of the page: not when it follows a boosted link or restores history."""
     asks = request.headers
@@ -186,6 +194,8 @@ def _page_access() -> Access | None:
 
 
 def _api_access() -> Access | None:
+    if is_by_session():
+        return _page_access()
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         return None

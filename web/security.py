@@ -11,7 +11,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
-from web.access import current_access, is_api
+from web.access import current_access, is_by_session
 
 BODY_MAX_BYTES = 1_000_000
 SESSION_DAYS = 7
@@ -70,11 +70,11 @@ def register(app: Flask, config: Config) -> None:
 
 
 def check_forgery() -> None:
-    """An unsafe request of a page comes from a page of ours and carries the token of its session; raises CSRFError.
+    """An unsafe request by a session comes from a page of ours and carries the token of its session; raises CSRFError.
 
-    The API reads no cookies, so a browser cannot be made to use it on someone's behalf.
+    A browser cannot be made to send the token of the API on someone's behalf: who carries one needs no other proof.
     """
-    if request.method not in UNSAFE_METHODS or request.endpoint is None or is_api():
+    if request.method not in UNSAFE_METHODS or request.endpoint is None or not is_by_session():
         return
     if not _is_same_origin():
         raise CSRFError("This came from another site.")

@@ -45,6 +45,7 @@ def list_definitions() -> Response:
 
 
 @blueprint.post("/workflow-definitions")
+@declared("Create a workflow", shapes.DEFINITION, status=201, body=shapes.NEW_DEFINITION, needs_body=True)
 @requires("workflow:manage")
 def create_definition() -> Response:
     body = json_body(WRITABLE, {*READ_ONLY, "revision"}, BODY_MAX_DEPTH)
@@ -63,13 +64,14 @@ def create_definition() -> Response:
 
 
 @blueprint.get("/workflow-definitions/<uuid:workflow_id>")
-@declared("Read a workflow with its published version", shapes.DEFINITION)
+@declared("Read a workflow with its published version and its draft", shapes.DEFINITION)
 @requires("workflow:read")
 def show_definition(workflow_id: UUID) -> Response:
     return document(document_of(workflow_id))
 
 
 @blueprint.patch("/workflow-definitions/<uuid:workflow_id>")
+@declared("Change a workflow or its draft", shapes.DEFINITION, body=shapes.DEFINITION_CHANGE, is_conditional=True)
 @requires("workflow:manage")
 def change_definition(workflow_id: UUID) -> Response:
     body = json_body(WRITABLE | {"revision"}, READ_ONLY, BODY_MAX_DEPTH)
@@ -89,6 +91,7 @@ def _change(workflow_id: UUID, body: Json, asked: int | None) -> Response:
 
 
 @blueprint.delete("/workflow-definitions/<uuid:workflow_id>")
+@declared("Delete a workflow", status=204, is_conditional=True)
 @requires("workflow:admin")
 def remove_definition(workflow_id: UUID) -> Response:
     with transaction():

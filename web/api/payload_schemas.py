@@ -26,6 +26,9 @@ from domain.workflows.payload_schemas import (
 from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, instant, page
+from web.api.openapi import definitions as shapes
+from web.api.openapi.declaring import declared, declared_list
+from web.api.openapi.words import text
 from web.api.preconditions import check_match
 from web.api.reading import check_query, collected, json_body, page_limit, query_text, text_in
 
@@ -33,6 +36,7 @@ READ_ONLY = ("isBuiltIn", "usedAt", "draftCount", "createdAt", "updatedAt")
 
 
 @blueprint.get("/payload-schemas")
+@declared_list("List payload schemas, those that are built in first", shapes.SCHEMA_ROW, q=text(128))
 @requires("workflow:read")
 def list_payload_schemas() -> Response:
     check_query(("q",))
@@ -51,6 +55,7 @@ def _rows(q: str, after: str, limit: int) -> list[SchemaRow]:
 
 
 @blueprint.post("/payload-schemas")
+@declared("Register a payload schema", shapes.SCHEMA, status=201, body=shapes.NEW_SCHEMA, needs_body=True)
 @requires("workflow:publish")
 def register_payload_schema() -> Response:
     body = json_body(("ref", "schema"), READ_ONLY)
@@ -64,6 +69,7 @@ def register_payload_schema() -> Response:
 
 
 @blueprint.get("/payload-schemas/<schema_ref>")
+@declared("Read a payload schema", shapes.SCHEMA)
 @requires("workflow:read")
 def show_payload_schema(schema_ref: str) -> Response:
     if schema_ref in BUILT_IN:
@@ -72,6 +78,13 @@ def show_payload_schema(schema_ref: str) -> Response:
 
 
 @blueprint.patch("/payload-schemas/<schema_ref>")
+@declared(
+    "Replace a payload schema that nothing published uses",
+    shapes.SCHEMA,
+    body=shapes.SCHEMA_CHANGE,
+    needs_body=True,
+    is_conditional=True,
+)
 @requires("workflow:publish")
 def replace_payload_schema(schema_ref: str) -> Response:
     body = json_body(("schema",), ("ref", *READ_ONLY))
@@ -81,6 +94,7 @@ def replace_payload_schema(schema_ref: str) -> Response:
 
 
 @blueprint.delete("/payload-schemas/<schema_ref>")
+@declared("Delete a payload schema", status=204, is_conditional=True)
 @requires("workflow:publish")
 def remove_payload_schema(schema_ref: str) -> Response:
     with transaction():

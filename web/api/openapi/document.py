@@ -53,7 +53,7 @@ ONCE = {
 MATCH = {
     "name": "If-Match",
     "in": "header",
-    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+    "schema": {"type": "string", "pattern": '^"[0-9a-f]{1,64}"$'},
     "description": "The ETag of what was read: carried out only while it is still that.",
 }
 HEADERS: Json = {
