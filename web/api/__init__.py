@@ -6,6 +6,7 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 
 from web.api import (  # noqa: E402  their views belong to the blueprint
     audit,  # noqa: F401
+    bundles,  # noqa: F401
     definition_commands,  # noqa: F401
     definitions,  # noqa: F401
     events,  # noqa: F401

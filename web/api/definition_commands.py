@@ -18,9 +18,9 @@ from web.api.answering import Json, answered_once
 from web.api.definition_bodies import placed, placed_problem
 from web.api.definitions import address_of, document_of, living
 from web.api.openapi import definitions as shapes
-from web.api.openapi import extensions as extension_shapes
-from web.api.openapi import runs as run_shapes
 from web.api.openapi.declaring import declared
+from web.api.openapi.extensions import NOTHING
+from web.api.openapi.runs import RUN
 from web.api.preconditions import check_match, conditional, unless_raced
 from web.api.reading import json_body, text_in
 from web.api.run_documents import run_document
@@ -56,7 +56,7 @@ def _published(workflow_id: UUID, asked: int | None) -> tuple[int, Json, str]:
 
 
 @blueprint.post("/workflow-definitions/<uuid:workflow_id>/pause")
-@declared("Pause a workflow", shapes.DEFINITION, body=extension_shapes.REASON, is_conditional=True)
+@declared("Pause a workflow", shapes.DEFINITION, body=shapes.PAUSE, is_conditional=True)
 @requires("workflow:manage")
 def pause_definition(workflow_id: UUID) -> Response:
     reason = text_in(json_body(("reason",)), "reason")
@@ -69,7 +69,7 @@ def pause_definition(workflow_id: UUID) -> Response:
 
 
 @blueprint.post("/workflow-definitions/<uuid:workflow_id>/resume")
-@declared("Resume a workflow", shapes.DEFINITION, body=extension_shapes.NOTHING, is_conditional=True)
+@declared("Resume a workflow", shapes.DEFINITION, body=NOTHING, is_conditional=True)
 @requires("workflow:manage")
 def resume_definition(workflow_id: UUID) -> Response:
     json_body(())
@@ -82,7 +82,7 @@ def resume_definition(workflow_id: UUID) -> Response:
 
 
 @blueprint.post("/workflow-definitions/<uuid:workflow_id>/run")
-@declared("Run a workflow", run_shapes.RUN, status=202, body=shapes.RUN)
+@declared("Run a workflow", RUN, status=202, body=shapes.RUN)
 @requires("workflow:manage")
 def run_definition(workflow_id: UUID) -> Response:
     body = json_body(("payload",))

@@ -64,14 +64,14 @@ def create_definition() -> Response:
 
 
 @blueprint.get("/workflow-definitions/<uuid:workflow_id>")
-@declared("Read a workflow with its published version and its draft", shapes.DEFINITION)
+@declared("Read a workflow with its published version", shapes.DEFINITION)
 @requires("workflow:read")
 def show_definition(workflow_id: UUID) -> Response:
     return document(document_of(workflow_id))
 
 
 @blueprint.patch("/workflow-definitions/<uuid:workflow_id>")
-@declared("Change a workflow or its draft", shapes.DEFINITION, body=shapes.DEFINITION_CHANGE, is_conditional=True)
+@declared("Change a workflow and its draft", shapes.DEFINITION, body=shapes.DEFINITION_CHANGE, is_conditional=True)
 @requires("workflow:manage")
 def change_definition(workflow_id: UUID) -> Response:
     body = json_body(WRITABLE | {"revision"}, READ_ONLY, BODY_MAX_DEPTH)
@@ -91,7 +91,7 @@ def _change(workflow_id: UUID, body: Json, asked: int | None) -> Response:
 
 
 @blueprint.delete("/workflow-definitions/<uuid:workflow_id>")
-@declared("Delete a workflow", status=204, is_conditional=True)
+@declared("Delete a workflow and end its schedules", status=204, is_conditional=True)
 @requires("workflow:admin")
 def remove_definition(workflow_id: UUID) -> Response:
     with transaction():

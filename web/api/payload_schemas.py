@@ -36,7 +36,7 @@ READ_ONLY = ("isBuiltIn", "usedAt", "draftCount", "createdAt", "updatedAt")
 
 
 @blueprint.get("/payload-schemas")
-@declared_list("List payload schemas, those that are built in first", shapes.SCHEMA_ROW, q=text(128))
+@declared_list("List payload schemas, those that are built in first", shapes.PAYLOAD_SCHEMA_ROW, q=text(128))
 @requires("workflow:read")
 def list_payload_schemas() -> Response:
     check_query(("q",))
@@ -55,7 +55,9 @@ def _rows(q: str, after: str, limit: int) -> list[SchemaRow]:
 
 
 @blueprint.post("/payload-schemas")
-@declared("Register a payload schema", shapes.SCHEMA, status=201, body=shapes.NEW_SCHEMA, needs_body=True)
+@declared(
+    "Register a payload schema", shapes.PAYLOAD_SCHEMA, status=201, body=shapes.NEW_PAYLOAD_SCHEMA, needs_body=True
+)
 @requires("workflow:publish")
 def register_payload_schema() -> Response:
     body = json_body(("ref", "schema"), READ_ONLY)
@@ -69,7 +71,7 @@ def register_payload_schema() -> Response:
 
 
 @blueprint.get("/payload-schemas/<schema_ref>")
-@declared("Read a payload schema", shapes.SCHEMA)
+@declared("Read a payload schema", shapes.PAYLOAD_SCHEMA)
 @requires("workflow:read")
 def show_payload_schema(schema_ref: str) -> Response:
     if schema_ref in BUILT_IN:
@@ -79,9 +81,9 @@ def show_payload_schema(schema_ref: str) -> Response:
 
 @blueprint.patch("/payload-schemas/<schema_ref>")
 @declared(
-    "Replace a payload schema that nothing published uses",
-    shapes.SCHEMA,
-    body=shapes.SCHEMA_CHANGE,
+    "Replace a payload schema that nothing was published with",
+    shapes.PAYLOAD_SCHEMA,
+    body=shapes.PAYLOAD_SCHEMA_CHANGE,
     needs_body=True,
     is_conditional=True,
 )
@@ -94,7 +96,7 @@ def replace_payload_schema(schema_ref: str) -> Response:
 
 
 @blueprint.delete("/payload-schemas/<schema_ref>")
-@declared("Delete a payload schema", status=204, is_conditional=True)
+@declared("Delete a payload schema that nothing uses", status=204, is_conditional=True)
 @requires("workflow:publish")
 def remove_payload_schema(schema_ref: str) -> Response:
     with transaction():

@@ -78,6 +78,21 @@ def query_text(name: str, max_characters: int = Q_MAX_CHARACTERS) -> str:
     return value.strip()
 
 
+def query_texts(name: str, max_characters: int = Q_MAX_CHARACTERS) -> list[str]:
+    """A parameter that may be given several times. Raises Refused as `query_text` does, and for an empty one."""
+    values = request.args.getlist(name)
+    for value in values:
+        if not 1 <= len(value) <= max_characters:
+            raise Refused.at(name, f"Each has 1 to {max_characters} characters.", "TOO_LONG" if value else "REQUIRED")
+        strict_json.check_value(value, path=name)
+    return values
+
+
+def query_ids(name: str) -> list[UUID]:
+    """A parameter that is an id and may be given several times."""
+    return [id_in(value, name) for value in request.args.getlist(name)]
+
+
 def query_id(name: str) -> UUID | None:
     """A parameter as an id; None when it is absent."""
     value = request.args.get(name)

@@ -48,8 +48,8 @@ TRIGGER_TYPES = ("schedule", "recurring")
 @blueprint.before_request
 def check_edition() -> None:
     """Raise Forbidden for everything about schedules in a tenant whose edition has none."""
-    # /api/schedules… and /api/extensions/<id>/schedules…
-    is_about_schedules = "schedules" in request.path.split("/")[2:5]
+    # /api/schedules…, /api/schedule-bundles and /api/extensions/<id>/schedules…
+    is_about_schedules = not {"schedules", "schedule-bundles"}.isdisjoint(request.path.split("/")[2:5])
     if is_about_schedules and not member_access().tenant.has_schedules:
         raise Forbidden(EDITION_REQUIRED, code="EDITION_REQUIRED")
 

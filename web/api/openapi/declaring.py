@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Declaration:
     """`answers`: the schemas of what is answered when it succeeds, by status; None for one without a body. `needs_body`:
     without a body it is refused. `is_once`: a POST that honours an Idempotency-Key. `is_conditional`: it honours an If-Match.
+    `faults`: statuses of refusals besides those that its method and address imply.
     """
 
     summary: str
@@ -26,6 +27,7 @@ class Declaration:
     is_once: bool = True
     is_conditional: bool = False
     is_public: bool = False
+    faults: Collection[int] = ()
     media_type: str = "application/json"
 
 

@@ -1,11 +1,11 @@
-"""Workflow definitions and payload schemas, as they are sent and answered."""
+"""Workflow definitions, payload schemas and bundles of workflows, as they are sent and answered."""
 
 from __future__ import annotations
 
 from domain.publishing import STATUSES
-from web.api.openapi.document import FAULT
 from web.api.openapi.words import (
     ANY,
+    FAULT,
     FLAG,
     ID,
     INSTANT,
@@ -16,6 +16,7 @@ from web.api.openapi.words import (
     Json,
     body,
     choice,
+    counted,
     listed,
     maybe,
     record,
@@ -34,19 +35,16 @@ DEFINITION_ROW = record(
     lastRunId=maybe(ID),
     lastRunStatus=maybe(TEXT),
 )
-_CONTENT: Json = {
-    "definition": OBJECT,
-    "trigger": maybe(OBJECT),
-    "payloadSchemaMode": TEXT,
-    "payloadSchemaRef": maybe(TEXT),
-}
-DRAFT = record("Draft", version=WHOLE, **_CONTENT)
-_SETTINGS: Json = {
-    "concurrencyLimit": maybe(WHOLE),
-    "failureRateThreshold": maybe(NUMBER),
-    "failureRateMinRuns": maybe(WHOLE),
-    "retentionPolicyOverride": ANY,
-}
+TRIGGER = maybe(OBJECT)
+MODE = choice(("pinned", "inferred"))
+DRAFT = record(
+    "WorkflowDraft",
+    version=WHOLE,
+    definition=ANY,
+    trigger=TRIGGER,
+    payloadSchemaMode=MODE,
+    payloadSchemaRef=maybe(TEXT),
+)
 DEFINITION = record(
     "WorkflowDefinition",
     id=ID,
@@ -58,14 +56,17 @@ DEFINITION = record(
     isVisible=FLAG,
     pausedAt=maybe(INSTANT),
     pauseReason=maybe(TEXT),
-    **_SETTINGS,
+    concurrencyLimit=maybe(WHOLE),
     autoPauseOnFailure=FLAG,
+    failureRateThreshold=maybe(NUMBER),
+    failureRateMinRuns=maybe(WHOLE),
+    retentionPolicyOverride=maybe(OBJECT),
     publishedVersion=maybe(WHOLE),
     publishedAt=maybe(INSTANT),
-    definition=maybe(OBJECT),
+    definition=ANY,
     definitionHash=maybe(TEXT),
-    trigger=maybe(OBJECT),
-    payloadSchemaMode=maybe(TEXT),
+    trigger=TRIGGER,
+    payloadSchemaMode=maybe(MODE),
     payloadSchemaRef=maybe(TEXT),
     payloadSchema=ANY,
     draft=DRAFT,
@@ -73,19 +74,29 @@ DEFINITION = record(
     createdAt=INSTANT,
     updatedAt=INSTANT,
 )
-_WRITABLE: Json = {
-    "name": maybe(text(128)),
-    "key": maybe(TEXT),
-    "description": maybe(TEXT),
-    **_SETTINGS,
+NEW_DRAFT = body(
+    "WorkflowDraftChange",
+    definition=OBJECT,
+    trigger=TRIGGER,
+    payloadSchemaMode=maybe(MODE),
+    payloadSchemaRef=maybe(TEXT),
+)
+_SETTINGS: Json = {
+    "name": text(128),
+    "key": maybe(text(128)),
+    "description": maybe(text(2_000)),
+    "concurrencyLimit": maybe(counted(1, 1_000)),
     "autoPauseOnFailure": maybe(FLAG),
-    "draft": maybe(body("DraftChange", **{**_CONTENT, "payloadSchemaMode": maybe(TEXT)})),
+    "failureRateThreshold": maybe(NUMBER),
+    "failureRateMinRuns": maybe(counted(1, 1_000)),
+    "retentionPolicyOverride": maybe(OBJECT),
+    "draft": maybe(NEW_DRAFT),
 }
-NEW_DEFINITION = body("NewWorkflowDefinition", **_WRITABLE)
-DEFINITION_CHANGE = body("WorkflowDefinitionChange", **_WRITABLE, revision=maybe(WHOLE))
+NEW_DEFINITION = body("NewWorkflowDefinition", needs=("name",), **_SETTINGS)
+DEFINITION_CHANGE = body("WorkflowDefinitionChange", revision=maybe(WHOLE), **_SETTINGS)
 PUBLISH = body("Publish", revision=maybe(WHOLE))
 PUBLISHED = record(
-    "Published",
+    "PublishedWorkflow",
     version=WHOLE,
     schedulesMoved=WHOLE,
     schedulesInvalid=WHOLE,
@@ -93,11 +104,12 @@ PUBLISHED = record(
     warnings=listed(FAULT),
     revision=WHOLE,
 )
-RUN = body("RunWorkflow", payload=OBJECT)
+PAUSE = body("WorkflowPause", reason=maybe(TEXT))
+RUN = body("WorkflowRun", payload=OBJECT)
 FILTERS: Json = {"q": text(128), "status": choice(STATUSES)}
 
-SCHEMA_ROW = record("PayloadSchemaRow", ref=TEXT, isBuiltIn=FLAG, usedAt=maybe(INSTANT), draftCount=WHOLE)
-SCHEMA = record(
+PAYLOAD_SCHEMA_ROW = record("PayloadSchemaRow", ref=TEXT, isBuiltIn=FLAG, usedAt=maybe(INSTANT), draftCount=WHOLE)
+PAYLOAD_SCHEMA = record(
     "PayloadSchema",
     ref=TEXT,
     schema=ANY,
@@ -106,5 +118,11 @@ SCHEMA = record(
     createdAt=maybe(INSTANT),
     updatedAt=maybe(INSTANT),
 )
-NEW_SCHEMA = body("NewPayloadSchema", needs=("ref", "schema"), ref=TEXT, schema=ANY)
-SCHEMA_CHANGE = body("PayloadSchemaChange", needs=("schema",), schema=ANY)
+NEW_PAYLOAD_SCHEMA = body("NewPayloadSchema", needs=("ref", "schema"), ref=TEXT, schema=ANY)
+PAYLOAD_SCHEMA_CHANGE = body("PayloadSchemaChange", needs=("schema",), schema=ANY)
+
+WORKFLOW_BUNDLE: Json = {"title": "WorkflowBundle", "type": "object"}
+"""A file with workflows; its schema is in the documentation."""
+IMPORT_OPTIONS: Json = {"force": FLAG, "cancelRuns": FLAG, "dryRun": FLAG, "fingerprint": text(128)}
+IMPORTED: Json = {"title": "WorkflowImport", "type": "object", "properties": {"dryRun": FLAG}, "required": ["dryRun"]}
+"""What an import does or would do; a plan has other members than what was done."""

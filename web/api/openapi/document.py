@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 
 from web.access import PUBLIC
 from web.api.openapi.declaring import Declaration
-from web.api.openapi.words import ID, TEXT, WHOLE, Json, counted, listed, maybe, record
+from web.api.openapi.words import FAULT, ID, TEXT, WHOLE, Json, counted, listed, maybe, record
 from web.api.reading import KEY_MAX_CHARACTERS, LIMIT_DEFAULT, LIMIT_MAX
 
 VERSION = "1"
@@ -29,7 +29,6 @@ FAULTS = {
     429: "Too many requests. Wait for as long as Retry-After says.",
 }
 DONE = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Gone."}
-FAULT = record("Fault", path=TEXT, message=TEXT, code=TEXT)
 PROBLEM: Json = {
     **record("Problem", type=TEXT, title=TEXT, status=WHOLE, detail=TEXT, code=TEXT, requestId=maybe(TEXT)),
     # RFC 9457, section 3.2: some problems tell more.
@@ -164,6 +163,7 @@ def _answers(rule: Rule, method: str, known: Declaration) -> Json:
     faults |= {400, 409} if method in UNSAFE else set()
     faults |= {413, 415} if method in UNSAFE - {"DELETE"} else set()
     faults |= {412} if known.is_conditional else set()
+    faults |= set(known.faults)
     done = {str(status): _answer(status, schema, known) for status, schema in known.answers.items()}
     return {**done, **{str(status): {"$ref": f"#/components/responses/{status}"} for status in sorted(faults)}}
 

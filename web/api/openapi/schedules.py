@@ -7,6 +7,7 @@ from domain.schedules.narrowing import TARGETS
 from domain.schedules.schedules import TRANSITIONS
 from web.api.openapi.words import (
     ANY,
+    FAULT,
     FLAG,
     ID,
     INSTANT,
@@ -157,3 +158,25 @@ TIMING_PREVIEW = record(
     advice=listed(record("Advice", code=TEXT, message=TEXT)),
 )
 PREVIEW_LIMIT: Json = {"limit": counted(1, 200)}
+
+SCHEDULE_BUNDLE: Json = {"title": "ScheduleBundle", "type": "object"}
+"""A file with schedules; its schema is in the documentation."""
+IMPORT_OPTIONS: Json = {"dryRun": FLAG, "fingerprint": text(128)}
+IMPORTED = record(
+    "ScheduleImport",
+    dryRun=FLAG,
+    fingerprint=TEXT,
+    schedules=listed(
+        record(
+            "ImportedSchedule",
+            externalKey=TEXT,
+            name=maybe(TEXT),
+            target=TEXT,
+            targetKind=choice(("workflow", "endpoint")),
+            action=choice(("create", "update", "unchanged", "skip", "conflict")),
+            scheduleId=maybe(ID),
+            warnings=listed(TEXT),
+            errors=listed(FAULT),
+        )
+    ),
+)

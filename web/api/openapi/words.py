@@ -79,3 +79,7 @@ def more(title: str, of: Json, /, **members: Json) -> Json:
 def page_of(of: Json) -> Json:
     """One page of a list."""
     return record(f"{of['title']}Page", items=listed(of), nextCursor=maybe(TEXT))
+
+
+FAULT = record("Fault", path=TEXT, message=TEXT, code=TEXT)
+"""Something that is wrong, or that one should know: where, what, and a code that stays."""
