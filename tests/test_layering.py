@@ -29,6 +29,7 @@ ORDER = [
     "domain.bundles",
     "domain.pruning",
     "domain.health",
+    "domain.invariants",
     "domain.metrics",
     "domain.demo_workflows",
     "domain.demo_orders",

@@ -59,17 +59,29 @@ class Api:
                 return
             left = None if left is None else left - len(page["items"])
 
+    def health(self) -> Json:
+        """What `/healthz` says, also when it says that something is wrong."""
+        answer = self._requested("GET", "/healthz")
+        try:
+            health: Json = answer.json()
+            return {"problems": health["problems"]}
+        except (ValueError, TypeError, KeyError):
+            raise click.ClickException(_refusal(answer)) from None
+
     def send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """Any request; its answer when that says that it was carried out."""
+        answer = self._requested(method, f"/api{path}", **request)
+        if answer.is_success:
+            return answer
+        raise click.ClickException(_refusal(answer))
+
+    def _requested(self, method: str, path: str, **request: Any) -> httpx.Response:
         try:
-            answer = self._client.request(method, f"/api{path}", **request)
+            return self._client.request(method, path, **request)
         except httpx.TransportError as error:
             where = self._client.base_url
             said = str(error) or type(error).__name__
             raise click.ClickException(f"{where} cannot be reached: {said}. Is the address right?") from None
-        if answer.is_success:
-            return answer
-        raise click.ClickException(_refusal(answer))
 
 
 @contextmanager
