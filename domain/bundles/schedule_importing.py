@@ -24,7 +24,7 @@ from domain.bundles.schedule_targets import MISSING, NamedTargets, missing_detai
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, edit_schedule
 from domain.firing.tick import settle
-from domain.kernel.db import db
+from domain.kernel.db import db, transaction
 from domain.kernel.errors import Conflict, DomainError, Forbidden, Problem, Refused
 from domain.kernel.secret_values import SECRET
 from domain.schedules.limits import hold_limits
@@ -94,11 +94,13 @@ def plan_schedule_import(
     actor: Actor, bundle: ScheduleBundle, now: datetime, min_interval_seconds: int = 60
 ) -> ScheduleImport:
     """What importing the bundle would do: it is done, and undone at once. Raises Forbidden in an edition without schedules."""
-    tried = db.session.begin_nested()
-    try:
-        done = _imported(_Import(actor, now, min_interval_seconds), bundle, None)
-    finally:
-        tried.rollback()
+    # A unit of work, so that what is counted when it is committed is not counted for what is undone.
+    with transaction():
+        tried = db.session.begin_nested()
+        try:
+            done = _imported(_Import(actor, now, min_interval_seconds), bundle, None)
+        finally:
+            tried.rollback()
     entries = (replace(one, schedule_id=None) if one.action == CREATE else one for one in done.entries)
     return replace(done, entries=tuple(entries))
 

@@ -20,6 +20,7 @@ from domain.firing.lifecycle import create_schedule, pause_schedule
 from domain.firing.tick import fire_due
 from domain.kernel.db import db as database
 from domain.kernel.errors import Conflict, Forbidden
+from domain.kernel.metrics import counted
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.occurrences import Occurrence
@@ -343,8 +344,9 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(alice: Actor, acme: Ten
     there = a_schedule(workflow, "The morning sync", external_key="morning")
     a_schedule(workflow, "The noon sync", external_key="noon")
     items = [an_item(timing=DAILY), an_item("noon"), an_item("night"), an_item("bad", target={"workflow": "none"})]
-    late = NOW + timedelta(hours=2)
+    late, before = NOW + timedelta(hours=2), counted()
     plan = plan_schedule_import(alice, a_bundle(*items), late)
+    assert counted() == before
     assert actions(plan) == {"morning": "update", "noon": "unchanged", "night": "create", "bad": "conflict"}
     assert [problem.path for problem in plan.problems] == ["/schedules/3/target/workflow"]
     assert [entry.schedule_id is not None for entry in plan.entries] == [True, True, False, False]
@@ -384,7 +386,7 @@ def test_progress_is_told(alice: Actor, workflow: Workflow) -> None:
 
 def test_an_edition_without_schedules_takes_none(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
     acme.edition = COMMUNITY
-    database.session.flush()
+    database.session.commit()
     for command in (plan_schedule_import, import_schedules):
         with pytest.raises(Forbidden) as forbidden:
             command(alice, a_bundle(an_item()), NOW)
