@@ -19,6 +19,7 @@ from workers.commands.frame import Commands
 from workers.commands.installs import installs, upgrade
 from workers.commands.people import tokens, users
 from workers.commands.runs import runs
+from workers.commands.schedule_bundles import schedule_bundle
 from workers.commands.schedules import schedules
 from workers.commands.tenants import tenants
 from workers.commands.workflows import migrate_triggers, workflows
@@ -38,6 +39,7 @@ def carillon() -> None:
 
 for command in (
     schedules,
+    schedule_bundle,
     workflows,
     bundle,
     runs,
