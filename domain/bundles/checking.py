@@ -8,12 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
 from domain.bundles.canonical import digest
 from domain.bundles.definition_checks import draft_problems, version_problems
 from domain.bundles.dependencies import check_dependencies, claims_less, steps_of
 from domain.bundles.documents import Bundle, BundledVersion, BundledWorkflow
 from domain.bundles.reading import MAX_PROBLEMS, BundleRefused, schema_refusal
 from domain.engine.known import CALL_TYPE, Known, KnownWorkflow, known_names
+from domain.kernel.db import db
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.strict_json import pointer
 from domain.workflows.draft_fields import DraftFields, checked_fields
@@ -22,6 +25,8 @@ from domain.workflows.schema_rules import DIALECT, check_schema
 from domain.workflows.triggers import parse_trigger
 
 DEFINITION_INVALID = "DEFINITION_INVALID"
+# Checking sends no statements, and the database ends transactions that are idle for long.
+_STAYING_AWAKE = 100
 _STEP = re.compile(r"([a-z]+)\.steps\[([0-9]+)\]")
 Progress = Callable[[int, int], None]
 # Where a setting stands in `metadata`, by what a refusal of it is named.
@@ -62,6 +67,8 @@ def checked_workflows(tenant_id: UUID, bundle: Bundle, on_progress: Progress | N
         found.append(CheckedWorkflow(settled, (*workflow.notes, *notes, *_remarks(workflow), *warnings)))
         if on_progress:
             on_progress(len(found), len(bundle.workflows))
+        if len(found) % _STAYING_AWAKE == 0:
+            db.session.execute(select(1))
         if len(problems) >= MAX_PROBLEMS:
             break
     if problems:
