@@ -65,7 +65,10 @@ def check_dependencies(workflows: Sequence[BundledWorkflow], known: Known) -> No
     for needs in missing.values():
         together |= needs
     by_workflow = [{"workflowKey": key, **needs.document()} for key, needs in missing.items()]
-    problems = [Problem(key, f"needs {_words(needs)}", MISSING_DEPENDENCIES) for key, needs in missing.items()]
+    places = {workflow.key: workflow.place for workflow in workflows}
+    problems = [
+        Problem(places[key], f"{key} needs {_words(needs)}.", MISSING_DEPENDENCIES) for key, needs in missing.items()
+    ]
     message = (
         f"This installation lacks {_words(together)}. Install what provides the actions and steps, register the payload"
         " schemas, and import again."

@@ -21,6 +21,7 @@ from domain.bundles.plans import (
     CarriedSchedule,
     ImportEntry,
     ImportPlan,
+    Prepared,
     carried,
     existing_workflows,
     prepare,
@@ -102,7 +103,7 @@ def import_bundle(
     if force and _settle(actor, existing, now):
         existing = existing_workflows(actor.tenant_id, bundle, is_locked=True)
     prepared = prepare(actor, bundle, Asked(force, cancel_runs, now), existing, on_progress)
-    _check_plan(prepared.plan, fingerprint)
+    _check_plan(prepared, fingerprint)
     replaced = [existing[entry.key] for entry in prepared.plan.entries if entry.action == REPLACE]
     canceled = retire_workflows(actor, replaced, now, "The workflow was replaced by an import") if replaced else 0
     entries = {entry.key: entry for entry in prepared.plan.entries}
@@ -124,7 +125,8 @@ def _settle(actor: Actor, existing: Mapping[str, Workflow], now: datetime) -> bo
     return bool(mine)
 
 
-def _check_plan(plan: ImportPlan, fingerprint: str | None) -> None:
+def _check_plan(prepared: Prepared, fingerprint: str | None) -> None:
+    plan = prepared.plan
     if fingerprint is not None and fingerprint != plan.fingerprint:
         raise Conflict(
             "What this import would do has changed since you looked at it. Look at the plan again.", code=PLAN_CHANGED
@@ -132,7 +134,11 @@ def _check_plan(plan: ImportPlan, fingerprint: str | None) -> None:
     if not plan.conflicts:
         return
     first = plan.conflicts[0]
-    problems = [Problem(one.key, one.warnings[0].message, one.conflict or KEY_CONFLICT) for one in plan.conflicts]
+    places = {one.workflow.key: one.workflow.place for one in prepared.checked}
+    problems = [
+        Problem(f"{places[one.key]}/key", f"{one.key}: {one.warnings[0].message}", one.conflict or KEY_CONFLICT)
+        for one in plan.conflicts
+    ]
     code = first.conflict or KEY_CONFLICT
     raise BundleRefused(code, f"{first.key}: {first.warnings[0].message}", _conflict_details(plan, first), problems)
 

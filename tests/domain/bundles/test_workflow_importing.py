@@ -183,6 +183,7 @@ def test_what_is_missing_here_is_listed_by_workflow(alice: Actor) -> None:
     ]
     assert refused.details["missingActions"] == actions
     assert "tickets.create in version 3" in refused.message
+    assert [one.path for one in refused.problems] == ["/workflows/0", "/workflows/1"]
 
 
 def test_a_claim_of_dependencies_is_compared_and_not_believed(alice: Actor) -> None:
@@ -346,6 +347,7 @@ def test_a_key_that_is_taken_is_a_conflict_and_nothing_is_imported(alice: Actor,
         imported(alice, an_entry("one"), an_entry("two"))
     assert refused.value.code == "WORKFLOW_KEY_CONFLICT"
     assert refused.value.details["workflowKey"] == "two"
+    assert refused.value.problems[0].path == "/workflows/1/key"
     assert refused.value.details["existingWorkflowId"] == str(taken.id)
     assert db.scalars(select(Workflow)).all() == [taken]
 
