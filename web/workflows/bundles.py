@@ -51,6 +51,7 @@ CANCEL_RUNS = Option(
     "Cancel their unfinished runs",
     "Without this a workflow is not replaced while a run of it is queued, running or waiting.",
 )
+EXISTS = "A workflow with this key exists already. Choose above to replace it, or leave it out of the file."
 
 
 @blueprint.get("/export")
@@ -144,7 +145,7 @@ def _planned_line(entry: ImportEntry) -> Line:
             *_carried(entry.schedules),
             *(f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers),
         ],
-        problems=_warnings(entry.warnings[:is_conflict]),
+        problems=[EXISTS] if entry.conflict == KEY_CONFLICT else _warnings(entry.warnings[:is_conflict]),
     )
 
 
