@@ -96,6 +96,15 @@ def test_both_ways_answer_the_same(here: CommandLine, elsewhere: CommandLine) ->
     assert here.refused(*wrong) == elsewhere.refused(*wrong)
 
 
+def test_here_nothing_but_the_database_is_needed(here: CommandLine) -> None:
+    alone = CommandLine(
+        here.env | {"REDIS_URL": "redis://127.0.0.1:9/0", "CARILLON_HOST_NAMES": "carillon.example.com"}
+    )
+    alone.done("schedules", "create", "--workflow", "Invoice sync", "--cron", "@daily", "--name", "Alone")
+    for _ in range(3):
+        assert "Alone" in alone.done("schedules", "list")
+
+
 def test_what_is_done_here_is_on_record_as_done_on_the_command_line(here: CommandLine) -> None:
     here.done("schedules", "create", "--workflow", "Invoice sync", "--cron", "0 9 * * *")
     entry = stored(select(AuditEntry))[0]
