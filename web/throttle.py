@@ -77,8 +77,8 @@ def register(app: Flask, config: Config) -> None:
     limiter.init_app(app)
     app.extensions[EXTENSION] = limiter
     app.config[API_LIMIT] = config.api_requests_per_minute
-    shared = limiter.shared_limit(_api_limit, API, key_func=bearer, error_message=API_EXCEEDED)
-    shared(app.blueprints[API])
+    blueprints: dict[str, Any] = app.blueprints
+    limiter.shared_limit(_api_limit, API, key_func=bearer, error_message=API_EXCEEDED)(blueprints[API])
     app.after_request(tell_limit)
     views: dict[str, Any] = app.view_functions
     for endpoint, view in views.items():
