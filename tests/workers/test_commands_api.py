@@ -12,10 +12,20 @@ from sqlalchemy import func, select
 
 from domain.accounts.audit import AuditEntry
 from domain.accounts.tenants import Tenant
+from domain.extensions.extensions import Extension
 from domain.kernel.db import db, transaction
 from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
-from tests.factories import a_published_workflow, a_run, a_step, a_tenant, a_token, a_triggered_workflow, an_event_type
+from tests.factories import (
+    a_manifest,
+    a_published_workflow,
+    a_run,
+    a_step,
+    a_tenant,
+    a_token,
+    a_triggered_workflow,
+    an_event_type,
+)
 from tests.servers import serving
 from tests.workers.command_line import CommandLine
 from tests.workers.test_commands import app, stored
@@ -196,6 +206,18 @@ def test_an_event_is_sent_once_for_one_key(line: CommandLine, acme: Tenant) -> N
     assert "It went to 1 workflow." in said and "Dunning: started" in said
     assert line.done(*asked) == said
     assert len(stored(select(Run))) == 1
+
+
+def test_a_version_is_published_from_elsewhere_inside_the_tenant_of_the_token(
+    elsewhere: CommandLine, acme: Tenant, tmp_path: Path
+) -> None:
+    file = tmp_path / "manifest.json"
+    file.write_text(json.dumps(a_manifest("1.4.0")))
+    said = elsewhere.done("extensions", "publish", str(file))
+    assert said.startswith("Version 1.4.0 is published: 3 endpoints, sha256:")
+    assert stored(select(Extension.tenant_id)) == [db.session.merge(acme).id]
+    file.write_text(json.dumps(a_manifest("1.4")))
+    assert "Write the version as three numbers" in elsewhere.refused("extensions", "publish", str(file))
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,20 @@ as_json = click.option("--json", "is_json", is_flag=True, help="Answer with a JS
 sent_once = click.option("--key", help="Sending the command once more with the same key does nothing more.")
 
 
+def at_address(command: Command) -> Command:
+    """--url and --token."""
+    command = click.option(
+        "--token", envvar="CARILLON_TOKEN", help="For --url. Better in CARILLON_TOKEN: others see arguments."
+    )(command)
+    return click.option(
+        "--url", envvar="CARILLON_URL", help="Where a Carillon answers; without it, the database here."
+    )(command)
+
+
 def over_api(command: Callable[..., Any]) -> Callable[..., Any]:
     """A command that is given the `api` of a tenant: here on the database, or with --url elsewhere."""
 
-    @click.option("--url", envvar="CARILLON_URL", help="Where a Carillon answers; without it, the database here.")
-    @click.option("--token", envvar="CARILLON_TOKEN", help="For --url. Better in CARILLON_TOKEN: others see arguments.")
+    @at_address
     @click.option("--tenant", "slug", envvar="CARILLON_TENANT", help="Whose, when there are several and no --url.")
     @functools.wraps(command)
     def at_its_place(*, url: str | None, token: str | None, slug: str | None, **rest: Any) -> Any:
