@@ -137,8 +137,8 @@ def a_token(
 ) -> tuple[ApiToken, str]:
     """A token of `user` (default: a new admin), and its secret."""
     user = user or a_user(tenant, f"{name.lower().replace(' ', '-')}@{tenant.slug}.test")
-    secret = f"car_{secrets.token_urlsafe(32)}"
-    values = {"name": name, "hint": secret[:8], "token_hash": hash_of(secret), "scopes": sorted(scopes)} | values
+    secret = f"carillon_{secrets.token_urlsafe(32)}"
+    values = {"name": name, "hint": secret[:13], "token_hash": hash_of(secret), "scopes": sorted(scopes)} | values
     token = ApiToken(tenant_id=tenant.id, user_id=user.id, **values)
     db.session.add(token)
     db.session.flush()

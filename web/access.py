@@ -1,6 +1,7 @@
 """Who is asking, and may they: every view is marked with what it needs, and nothing unmarked is served.
 
-Pages are opened by the session in the cookie, `/api/` by a bearer token; neither opens the other.
+Pages are opened by the session in the cookie, `/api/` by a bearer token or, without one, by the session. A token opens no
+page, and a session that changes something proves that it comes from one of ours (`web.security`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from domain.kernel.log import log_context
 PUBLIC, SIGNED_IN = "public", "signed_in"
 SESSION_TOKEN = "token"
 LOG_STACK = "carillon.log_stack"
+SPEAKER = "carillon.speaker"
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -73,6 +75,11 @@ def register(app: Flask) -> None:
     app.context_processor(lambda: {"current_access": current_access()})
 
 
+def speak_as(app: Flask, speaker: Callable[[], Access]) -> None:
+    """Take every request to `app` as one of `speaker`, whatever it carries. For an application that no server serves."""
+    app.extensions[SPEAKER] = speaker
+
+
 def check_marks(app: Flask) -> None:
     """Raise UnmarkedView when any view of `app` does not say who may see it."""
     public(app.view_functions["static"])
@@ -100,7 +107,7 @@ def current_access() -> Access | None:
     """Who is behind this request, read once; None for strangers."""
     if "access" not in g:
         g.access = None
-        g.access = _api_access() if is_api() else _page_access()
+        g.access = _spoken_for() or (_api_access() if is_api() else _page_access())
         if g.access and (stack := request.environ.get(LOG_STACK)):
             _bind_tenant(stack, g.access.tenant.id)
     access: Access | None = g.access
@@ -144,6 +151,13 @@ def is_api() -> bool:
     return request.path.startswith("/api/")
 
 
+def is_by_session() -> bool:
+    """Whether it is the cookie that says who is asking, which a browser also sends for other sites."""
+    if SPEAKER in current_app.extensions:
+        return False
+    return not is_api() or "Authorization" not in request.headers
+
+
 def is_fragment() -> bool:
     """Whether htmx wants a part of the page: not when it follows a boosted link or restores history."""
     asks = request.headers
@@ -163,6 +177,11 @@ def local_path(address: str | None) -> str | None:
     return address
 
 
+def _spoken_for() -> Access | None:
+    speaker = current_app.extensions.get(SPEAKER)
+    return speaker() if speaker else None
+
+
 def _page_access() -> Access | None:
     token = session.get(SESSION_TOKEN)
     if not isinstance(token, str):
@@ -175,6 +194,8 @@ def _page_access() -> Access | None:
 
 
 def _api_access() -> Access | None:
+    if is_by_session():
+        return _page_access()
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         return None

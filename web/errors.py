@@ -43,6 +43,9 @@ SUBJECT_KINDS = {
     "setting": "tenant",
     "schema": "payload_schema",
     "workflow-run": "run",
+    "workflow-definition": "workflow",
+    "payload-schema": "payload_schema",
+    "schedule-bundle": "schedule",
     "events.add_type": "event_type",
 }
 EXPLANATIONS = {

@@ -73,6 +73,15 @@ CALL_LABELS = {
     "not_sent": Label("Not sent", "held", "ban"),
 }
 
+IMPORT_LABELS = {
+    "create": Label("New", "ok", "plus"),
+    "replace": Label("Replaced", "held", "repeat"),
+    "update": Label("Changed", "held", "edit"),
+    "unchanged": Label("Unchanged", "mute", "check"),
+    "skip": Label("Left out", "mute", "skip"),
+    "conflict": Label("Conflict", "fail", "x-circle"),
+}
+
 WORKFLOW_LABELS = {
     "draft": Label("Draft", "mute", "edit"),
     "published": Label("Published", "ok", "check-circle"),
@@ -91,6 +100,7 @@ def register(app: Flask) -> None:
         delivery=delivery,
         call_status=call_status,
         workflow_status=workflow_status,
+        import_status=import_status,
         relative=relative,
         absolute=absolute,
         duration=duration,
@@ -145,6 +155,11 @@ def workflow_status(workflow: Any) -> Label:
     if workflow.paused_at:
         return WORKFLOW_LABELS["paused"]
     return WORKFLOW_LABELS["published" if workflow.published_version else "draft"]
+
+
+def import_status(action: str) -> Label:
+    """`action`: what an import does with one entry of a file."""
+    return _label(IMPORT_LABELS, action)
 
 
 def _label(labels: Mapping[str, Label], status: str) -> Label:

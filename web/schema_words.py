@@ -46,10 +46,12 @@ def fields_in_words(schema: dict[str, Any], prefix: str = "", depth: int = 1) ->
 
 def type_in_words(schema: dict[str, Any]) -> str:
     """What a value may be: `text`, `list of text or null`, `one of info, debug`."""
+    if "anyOf" in schema:
+        return " or ".join(type_in_words(one) for one in schema["anyOf"])
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:
-        choices = [str(choice) for choice in schema["enum"]]
+        choices = ["null" if choice is None else str(choice) for choice in schema["enum"]]
         return "one of " + ", ".join(choices[:_SHOWN_CHOICES]) + (" …" if len(choices) > _SHOWN_CHOICES else "")
     types = schema.get("type", [])
     names = [types] if isinstance(types, str) else types

@@ -7,11 +7,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
-from web.access import is_api
+from web.access import current_access, is_by_session
 
 BODY_MAX_BYTES = 1_000_000
 SESSION_DAYS = 7
@@ -70,16 +70,28 @@ def register(app: Flask, config: Config) -> None:
 
 
 def check_forgery() -> None:
-    """An unsafe request of a page comes from a page of ours and carries the token of its session; raises CSRFError.
+    """An unsafe request by a session comes from a page of ours and carries the token of its session; raises CSRFError.
 
-    The API reads no cookies, so a browser cannot be made to use it on someone's behalf.
+    A browser cannot be made to send the token of the API on someone's behalf: who carries one needs no other proof.
     """
-    if request.method not in UNSAFE_METHODS or request.endpoint is None or is_api():
+    if request.method not in UNSAFE_METHODS or request.endpoint is None or not is_by_session():
         return
     if not _is_same_origin():
         raise CSRFError("This came from another site.")
+    _allow_body()
     _check_text()
     csrf.protect()
+
+
+def _allow_body() -> None:
+    """What some views take is larger than any form: they are marked with `body_max_bytes`. Raises RequestEntityTooLarge."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    most: int | None = getattr(view, "body_max_bytes", None)
+    if most is None or current_access() is None:
+        return
+    if (request.content_length or 0) > most:
+        raise RequestEntityTooLarge(f"A file may have at most {most // 1_000_000} MB. Export fewer at a time.")
+    request.max_content_length = request.max_form_memory_size = most
 
 
 def _check_text() -> None:

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request, session
 from flask_limiter import Limiter
+from limits.errors import StorageError
+from redis import RedisError
 
+from domain.accounts.sessions import hash_of
+from domain.kernel import clock
 from domain.kernel.config import Config
-from web.access import current_access
+from web.access import SESSION_TOKEN, current_access, is_api, is_by_session
 
 PER_ADDRESS = "60 per 5 minutes"
 PER_ACCOUNT = "8 per minute;20 per 10 minutes"
 # A browser is waiting: better to count in memory than to wait for Redis.
 SOCKET_SECONDS = 1
 EXTENSION = "carillon.limiter"
+API, API_LIMIT = "api", "CARILLON_API_LIMIT"
+API_EXCEEDED = "Too many requests by this token. Wait for as long as Retry-After says, and send fewer at a time."
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -35,6 +42,15 @@ def session_and_address() -> str:
     """One signed-in person, for what asks for a password again."""
     access = current_access()
     return f"{address()} {access.user.id if access else ''}"
+
+
+def bearer() -> str:
+    """The token or the session that asks, each counted by itself; for what is open to all the address."""
+    if current_access() is None:
+        return address()
+    given = request.authorization
+    secret = session.get(SESSION_TOKEN) if is_by_session() else given and given.token
+    return hash_of(str(secret))
 
 
 def throttled(limit: str, key: Callable[[], str], *, counts_refusals_only: bool = False) -> Callable[[View], View]:
@@ -60,10 +76,35 @@ def register(app: Flask, config: Config) -> None:
     app.config["RATELIMIT_HEADERS_ENABLED"] = True
     limiter.init_app(app)
     app.extensions[EXTENSION] = limiter
+    app.config[API_LIMIT] = config.api_requests_per_minute
+    blueprints: dict[str, Any] = app.blueprints
+    limiter.shared_limit(_api_limit, API, key_func=bearer, error_message=API_EXCEEDED)(blueprints[API])
+    app.after_request(tell_limit)
     views: dict[str, Any] = app.view_functions
     for endpoint, view in views.items():
         for limit in getattr(view, "limits", []):
             views[endpoint] = limiter.limit(**limit)(views[endpoint])
+
+
+def lift(app: Flask) -> None:
+    """Count nothing in `app`: for one that no server serves."""
+    app.extensions[EXTENSION].enabled = False
+
+
+def tell_limit(response: Response) -> Response:
+    """What is left of the API's limit (draft-ietf-httpapi-ratelimit-headers): nothing is said when it was not counted."""
+    counted = current_app.extensions[EXTENSION].current_limit if is_api() else None
+    if counted is None:
+        return response
+    with suppress(RedisError, StorageError):
+        seconds = max(0, counted.reset_at - int(clock.now().timestamp()))
+        response.headers["RateLimit-Policy"] = f'"{API}";q={counted.limit.amount};w={counted.limit.get_expiry()}'
+        response.headers["RateLimit"] = f'"{API}";r={max(0, counted.remaining)};t={seconds}'
+    return response
+
+
+def _api_limit() -> str:
+    return f"{current_app.config[API_LIMIT]} per minute"
 
 
 def is_redis_up() -> bool:

@@ -26,7 +26,7 @@ def main() -> int:
             if not os.environ.get("DATABASE_URL"):
                 os.environ["DATABASE_URL"] = reached_database(directory, servers)
             env = {"REDIS_URL": NO_REDIS, **local_environment(os.environ, directory)}
-            command = [sys.executable, "-m", "workers.commands", *sys.argv[1:]]
+            command = [sys.executable, "-m", "carillon", *sys.argv[1:]]
             return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
     except (CannotStart, ServerFailed, OSError) as error:
         sys.stderr.write(f"Error: {error}\n")

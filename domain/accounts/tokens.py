@@ -20,8 +20,10 @@ from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import Problem, Refused, StaleTransition
 from domain.kernel.names import parse_name
 
-PREFIX = "car_"
-HINT_CHARACTERS = 8
+PREFIX = "carillon_"
+SHORT_PREFIX = "car_"
+"""What tokens may begin with as well: those that do are as good as any until they expire or are revoked."""
+HINT_CHARACTERS = len(PREFIX) + 4
 
 
 class ApiToken(Identified, Owned, Base):
@@ -43,7 +45,7 @@ class ApiToken(Identified, Owned, Base):
 
 def token_access(secret: str, now: datetime) -> Access | None:
     """What the bearer of `secret` may do: its scopes, as far as its owner's role still has them; None when it has ended."""
-    if not secret.startswith(PREFIX):
+    if not secret.startswith((PREFIX, SHORT_PREFIX)):
         return None
     found = db.session.execute(
         select(ApiToken, Tenant, User, Membership.role)

@@ -37,6 +37,7 @@ class Config:
     worker_threads: int = 8
     lease_seconds: int = 10
     min_interval_seconds: int = 60
+    api_requests_per_minute: int = 1200
     run_deadline_seconds: int = 3600
     log_level: str = "INFO"
     log_format: str = "json"
@@ -91,6 +92,7 @@ class Config:
             worker_threads=_number(env, "WORKER_THREADS", 8, 1, 64),
             lease_seconds=_number(env, "CARILLON_LEASE_SECONDS", 10, 2, 300),
             min_interval_seconds=_number(env, "CARILLON_MIN_INTERVAL_SECONDS", 60, 60, 86400),
+            api_requests_per_minute=_number(env, "CARILLON_API_REQUESTS_PER_MINUTE", 1200, 1, 1_000_000),
             run_deadline_seconds=_number(env, "CARILLON_RUN_DEADLINE_SECONDS", 3600, 1, 30 * 86400),
             log_level=env.get("CARILLON_LOG_LEVEL", "INFO").upper(),
             log_format=_choice(env, "CARILLON_LOG_FORMAT", "json", ("json", "console")),

@@ -6,14 +6,15 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 import structlog
 
 FIELDS = ("request_id", "tenant_id", "schedule_id", "occurrence_id", "workflow_id", "run_id")
 
 
-def configure_logs(level: str, log_format: str) -> None:
-    """Write to standard output: JSON lines, or columns for a person when `log_format` is `console`."""
+def configure_logs(level: str, log_format: str, stream: TextIO | None = None) -> None:
+    """Write to `stream`, or to standard output: JSON lines, or columns for a person when `log_format` is `console`."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -29,15 +30,15 @@ def configure_logs(level: str, log_format: str) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    stream = logging.StreamHandler(sys.stdout)
-    stream.setFormatter(
+    handed = logging.StreamHandler(stream or sys.stdout)
+    handed.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
-    root.handlers[:] = [stream]
+    root.handlers[:] = [handed]
     root.setLevel(level)
     # A tick that goes on beyond its second is meant to turn the next one away.
     logging.getLogger("apscheduler").setLevel(logging.ERROR)

@@ -86,12 +86,29 @@ def time_triggers(workflow: Workflow) -> list[dict[str, Any]]:
     """The time triggers of the draft, in its settings and in its definition; one that is in both counts once."""
     definition = workflow.draft_definition
     inside = definition.get("trigger") if isinstance(definition, dict) else None
-    tenant_zone = db.session.get_one(Tenant, workflow.tenant_id).timezone
+    return distinct_triggers(
+        workflow.tenant_id, [one for one in (workflow.draft_trigger, inside) if is_time_trigger(one)]
+    )
+
+
+def distinct_triggers(tenant_id: UUID, triggers: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These time triggers without those that say the same as one before them."""
+    tenant_zone = db.session.get_one(Tenant, tenant_id).timezone
     found: list[dict[str, Any]] = []
-    for trigger in (workflow.draft_trigger, inside):
-        if is_time_trigger(trigger) and all(not _is_same(trigger, other, tenant_zone) for other in found):
+    for trigger in triggers:
+        if all(not _is_same(trigger, other, tenant_zone) for other in found):
             found.append(trigger)
     return found
+
+
+def is_scheduled(workflow: Workflow, trigger: dict[str, Any], now: datetime) -> bool:
+    """Whether a living schedule of the workflow has the timing that the time trigger says."""
+    try:
+        timing = _taken_timing(trigger, db.session.get_one(Tenant, workflow.tenant_id).timezone, now, 0)
+    except _Unholdable:
+        return False
+    alike = owned(workflow.tenant_id, Schedule).filter_by(workflow_id=workflow.id, **timing.columns)
+    return db.session.scalars(alike.limit(1)).first() is not None
 
 
 def workflows_with_time_triggers(tenant_ids: Iterable[UUID]) -> list[tuple[UUID, UUID]]:

@@ -151,10 +151,11 @@ def steps_named(run_id: UUID, keys: Sequence[StepKey]) -> list[StepRow]:
     return [StepRow(*row) for row in db.session.execute(named.order_by(RunStep.position))]
 
 
-def recorded_steps(run_id: UUID, limit: int) -> list[RunStep]:
-    """The attempts of a run that the caller has loaded for its tenant, with their values, in the order of recording."""
-    query = select(RunStep).where(RunStep.run_id == run_id).order_by(RunStep.position, RunStep.attempt).limit(limit)
-    return list(db.session.scalars(query))
+def recorded_steps(run_id: UUID, limit: int, after: int = -1) -> list[RunStep]:
+    """The attempts of a run that the caller has loaded for its tenant, with their values, in the order of recording from
+    behind the position `after`."""
+    query = select(RunStep).where(RunStep.run_id == run_id, RunStep.position > after)
+    return list(db.session.scalars(query.order_by(RunStep.position, RunStep.attempt).limit(limit)))
 
 
 def _rows(run_id: UUID) -> Any:

@@ -40,6 +40,7 @@ __all__ = [
     "check_revision",
     "create_workflow",
     "fields_of",
+    "hold_keys",
     "key_from",
     "parse_key",
     "restore_version",
@@ -147,9 +148,14 @@ def key_from(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:100].strip("-") or "workflow"
 
 
-def _free_key(tenant_id: UUID, wanted: str) -> str:
-    # Until this one is written, whoever else wants a key made for them waits here: nobody is told of a key they never typed.
+def hold_keys(tenant_id: UUID) -> None:
+    """Until the commit whoever else in the tenant wants a key made for them, or imports workflows, waits."""
     db.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"workflow key {tenant_id}", 0))))
+
+
+def _free_key(tenant_id: UUID, wanted: str) -> str:
+    # Nobody is told of a key they never typed.
+    hold_keys(tenant_id)
     taken = set(
         db.session.scalars(
             select(Workflow.key).where(

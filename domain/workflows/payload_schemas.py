@@ -189,6 +189,16 @@ def stored_schema(tenant_id: UUID, schema_id: UUID) -> PayloadSchema:
     return load(tenant_id, PayloadSchema, schema_id)
 
 
+def registered_schema(tenant_id: UUID, ref: str, lock: str | None = None) -> PayloadSchema:
+    """One of the tenant's own schemas by ref; raises NotFound. `lock`: as in `load`."""
+    # What cannot be a ref is not asked for: the database refuses some of it.
+    own = owned(tenant_id, PayloadSchema).where(PayloadSchema.ref == ref) if REF_PATTERN.fullmatch(ref) else None
+    found = db.session.scalars(own).one_or_none() if own is not None else None
+    if found is None:
+        raise NotFound
+    return load(tenant_id, PayloadSchema, found.id, lock=lock) if lock else found
+
+
 def built_in_schema(ref: str) -> dict[str, Any]:
     """A built-in schema by ref; raises NotFound."""
     if ref not in BUILT_IN:

@@ -36,6 +36,7 @@ VIOLATIONS = """axe.run(document, {resultTypes: ["violations"], ...RULES}).then(
 OPEN_FOLDS = "document.querySelectorAll('main details:not(.menu)').forEach((fold) => { fold.open = true; })"
 PAGES = {
     "the list of schedules": "/schedules",
+    "importing schedules": "/schedules/import",
     "a list without a match": "/schedules?q=nothing+has+this+name",
     "a schedule": "/schedules/{active}",
     "a paused schedule": "/schedules/{paused}",
@@ -52,6 +53,7 @@ PAGES = {
     "pausing": "/schedules/{active}/pause",
     "deleting": "/schedules/{active}/delete",
     "the list of workflows": "/workflows",
+    "importing workflows": "/workflows/import",
     "a new workflow": "/workflows/new",
     "the editor of a workflow": "/workflows/{workflow}",
     "publishing": "/workflows/{workflow}/publish",

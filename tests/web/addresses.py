@@ -57,6 +57,10 @@ def _schema_id(tenant: Tenant) -> Any:
     return register_schema(an_actor(tenant), "payload.Canary.v1", {"title": CANARY, "type": "object"}, NOW).id
 
 
+def _schema_ref(tenant: Tenant) -> Any:
+    return register_schema(an_actor(tenant), "payload.CanaryByRef.v1", {"title": CANARY, "type": "object"}, NOW).ref
+
+
 def _secret_id(tenant: Tenant) -> Any:
     return create_secret(an_actor(tenant), "CANARY_OF_ACME", CANARY, CANARY, NOW).id
 
@@ -129,6 +133,7 @@ IDS: dict[str, Callable[[Tenant], Any]] = {
     "member_id": _member_id,
     "token_id": _token_id,
     "schema_id": _schema_id,
+    "schema_ref": _schema_ref,
     "secret_id": _secret_id,
     "workflow_id": _workflow_id,
     "schedule_id": _schedule_id,
@@ -166,6 +171,14 @@ def ids_of(app: Flask, tenant: Tenant) -> dict[str, Any]:
     """A row of the tenant for every kind of id that the addresses name and IDS knows."""
     names = set().union(*(rule.arguments for rule, _ in rules(app)))
     return {name: IDS[name](tenant) for name in sorted(names & IDS.keys())}
+
+
+def is_file(answer: Any) -> bool:
+    """Whether the answer is to be kept: JSON as an attachment, which no browser shows as a page."""
+    kept = answer.headers.get("Content-Disposition", "").startswith("attachment;")
+    return bool(
+        kept and answer.mimetype == "application/json" and answer.headers["X-Content-Type-Options"] == "nosniff"
+    )
 
 
 def ask(browser: Browser, path: str, method: str, **kwargs: Any) -> Any:

@@ -11,6 +11,8 @@ import pytest
 from flask import Flask
 from werkzeug.datastructures import ImmutableMultiDict
 
+from tests.domain.bundles.bundle_files import a_file as a_workflow_file
+from tests.domain.bundles.schedule_files import a_file as a_schedule_file
 from tests.factories import PASSWORD, a_manifest
 
 MARKUP = "\"'><img src=x onerror=alert(1)></script>{{7*7}}"
@@ -105,6 +107,8 @@ def good_forms(workflow: str, schedule_id: str, extension: str, endpoint: str) -
     draft |= {"auto_pause_on_failure": "y", "failure_rate_threshold": "50", "failure_rate_min_runs": "20"}
     draft |= {"retention_days": "30"}
     key = {"request_key": "one click"}
+    workflows = {"bundle": a_workflow_file().decode(), "force": "", "cancel_runs": "", "fingerprint": ""}
+    schedules = {"bundle": a_schedule_file().decode(), "fingerprint": ""}
     return {
         "accounts.sign_in": {"email": "nobody@acme.test", "password": PASSWORD, "next": "/runs"},
         "settings.edit": {"name": "Acme", "timezone": "UTC", "retention_days": "90"},
@@ -124,6 +128,10 @@ def good_forms(workflow: str, schedule_id: str, extension: str, endpoint: str) -
         "extensions.upgrade": {"fingerprint": "", "grant": "y", "confirm": "y", "disable_rest": "y"},
         "schemas.register": {"ref": "payload.New.v1", "schema": '{"type": "object"}'},
         "schemas.replace": {"schema": '{"type": "object"}', "ref": ""},
+        "workflows.preview_import": workflows,
+        "workflows.start_import": workflows,
+        "schedules.preview_import": schedules,
+        "schedules.start_import": schedules,
         "workflows.create": {"name": "Sync", "key": "sync", "description": "Daily."},
         "workflows.save": draft,
         "workflows.check": draft,

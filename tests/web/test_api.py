@@ -68,7 +68,9 @@ def schedule_count(db: Any) -> int:
 # Who gets in
 
 
-@pytest.mark.parametrize("given", [None, "Basic YTpi", "Bearer", "Bearer car_wrong", "Bearer wrong", "Token x"])
+@pytest.mark.parametrize(
+    "given", [None, "Basic YTpi", "Bearer", "Bearer carillon_wrong", "Bearer car_wrong", "Bearer wrong", "Token x"]
+)
 def test_without_a_good_token_nothing_is_told(app: Flask, sync: Workflow, given: str | None) -> None:
     for path in LISTS:
         answer = app.test_client().get(f"/api{path}", headers={"Authorization": given} if given else {})
@@ -76,7 +78,7 @@ def test_without_a_good_token_nothing_is_told(app: Flask, sync: Workflow, given:
         assert answer.content_type == "application/problem+json"
 
 
-def test_a_session_does_not_open_the_api_and_a_token_no_page(app: Flask, alice: Caller, sync: Workflow) -> None:
+def test_a_token_opens_no_page(app: Flask, alice: Caller, sync: Workflow) -> None:
     page = app.test_client().get("/schedules", headers={"Authorization": f"Bearer {alice.secret}"})
     assert page.status_code == 303 and "/sign-in" in page.location
 

@@ -27,7 +27,7 @@ from tests.factories import (
     an_event,
     an_event_type,
 )
-from tests.web.addresses import address, rules
+from tests.web.addresses import address, is_file, rules
 from tests.web.cast import Browser
 
 EVIL = "\"'><img src=x onerror=alert(1)></script>{{7*7}}\u202e' hx-get=/x hx-trigger=load '"
@@ -141,6 +141,7 @@ def test_no_text_of_a_row_becomes_markup(app: Flask, alice: Browser, acme: Tenan
         for htmx in (False, True):
             answer = alice.post(path, form, htmx=htmx) if form is not None else alice.get(path, htmx=htmx)
             assert answer.status_code < 500, path
-            assert Elements(answer.text).foreign == [], path
+            if not is_file(answer):
+                assert Elements(answer.text).foreign == [], path
             shown += "{{7*7}}" in answer.text
     assert shown > 60

@@ -180,7 +180,7 @@ def test_the_json_is_what_the_api_gives(alice: Browser, acme: Tenant, morning: S
     page = html.unescape(alice.get(f"/schedules/{morning.id}?tab=json").text)
     shown = json.loads(page.split('id="schedule-json"')[1].split(">", 1)[1].split("</pre>")[0])
     secret = alice.post("/settings/tokens", {"name": "t", "scopes": ["workflow:read"], "days": "30"}).text
-    token = re.search(r"car_[\w-]+", secret)
+    token = re.search(r"carillon_[\w-]+", secret)
     assert token
     headers = {"Authorization": f"Bearer {token[0]}"}
     assert shown == alice.client.get(f"/api/schedules/{morning.id}", headers=headers).json

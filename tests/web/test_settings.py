@@ -178,7 +178,7 @@ def create_token(browser: Browser, **change: Any) -> Any:
 
 def test_the_secret_of_a_token_is_shown_once_and_never_stored(alice: Browser, db: Any) -> None:
     page = create_token(alice).text
-    secret = re.search(r"car_[A-Za-z0-9_-]{43}(?=</pre>)", page)
+    secret = re.search(r"carillon_[A-Za-z0-9_-]{43}(?=</pre>)", page)
     assert secret
     assert secret[0] not in alice.get("/settings/tokens").text
     token = db.scalars(select(ApiToken)).one()

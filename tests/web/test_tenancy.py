@@ -20,7 +20,15 @@ from tests.web.addresses import CANARY, address, ask, rules
 from tests.web.cast import HTMX, Browser
 from web.access import PUBLIC, SIGNED_IN
 
-PUBLIC_ENDPOINTS = {"static", "accounts.show_sign_in", "accounts.sign_in", "accounts.sign_out", "system.healthz"}
+PUBLIC_ENDPOINTS = {
+    "api.show_openapi",
+    "api.show_reference",
+    "static",
+    "accounts.show_sign_in",
+    "accounts.sign_in",
+    "accounts.sign_out",
+    "system.healthz",
+}
 # It asks for a token or an address of its own, which no person has.
 PUBLIC_ENDPOINTS |= {"metrics.show"}
 UNSAFE = {"POST", "PUT", "PATCH", "DELETE"}

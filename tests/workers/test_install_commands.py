@@ -28,7 +28,7 @@ NAME = "com.acme.rmm-sync"
 
 
 def carillon(env: dict[str, str], *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "workers.commands", *arguments]
+    command = [sys.executable, "-m", "carillon", *arguments]
     options: dict[str, Any] = {"cwd": ROOT, "env": env, "capture_output": True, "text": True, "input": typed}
     return subprocess.run(command, timeout=110, check=False, **options)
 

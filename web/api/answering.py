@@ -27,9 +27,11 @@ class KeyReused(Conflict):
     code = "IDEMPOTENCY_KEY_REUSED"
 
 
-def document(body: Json, status: int = 200, location: str | None = None) -> Response:
-    """One JSON document, without what is sealed in it."""
+def document(body: Json, status: int = 200, location: str | None = None, tag: str | None = None) -> Response:
+    """One JSON document, without what is sealed in it. Its ETag is `tag`, or the revision of what has one."""
     answer = Response(json.dumps(shown(body), ensure_ascii=False), status, content_type="application/json")
+    if tag or body.get("revision"):
+        answer.set_etag(tag or str(body["revision"]))
     if location:
         answer.headers["Location"] = location
     return answer
@@ -86,5 +88,6 @@ def instant(at: datetime | None) -> str | None:
 
 def _fingerprint() -> str:
     """What tells one request from another that bears the same key."""
-    said = b"\n".join((request.method.encode(), request.path.encode(), request.get_data(cache=True)))
+    address = request.full_path if request.query_string else request.path
+    said = b"\n".join((request.method.encode(), address.encode(), request.get_data(cache=True)))
     return hashlib.sha256(said).hexdigest()

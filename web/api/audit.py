@@ -9,7 +9,11 @@ from domain.accounts.audit_search import AuditFilter, search_audit
 from web.access import member_access, requires
 from web.api import blueprint
 from web.api.answering import Json, document, instant
+from web.api.openapi import happenings
+from web.api.openapi.declaring import declared_list
+from web.api.openapi.words import ID, INSTANT, choice, text
 from web.api.reading import (
+    Q_MAX_CHARACTERS,
     check_query,
     collected,
     page_cursor,
@@ -22,6 +26,17 @@ from web.api.reading import (
 
 
 @blueprint.get("/audit")
+@declared_list(
+    "List who changed what, newest first",
+    happenings.AUDIT_ENTRY,
+    q=text(Q_MAX_CHARACTERS),
+    who=text(Q_MAX_CHARACTERS),
+    action=text(Q_MAX_CHARACTERS),
+    subjectKind=choice(SUBJECTS),
+    subjectId=ID,
+    result=choice((CHANGED, REFUSED)),
+    **{"from": INSTANT, "to": INSTANT},
+)
 @requires("workflow:admin")
 def list_audit() -> Response:
     check_query(("q", "who", "action", "subjectKind", "subjectId", "result", "from", "to"))

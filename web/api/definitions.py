@@ -1,76 +1,123 @@
-"""Workflow definitions over HTTP: which workflows there are, and what the published version of one does."""
+"""Workflow definitions over HTTP: list, read, create, edit the draft, delete."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from flask import Response
+from flask import Response, url_for
 
-from domain.publishing import STATUSES, WorkflowRow, workflows_page
-from domain.workflows.versions import WorkflowVersion, version_of
+from domain.kernel.db import transaction
+from domain.publishing import STATUSES, delete_workflow, workflows_page
+from domain.workflows.draft_fields import checked_fields
+from domain.workflows.drafts import create_workflow, save_draft
+from domain.workflows.versions import version_of
 from domain.workflows.workflows import Workflow, living_workflow
-from web.access import member_access, requires
+from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
-from web.api.answering import Json, document, instant, page
-from web.api.reading import check_query, collected, page_cursor, page_limit, query_choice, query_text
+from web.api.answering import Json, answered_once, document, page
+from web.api.definition_bodies import (
+    BODY_MAX_DEPTH,
+    READ_ONLY,
+    WRITABLE,
+    definition_document,
+    edited_fields,
+    new_fields,
+    placed,
+    row_document,
+)
+from web.api.openapi import definitions as shapes
+from web.api.openapi.declaring import declared, declared_list
+from web.api.preconditions import check_match, conditional, unless_raced
+from web.api.reading import check_query, collected, json_body, page_cursor, page_limit, query_choice, query_text
+from web.api.schedule_changes import revision_in
 
 
 @blueprint.get("/workflow-definitions")
+@declared_list("List workflows, by name", shapes.DEFINITION_ROW, **shapes.FILTERS)
 @requires("workflow:read")
 def list_definitions() -> Response:
     check_query(("q", "status"))
     q, status, cursor, limit = collected(
         lambda: query_text("q"), lambda: query_choice("status", STATUSES), page_cursor, page_limit
     )
-    found = workflows_page(member_access().tenant.id, q, status, cursor, limit + 1)
-    return page(found, limit, _row_document, lambda row: row.id)
+    found = workflows_page(_tenant(), q, status, cursor, limit + 1)
+    return page(found, limit, row_document, lambda row: row.id)
+
+
+@blueprint.post("/workflow-definitions")
+@declared("Create a workflow", shapes.DEFINITION, status=201, body=shapes.NEW_DEFINITION, needs_body=True)
+@requires("workflow:manage")
+def create_definition() -> Response:
+    body = json_body(WRITABLE, {*READ_ONLY, "revision"}, BODY_MAX_DEPTH)
+
+    def act(_key: str) -> tuple[int, Json, str]:
+        with placed():
+            fields = new_fields(body)
+            # Everything that is wrong is told at once.
+            checked_fields(_tenant(), fields)
+            made = create_workflow(actor(), fields.name, request_now(), str(body.get("key") or ""), fields.description)
+            fields = edited_fields(made, {member: value for member, value in body.items() if member != "key"})
+            save_draft(actor(), made.id, made.revision, fields, request_now())
+        return 201, document_of(made.id), address_of(made.id)
+
+    return answered_once(act)
 
 
 @blueprint.get("/workflow-definitions/<uuid:workflow_id>")
+@declared("Read a workflow with its published version", shapes.DEFINITION)
 @requires("workflow:read")
 def show_definition(workflow_id: UUID) -> Response:
-    tenant_id = member_access().tenant.id
-    workflow = living_workflow(tenant_id, workflow_id)
+    return document(document_of(workflow_id))
+
+
+@blueprint.patch("/workflow-definitions/<uuid:workflow_id>")
+@declared("Change a workflow and its draft", shapes.DEFINITION, body=shapes.DEFINITION_CHANGE, is_conditional=True)
+@requires("workflow:manage")
+def change_definition(workflow_id: UUID) -> Response:
+    body = json_body(WRITABLE | {"revision"}, READ_ONLY, BODY_MAX_DEPTH)
+    asked = revision_in(body)
+    return unless_raced(asked, lambda: _change(workflow_id, body, asked))
+
+
+def _change(workflow_id: UUID, body: Json, asked: int | None) -> Response:
+    with transaction():
+        stored = living(workflow_id)
+        seen = stored.revision
+        with conditional(seen, asked) as revision, placed():
+            fields = edited_fields(stored, body)
+            save_draft(actor(), workflow_id, seen if revision is None else revision, fields, request_now())
+        answer = document_of(workflow_id)
+    return document(answer)
+
+
+@blueprint.delete("/workflow-definitions/<uuid:workflow_id>")
+@declared("Delete a workflow and end its schedules", status=204, is_conditional=True)
+@requires("workflow:admin")
+def remove_definition(workflow_id: UUID) -> Response:
+    with transaction():
+        workflow = living(workflow_id)
+        delete_workflow(actor(), workflow_id, request_now())
+        # Nobody changes it any more: what is compared now is what was deleted.
+        check_match(workflow.revision)
+    return Response(status=204)
+
+
+def living(workflow_id: UUID) -> Workflow:
+    """A workflow of the tenant that is not deleted; raises NotFound."""
+    return living_workflow(_tenant(), workflow_id)
+
+
+def document_of(workflow_id: UUID) -> Json:
+    """The workflow as the API shows it; raises NotFound."""
+    workflow = living(workflow_id)
     published = workflow.published_version
-    return document(_document(workflow, version_of(tenant_id, workflow_id, published) if published else None))
+    return definition_document(workflow, version_of(_tenant(), workflow_id, published) if published else None)
 
 
-def _row_document(row: WorkflowRow) -> Json:
-    return {
-        "id": str(row.id),
-        "key": row.key,
-        "name": row.name,
-        "status": _status(row),
-        "publishedVersion": row.published_version,
-        "hasNewerDraft": row.has_newer_draft,
-        "scheduleCount": row.schedules,
-        "lastRunId": str(row.last_run_id) if row.last_run_id else None,
-        "lastRunStatus": row.last_run_status,
-    }
+def address_of(workflow_id: UUID) -> str:
+    """Where a workflow is read."""
+    return url_for("api.show_definition", workflow_id=workflow_id)
 
 
-def _document(workflow: Workflow, version: WorkflowVersion | None) -> Json:
-    return {
-        "id": str(workflow.id),
-        "key": workflow.key,
-        "name": workflow.name,
-        "description": workflow.description,
-        "status": _status(workflow),
-        "pauseReason": workflow.pause_reason,
-        "concurrencyLimit": workflow.concurrency_limit,
-        "publishedVersion": workflow.published_version,
-        "publishedAt": instant(version.published_at) if version else None,
-        "definition": version.definition if version else None,
-        "definitionHash": version.definition_hash if version else None,
-        "payloadSchemaRef": version.payload_schema_ref if version else None,
-        "payloadSchema": version.payload_schema if version else None,
-        "revision": workflow.revision,
-        "createdAt": instant(workflow.created_at),
-        "updatedAt": instant(workflow.updated_at),
-    }
-
-
-def _status(workflow: Workflow | WorkflowRow) -> str:
-    if workflow.paused_at is not None:
-        return "paused"
-    return "published" if workflow.published_version else "draft"
+def _tenant() -> UUID:
+    return member_access().tenant.id

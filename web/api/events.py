@@ -24,16 +24,36 @@ from domain.kernel.errors import Refused
 from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, instant, page
-from web.api.reading import check_query, collected, json_body, page_cursor, page_limit, query_choice, query_text
+from web.api.openapi import happenings
+from web.api.openapi.declaring import declared, declared_list
+from web.api.openapi.words import choice, text
+from web.api.reading import (
+    Q_MAX_CHARACTERS,
+    check_query,
+    collected,
+    json_body,
+    page_cursor,
+    page_limit,
+    query_choice,
+    query_text,
+)
 
 
 @blueprint.post("/events")
+@declared("Tell that something happened", happenings.EVENT, status=202, body=happenings.NEW_EVENT, needs_body=True)
 @requires("workflow:manage")
 def send_event() -> Response:
     return answered_once(_sent)
 
 
 @blueprint.get("/events")
+@declared_list(
+    "List events, newest first",
+    happenings.EVENT_ROW,
+    name=text(Q_MAX_CHARACTERS),
+    outcome=choice(OUTCOMES),
+    correlationKey=text(CORRELATION_MAX_CHARACTERS),
+)
 @requires("workflow:read")
 def list_events() -> Response:
     check_query(("name", "outcome", "correlationKey"))
@@ -50,6 +70,7 @@ def list_events() -> Response:
 
 
 @blueprint.get("/events/<uuid:event_id>")
+@declared("Read an event with what it did", happenings.EVENT)
 @requires("workflow:read")
 def show_event(event_id: UUID) -> Response:
     detail = event_detail(member_access().tenant.id, event_id)

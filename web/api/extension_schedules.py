@@ -18,6 +18,11 @@ from web.api import blueprint
 from web.api.answering import document, page, page_within
 from web.api.extension_documents import endpoint_document
 from web.api.installs import installed
+from web.api.openapi import extensions as extension_shapes
+from web.api.openapi import runs as run_shapes
+from web.api.openapi import schedules as shapes
+from web.api.openapi.declaring import declared, declared_list
+from web.api.preconditions import conditional
 from web.api.reading import (
     check_query,
     collected,
@@ -37,6 +42,7 @@ OF_WORKFLOWS = {"workflowId"}
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/endpoints")
+@declared_list("List the endpoints of an installed extension", extension_shapes.ENDPOINT)
 @requires("extension:read")
 def list_endpoints(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -45,6 +51,7 @@ def list_endpoints(extension_id: UUID) -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/schedules")
+@declared_list("List the schedules that call an extension", shapes.SCHEDULE, **shapes.FILTERS)
 @requires("extension:read")
 def list_extension_schedules(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -63,6 +70,13 @@ def list_extension_schedules(extension_id: UUID) -> Response:
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/schedules")
+@declared(
+    "Create a schedule that calls an endpoint",
+    shapes.SCHEDULE,
+    status=201,
+    body=shapes.NEW_CALL_SCHEDULE,
+    needs_body=True,
+)
 @requires("extension:write")
 def create_extension_schedule(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -74,12 +88,19 @@ def create_extension_schedule(extension_id: UUID) -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/schedules/<uuid:extension_schedule_id>")
+@declared("Read a schedule that calls an extension", shapes.SCHEDULE)
 @requires("extension:read")
 def show_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     return document(schedule_document(_view(extension_id, extension_schedule_id)))
 
 
 @blueprint.patch("/extensions/<uuid:extension_id>/schedules/<uuid:extension_schedule_id>")
+@declared(
+    "Change a schedule that calls an extension",
+    shapes.SCHEDULE,
+    body=shapes.CALL_SCHEDULE_CHANGE,
+    is_conditional=True,
+)
 @requires("extension:write")
 def change_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     _view(extension_id, extension_schedule_id)
@@ -87,15 +108,18 @@ def change_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -
 
 
 @blueprint.delete("/extensions/<uuid:extension_id>/schedules/<uuid:extension_schedule_id>")
+@declared("Delete a schedule that calls an extension", status=204, is_conditional=True)
 @requires("extension:write")
 def remove_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     with transaction():
-        _view(extension_id, extension_schedule_id)
-        delete_schedule(actor(), extension_schedule_id, request_now())
+        stored = _view(extension_id, extension_schedule_id).schedule.revision
+        with conditional(stored, None) as revision:
+            delete_schedule(actor(), extension_schedule_id, request_now(), revision)
     return Response(status=204)
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/schedules/<uuid:extension_schedule_id>/run-now")
+@declared("Call the endpoint of a schedule now", run_shapes.RUN, status=202, body=extension_shapes.NOTHING)
 @requires("extension:write")
 def run_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     _view(extension_id, extension_schedule_id)
@@ -104,6 +128,7 @@ def run_extension_schedule(extension_id: UUID, extension_schedule_id: UUID) -> R
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/schedules/<uuid:extension_schedule_id>/invocations")
+@declared_list("List the calls of a schedule, newest first", run_shapes.CALL)
 @requires("extension:read")
 def list_invocations(extension_id: UUID, extension_schedule_id: UUID) -> Response:
     _view(extension_id, extension_schedule_id)

@@ -28,7 +28,11 @@ from web.api.extension_documents import (
     version_document,
     version_row_document,
 )
+from web.api.openapi import extensions as shapes
+from web.api.openapi.declaring import declared, declared_list
+from web.api.openapi.words import choice, text
 from web.api.reading import (
+    Q_MAX_CHARACTERS,
     check_query,
     collected,
     flag_in,
@@ -43,6 +47,7 @@ PUBLISHABLE = ("manifest", "upgrade", "disableMissing", "grant")
 
 
 @blueprint.get("/extensions")
+@declared_list("List extensions, by name", shapes.EXTENSION_ROW, q=text(Q_MAX_CHARACTERS), state=choice(STATES[1:]))
 @requires("extension:read")
 def list_extensions() -> Response:
     check_query(("q", "state"))
@@ -54,6 +59,14 @@ def list_extensions() -> Response:
 
 
 @blueprint.post("/extensions")
+@declared(
+    "Publish a version of an extension",
+    shapes.PUBLISHED,
+    status=201,
+    also={200: shapes.PUBLISHED},
+    body=shapes.NEW_VERSION,
+    needs_body=True,
+)
 @requires("extension:write")
 def publish_extension() -> Response:
     body = json_body(PUBLISHABLE)
@@ -79,6 +92,7 @@ def publish_extension() -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>")
+@declared("Read an extension with its install", shapes.EXTENSION)
 @requires("extension:read")
 def show_extension(extension_id: UUID) -> Response:
     extension = extension_of(_tenant(), extension_id)
@@ -88,6 +102,7 @@ def show_extension(extension_id: UUID) -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/versions")
+@declared_list("List the versions of an extension, the latest first", shapes.VERSION_ROW)
 @requires("extension:read")
 def list_versions(extension_id: UUID) -> Response:
     extension = extension_of(_tenant(), extension_id)
@@ -97,12 +112,14 @@ def list_versions(extension_id: UUID) -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/versions/<uuid:version_id>")
+@declared("Read a version with its manifest", shapes.VERSION)
 @requires("extension:read")
 def show_version(extension_id: UUID, version_id: UUID) -> Response:
     return document(_version(extension_id, version_id))
 
 
 @blueprint.delete("/extensions/<uuid:extension_id>/versions/<uuid:version_id>")
+@declared("Take back a version that nothing refers to", status=204)
 @requires("extension:write")
 def remove_version(extension_id: UUID, version_id: UUID) -> Response:
     with transaction():

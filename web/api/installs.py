@@ -23,6 +23,9 @@ from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page_within
 from web.api.extension_bodies import asked_version
 from web.api.extension_documents import install_document, secret_document
+from web.api.openapi import extensions as shapes
+from web.api.openapi.declaring import declared, declared_list
+from web.api.preconditions import conditional
 from web.api.reading import check_query, json_body, text_in
 from web.api.schedule_changes import revision_in
 
@@ -35,12 +38,14 @@ READ_ONLY = (
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/install")
+@declared("Read the install of an extension", shapes.INSTALL)
 @requires("extension:read")
 def show_install(extension_id: UUID) -> Response:
     return document(_document(extension_id))
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/install")
+@declared("Install an extension", shapes.INSTALL, status=201, body=shapes.NEW_INSTALL)
 @requires("extension:write")
 def install_from_body(extension_id: UUID) -> Response:
     extension = extension_of(_tenant(), extension_id)
@@ -56,19 +61,21 @@ def install_from_body(extension_id: UUID) -> Response:
 
 
 @blueprint.patch("/extensions/<uuid:extension_id>/install")
+@declared("Change what an install may and knows", shapes.INSTALL, body=shapes.INSTALL_CHANGE, is_conditional=True)
 @requires("extension:write")
 def configure_from_body(extension_id: UUID) -> Response:
     with transaction():
         _, install = installed(extension_id, lock="change")
         body = json_body(CONFIGURABLE, (*READ_ONLY, "version"))
-        revision = revision_in(body)
-        seen = install.revision if revision is None else revision
-        configure_install(actor(), install.id, seen, *_settings(body))
+        with conditional(install.revision, revision_in(body)) as revision:
+            seen = install.revision if revision is None else revision
+            configure_install(actor(), install.id, seen, *_settings(body))
         answer = _document(extension_id)
     return document(answer)
 
 
 @blueprint.delete("/extensions/<uuid:extension_id>/install")
+@declared("Uninstall an extension", status=204)
 @requires("extension:write")
 def uninstall_extension(extension_id: UUID) -> Response:
     with transaction():
@@ -78,6 +85,7 @@ def uninstall_extension(extension_id: UUID) -> Response:
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/install/disable")
+@declared("Hold an extension", shapes.INSTALL, body=shapes.REASON)
 @requires("extension:write")
 def disable_extension(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -91,6 +99,7 @@ def disable_extension(extension_id: UUID) -> Response:
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/install/enable")
+@declared("Let an extension go on", shapes.INSTALL, body=shapes.NOTHING)
 @requires("extension:write")
 def enable_extension(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -104,6 +113,7 @@ def enable_extension(extension_id: UUID) -> Response:
 
 
 @blueprint.get("/extensions/<uuid:extension_id>/install/secrets")
+@declared_list("List the names of the secrets of an install", shapes.SECRET)
 @requires("extension:read")
 def list_install_secrets(extension_id: UUID) -> Response:
     _, install = installed(extension_id)
@@ -112,6 +122,13 @@ def list_install_secrets(extension_id: UUID) -> Response:
 
 
 @blueprint.put("/extensions/<uuid:extension_id>/install/secrets/<secret_name>")
+@declared(
+    "Keep a secret of an install",
+    shapes.SECRET,
+    also={201: shapes.SECRET},
+    body=shapes.SECRET_VALUE,
+    needs_body=True,
+)
 @requires("extension:write")
 def keep_install_secret(extension_id: UUID, secret_name: str) -> Response:
     with transaction():
@@ -124,6 +141,7 @@ def keep_install_secret(extension_id: UUID, secret_name: str) -> Response:
 
 
 @blueprint.delete("/extensions/<uuid:extension_id>/install/secrets/<secret_name>")
+@declared("Forget a secret of an install", status=204)
 @requires("extension:write")
 def forget_install_secret(extension_id: UUID, secret_name: str) -> Response:
     with transaction():

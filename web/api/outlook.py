@@ -22,6 +22,8 @@ from domain.timing.zones import zone
 from web.access import member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, document, instant
+from web.api.openapi import schedules as shapes
+from web.api.openapi.declaring import declared
 from web.api.reading import check_query, json_body, page_limit
 from web.api.schedule_bodies import new_draft
 
@@ -30,6 +32,7 @@ TIMING_MEMBERS = ("triggerType", "runAt", "cron", "timezone", "startsAt", "endsA
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>/explain")
+@declared("Say whether and why a schedule will fire", shapes.EXPLANATION)
 @requires_by_kind(READ)
 def explain_schedule(schedule_id: UUID) -> Response:
     check_query(())
@@ -47,6 +50,7 @@ def explain_schedule(schedule_id: UUID) -> Response:
 
 
 @blueprint.get("/schedules/<uuid:schedule_id>/preview")
+@declared("Read the next instants of a schedule", shapes.PREVIEW, query=shapes.PREVIEW_LIMIT)
 @requires_by_kind(READ)
 def preview_schedule(schedule_id: UUID) -> Response:
     check_query(())
@@ -67,6 +71,14 @@ def preview_schedule(schedule_id: UUID) -> Response:
 
 
 @blueprint.post("/schedules/preview")
+@declared(
+    "Read the next instants of a timing that nobody has saved",
+    shapes.TIMING_PREVIEW,
+    query=shapes.PREVIEW_LIMIT,
+    body=shapes.TIMING,
+    needs_body=True,
+    is_once=False,
+)
 @requires("workflow:read")
 def preview_timing() -> Response:
     body, limit = json_body(TIMING_MEMBERS), _limit()

@@ -24,32 +24,41 @@ Q_MAX_CHARACTERS = 128
 _SHOWN_NAME_CHARACTERS = 64
 
 
-def json_body(allowed: Collection[str], read_only: Collection[str] = ()) -> dict[str, Any]:
+def json_body(
+    allowed: Collection[str], read_only: Collection[str] = (), max_depth: int = strict_json.MAX_DEPTH
+) -> dict[str, Any]:
     """The object in the body; an empty body is an empty object.
 
     Raises UnsupportedMediaType, RequestEntityTooLarge, and Refused naming every member that is not `allowed`.
     """
-    if request.mimetype not in ("", "application/json"):
-        raise UnsupportedMediaType("Send the body as application/json.")
-    if (request.content_length or 0) > BODY_MAX_BYTES:
-        raise _too_large()
-    raw = request.get_data(cache=True)
-    if len(raw) > BODY_MAX_BYTES:
-        raise _too_large()
+    raw = raw_body(BODY_MAX_BYTES)
     if not raw:
         return {}
-    if not request.mimetype:
-        raise UnsupportedMediaType("Say what the body is: Content-Type: application/json.")
     try:
-        body = strict_json.loads(raw, max_bytes=BODY_MAX_BYTES)
+        body = strict_json.loads(raw, max_bytes=BODY_MAX_BYTES, max_depth=max_depth)
     except Refused as refused:
-        raise _located(raw, refused) from None
+        raise _located(raw, refused, max_depth) from None
     if not isinstance(body, dict):
         raise Refused.at("", "The body is a JSON object, in curly braces.", "BODY_NOT_OBJECT")
     problems = [_unknown(name, allowed, read_only) for name in body if name not in allowed]
     if problems:
         raise Refused(problems)
     return body
+
+
+def raw_body(max_bytes: int) -> bytes:
+    """The bytes of a body that says it is JSON. Raises UnsupportedMediaType and RequestEntityTooLarge."""
+    if request.mimetype not in ("", "application/json"):
+        raise UnsupportedMediaType("Send the body as application/json.")
+    if (request.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    request.max_content_length = max(max_bytes, request.max_content_length or 0)
+    raw = request.get_data(cache=True)
+    if len(raw) > max_bytes:
+        raise _too_large(max_bytes)
+    if raw and not request.mimetype:
+        raise UnsupportedMediaType("Say what the body is: Content-Type: application/json.")
+    return raw
 
 
 def check_query(allowed: Collection[str]) -> None:
@@ -67,6 +76,21 @@ def query_text(name: str, max_characters: int = Q_MAX_CHARACTERS) -> str:
         raise Refused.at(name, f"At most {max_characters} characters.", "TOO_LONG")
     strict_json.check_value(value, path=name)
     return value.strip()
+
+
+def query_texts(name: str, max_characters: int = Q_MAX_CHARACTERS) -> list[str]:
+    """A parameter that may be given several times. Raises Refused as `query_text` does, and for an empty one."""
+    values = request.args.getlist(name)
+    for value in values:
+        if not 1 <= len(value) <= max_characters:
+            raise Refused.at(name, f"Each has 1 to {max_characters} characters.", "TOO_LONG" if value else "REQUIRED")
+        strict_json.check_value(value, path=name)
+    return values
+
+
+def query_ids(name: str) -> list[UUID]:
+    """A parameter that is an id and may be given several times."""
+    return [id_in(value, name) for value in request.args.getlist(name)]
 
 
 def query_id(name: str) -> UUID | None:
@@ -104,6 +128,17 @@ def query_flag(name: str) -> bool | None:
 def page_cursor() -> UUID | None:
     """Where the page begins: behind what the cursor of the page before says."""
     return query_id("cursor")
+
+
+def number_cursor(otherwise: int) -> int:
+    """Where a page of what is numbered begins: behind this number; `otherwise` for the first page."""
+    value = request.args.get("cursor")
+    if value is None:
+        return otherwise
+    if not (value.isascii() and value.isdigit() and len(value) <= 9):
+        message = "This is no cursor of this list. Begin again without one."
+        raise Refused.at("cursor", message, "CURSOR_UNKNOWN")
+    return int(value)
 
 
 def page_limit() -> int:
@@ -171,12 +206,12 @@ def collected(*readings: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def _located(raw: bytes, refused: Refused) -> Refused:
+def _located(raw: bytes, refused: Refused, max_depth: int) -> Refused:
     """The refusal at the member that holds a number or text which cannot be kept; as it is when there is no telling."""
     if not {problem.code for problem in refused.problems} & {"JSON_NUMBER", "JSON_TEXT"}:
         return refused
     try:
-        strict_json.check_value(json.loads(raw), max_bytes=BODY_MAX_BYTES)
+        strict_json.check_value(json.loads(raw), max_bytes=BODY_MAX_BYTES, max_depth=max_depth)
     except Refused as precise:
         return Refused(Problem(p.path.removeprefix("/"), p.message, p.code) for p in precise.problems)
     except ValueError:
@@ -192,5 +227,5 @@ def _unknown(name: str, allowed: Collection[str], read_only: Collection[str]) ->
     return Problem(shown, f"There is nothing called {shown} here.{known}", "UNKNOWN_FIELD")
 
 
-def _too_large() -> RequestEntityTooLarge:
-    return RequestEntityTooLarge(f"A body has at most {BODY_MAX_BYTES:,} bytes.")
+def _too_large(max_bytes: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"A body has at most {max_bytes:,} bytes.")

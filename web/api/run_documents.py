@@ -108,22 +108,24 @@ def _target(detail: RunDetail) -> Json:
 
 def step_documents(steps: Sequence[RunStep]) -> list[Json]:
     """Every attempt at a step, in the order of recording."""
-    return [
-        {
-            "stepPath": step.step_path,
-            "iteration": step.iteration,
-            "attempt": step.attempt,
-            "stepId": step.step_id,
-            "nodeType": step.node_type,
-            "status": step.status,
-            "input": shown(step.input),
-            "output": shown(step.output),
-            "error": step.error,
-            "startedAt": instant(step.started_at),
-            "finishedAt": instant(step.finished_at),
-        }
-        for step in steps
-    ]
+    return [step_document(step) for step in steps]
+
+
+def step_document(step: RunStep) -> Json:
+    """One attempt at a step."""
+    return {
+        "stepPath": step.step_path,
+        "iteration": step.iteration,
+        "attempt": step.attempt,
+        "stepId": step.step_id,
+        "nodeType": step.node_type,
+        "status": step.status,
+        "input": shown(step.input),
+        "output": shown(step.output),
+        "error": step.error,
+        "startedAt": instant(step.started_at),
+        "finishedAt": instant(step.finished_at),
+    }
 
 
 def call_documents(calls: Sequence[Invocation]) -> list[Json]:

@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import Response, request, url_for
 
 from domain.accounts.permissions import CHANGE, READ
-from domain.kernel.errors import Problem, Refused
+from domain.kernel.errors import NotFound, Problem, Refused
 from domain.runs.details import STEPS_SHOWN, recorded_steps, run_detail
 from domain.runs.invocations import invocations_of_run
 from domain.runs.kinds import run_kind
@@ -23,10 +23,13 @@ from domain.runs.step_waits import recorded_waits
 from web.access import actor, member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, page
+from web.api.openapi import runs as shapes
+from web.api.openapi.declaring import declared, declared_list
 from web.api.reading import (
     check_query,
     collected,
     json_body,
+    number_cursor,
     page_cursor,
     page_limit,
     query_choice,
@@ -35,7 +38,14 @@ from web.api.reading import (
     query_text,
     text_in,
 )
-from web.api.run_documents import call_documents, row_document, run_document, step_documents, wait_documents
+from web.api.run_documents import (
+    call_documents,
+    row_document,
+    run_document,
+    step_document,
+    step_documents,
+    wait_documents,
+)
 from web.kinds import readable_target
 
 VERSIONS = ("same", "published")
@@ -43,6 +53,7 @@ FILTERS = ("q", "workflowId", "scheduleId", "status", "startedBy", "from", "to")
 
 
 @blueprint.get("/workflow-runs")
+@declared_list("List the runs of workflows, newest first", shapes.RUN_ROW, **shapes.FILTERS)
 @requires("workflow:read")
 def list_runs() -> Response:
     check_query((*FILTERS, "parentRunId", "rehearsal"))
@@ -50,6 +61,7 @@ def list_runs() -> Response:
 
 
 @blueprint.get("/runs")
+@declared_list("List runs, newest first", shapes.RUN_ROW, **shapes.ANY_FILTERS)
 @requires_by_kind(READ)
 def list_any_runs() -> Response:
     check_query((*FILTERS, "parentRunId", "rehearsal", "targetKind", "installId"))
@@ -78,6 +90,7 @@ def _listed(target: Callable[[], str]) -> Response:
 
 @blueprint.get("/runs/<uuid:run_id>", endpoint="show_any_run")
 @blueprint.get("/workflow-runs/<uuid:run_id>")
+@declared("Read a run with its steps, waits and calls", shapes.RUN_IN_FULL)
 @requires_by_kind(READ)
 def show_run(run_id: UUID) -> Response:
     answer = _document_of(run_id)
@@ -87,8 +100,22 @@ def show_run(run_id: UUID) -> Response:
     return document({**answer, "steps": steps, "waits": waits, "calls": calls})
 
 
+@blueprint.get("/runs/<uuid:run_id>/steps", endpoint="list_any_steps")
+@blueprint.get("/workflow-runs/<uuid:run_id>/steps")
+@declared_list("List all attempts at the steps of a run", shapes.STEP)
+@requires_by_kind(READ)
+def list_steps(run_id: UUID) -> Response:
+    if run_kind(_tenant(), run_id) is None:
+        raise NotFound
+    check_query(())
+    after, limit = collected(lambda: number_cursor(-1), page_limit)
+    steps = recorded_steps(run_id, limit + 1, after)
+    return page(steps, limit, step_document, lambda step: step.position)
+
+
 @blueprint.post("/runs/<uuid:run_id>/cancel", endpoint="cancel_any_run")
 @blueprint.post("/workflow-runs/<uuid:run_id>/cancel")
+@declared("Cancel a run", shapes.RUN, body=shapes.CANCEL)
 @requires_by_kind(CHANGE)
 def cancel_from_body(run_id: UUID) -> Response:
     reason = text_in(json_body(("reason",)), "reason")
@@ -102,6 +129,7 @@ def cancel_from_body(run_id: UUID) -> Response:
 
 @blueprint.post("/runs/<uuid:run_id>/rerun", endpoint="rerun_any_run")
 @blueprint.post("/workflow-runs/<uuid:run_id>/rerun")
+@declared("Run again", shapes.RUN, status=202, body=shapes.RERUN)
 @requires_by_kind(CHANGE)
 def rerun_from_body(run_id: UUID) -> Response:
     body = json_body(("payload", "version"))

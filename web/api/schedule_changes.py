@@ -14,15 +14,13 @@ from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, NotFound, Refused
 from domain.runs.details import run_detail
 from domain.schedules.listing import free_name, schedule_view
-from domain.schedules.schedules import ACTIVE
+from domain.schedules.schedules import ACTIVE, Schedule
 from web.access import actor, member_access, request_now
 from web.api.answering import Json, answered_once, document
+from web.api.preconditions import TRIES, conditional, unless_raced
 from web.api.reading import whole_number_in
 from web.api.run_documents import run_document
 from web.api.schedule_bodies import edited_draft, new_draft, schedule_document
-
-TRIES = 3
-"""How often something that lost a race against others is tried again with what is stored then."""
 
 
 def created(body: Json, address: Callable[[UUID], str]) -> Response:
@@ -49,30 +47,28 @@ def _create(body: Json, address: Callable[[UUID], str]) -> tuple[int, Json, str]
 
 
 def changed(schedule_id: UUID, body: Json) -> Response:
-    """The schedule with only what the body names changed; with `revision`, only that revision of it."""
-    revision = revision_in(body)
-    for _ in range(TRIES - 1):
-        try:
-            return _change(schedule_id, body, revision)
-        except Conflict as conflict:
-            if revision is not None or type(conflict) is not Conflict:
-                raise
-    return _change(schedule_id, body, revision)
+    """The schedule with only what the body names changed; with `revision` or an If-Match, only that revision of it."""
+    asked = revision_in(body)
+    return unless_raced(asked, lambda: _change(schedule_id, body, asked))
 
 
-def _change(schedule_id: UUID, body: Json, revision: int | None) -> Response:
+def _change(schedule_id: UUID, body: Json, asked: int | None) -> Response:
     with transaction():
         stored = schedule_view(_tenant(), schedule_id).schedule
-        seen = stored.revision if revision is None else revision
-        changes = {name: value for name, value in body.items() if name not in ("revision", "targetKind")}
-        draft = edited_draft(stored, body)
-        if set(changes) == {"enabled"}:
-            _switch(schedule_id, draft.enabled, stored.status, seen)
-        elif changes or seen != stored.revision:
-            with _workflow_in_body():
-                edit_schedule(actor(), schedule_id, seen, draft, request_now(), _least_seconds())
+        with conditional(stored.revision, asked) as revision:
+            _write(stored, body, stored.revision if revision is None else revision)
         answer = document_of(schedule_id)
     return document(answer)
+
+
+def _write(stored: Schedule, body: Json, seen: int) -> None:
+    changes = {name: value for name, value in body.items() if name not in ("revision", "targetKind")}
+    draft = edited_draft(stored, body)
+    if set(changes) == {"enabled"}:
+        _switch(stored.id, draft.enabled, stored.status, seen)
+    elif changes or seen != stored.revision:
+        with _workflow_in_body():
+            edit_schedule(actor(), stored.id, seen, draft, request_now(), _least_seconds())
 
 
 def _switch(schedule_id: UUID, enabled: bool, status: str, revision: int) -> None:

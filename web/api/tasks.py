@@ -13,10 +13,25 @@ from domain.workflows.payload_secrets import shown
 from web.access import actor, member_access, request_now, requires
 from web.api import blueprint
 from web.api.answering import Json, answered_once, document, instant, page
-from web.api.reading import check_query, collected, json_body, page_cursor, page_limit, query_choice, query_text
+from web.api.openapi import happenings
+from web.api.openapi.declaring import declared, declared_list
+from web.api.openapi.words import choice, text
+from web.api.reading import (
+    Q_MAX_CHARACTERS,
+    check_query,
+    collected,
+    json_body,
+    page_cursor,
+    page_limit,
+    query_choice,
+    query_text,
+)
 
 
 @blueprint.get("/tasks")
+@declared_list(
+    "List tasks, newest first", happenings.TASK_ROW, status=choice(STATUSES), taskType=text(Q_MAX_CHARACTERS)
+)
 @requires("workflow:read")
 def list_tasks() -> Response:
     check_query(("status", "taskType"))
@@ -28,12 +43,14 @@ def list_tasks() -> Response:
 
 
 @blueprint.get("/tasks/<uuid:task_id>")
+@declared("Read a task with its form", happenings.TASK)
 @requires("workflow:read")
 def show_task(task_id: UUID) -> Response:
     return document(_document(task_view(member_access().tenant.id, task_id)))
 
 
 @blueprint.post("/tasks/<uuid:task_id>/answer")
+@declared("Answer a task", happenings.TASK, body=happenings.TASK_ANSWER, needs_body=True)
 @requires(ANSWER_PERMISSION)
 def give_answer(task_id: UUID) -> Response:
     def act(request_key: str) -> tuple[int, Json, str]:

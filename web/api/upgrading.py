@@ -14,6 +14,8 @@ from web.api.answering import Json, answered_once, document
 from web.api.extension_bodies import asked_version, missing_to_disable, new_endpoints, new_grant
 from web.api.extension_documents import missing_document, preview_document, upgraded_document
 from web.api.installs import address_of_install, installed
+from web.api.openapi import extensions as shapes
+from web.api.openapi.declaring import declared
 from web.api.reading import collected, flag_in, json_body, text_in
 from web.errors import Answer, keep_refusal, problem_answer
 
@@ -29,6 +31,12 @@ def answer_missing(error: RemapFailed) -> Response:
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/upgrade")
+@declared(
+    "Change the version of an install, or ask what that would do",
+    {"anyOf": [shapes.UPGRADED, shapes.UPGRADE_PREVIEW]},
+    body=shapes.UPGRADE,
+    needs_body=True,
+)
 @requires("extension:write")
 def upgrade_extension(extension_id: UUID) -> Response:
     extension, install = installed(extension_id)

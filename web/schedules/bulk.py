@@ -26,6 +26,7 @@ from web.answers import show_dialog
 from web.asked import request_key
 from web.forms.steering import PauseForm
 from web.kinds import require_change
+from web.schedules.bundles import EXPORT, go_to_export
 from web.schedules.frame import CHANGED, blueprint, tenant_id
 from web.schedules.listing import asked_filter, parts_of
 
@@ -41,6 +42,8 @@ WORDS = {"pause": "paused", "resume": "resumed", "run": "started", "delete": "de
 def ask_bulk() -> ResponseReturnValue:
     """Before it is done: how many and which, and with what."""
     asked = asked_filter()
+    if request.form.get("action") == EXPORT:
+        return go_to_export(asked.narrowed, request.form.getlist("id"))
     back = url_for("schedules.index", **parts_of(asked.narrowed))
     if request.form.get("all") == "1" and not asked.problem:
         wanted = matching_ids(tenant_id(), _changeable(asked.narrowed), None, BULK_LIMIT + 1)

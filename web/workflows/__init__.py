@@ -1,6 +1,6 @@
 """The pages of workflows."""
 
-from web.workflows import actions, editor, listing, mapping, publishing, running, versions
+from web.workflows import actions, bundles, editor, listing, mapping, publishing, running, versions
 from web.workflows.frame import blueprint
 
-__all__ = ["actions", "blueprint", "editor", "listing", "mapping", "publishing", "running", "versions"]
+__all__ = ["actions", "blueprint", "bundles", "editor", "listing", "mapping", "publishing", "running", "versions"]

@@ -2,32 +2,62 @@
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import click
 
+from domain.kernel.log import configure_logs
+from workers.commands import definitions, schedule_outlook  # noqa: F401  their commands belong to groups of others
+from workers.commands.api import LocalApi
+from workers.commands.bundles import bundle
+from workers.commands.completion import completion
+from workers.commands.doctor import doctor
+from workers.commands.events import events
 from workers.commands.extensions import extensions
 from workers.commands.frame import Commands
-from workers.commands.installs import installs
+from workers.commands.installs import installs, upgrade
+from workers.commands.people import tokens, users
+from workers.commands.runs import runs
+from workers.commands.schedule_bundles import schedule_bundle
+from workers.commands.schedules import schedules
 from workers.commands.tenants import tenants
-from workers.commands.workflows import workflows
+from workers.commands.workflows import migrate_triggers, workflows
 from workers.process import code_version
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(code_version(), prog_name="carillon")
 def carillon() -> None:
-    """Look after an installation of Carillon.
+    """Everything that Carillon does, in a terminal and in scripts.
 
-    The environment says which one: DATABASE_URL, REDIS_URL and CARILLON_SECRET_KEY, as for its processes. Nothing else
-    has to run. Exit codes: 0 done, 1 not done, 2 wrongly called.
+    On its server the environment says which installation is meant: DATABASE_URL, REDIS_URL and CARILLON_SECRET_KEY, as for
+    its processes; nothing else has to run. Elsewhere --url (CARILLON_URL) says where it answers, and CARILLON_TOKEN who you
+    are. Exit codes: 0 done, 1 not done, 2 wrongly called.
     """
 
 
-carillon.add_command(installs)
-carillon.add_command(extensions)
-carillon.add_command(tenants)
-carillon.add_command(workflows)
+for command in (
+    schedules,
+    schedule_bundle,
+    workflows,
+    bundle,
+    runs,
+    events,
+    extensions,
+    installs,
+    tenants,
+    users,
+    tokens,
+    doctor,
+    completion,
+):
+    carillon.add_command(command)
+carillon.add_command(migrate_triggers, "migrate-inline-triggers")
+extensions.add_command(upgrade)
 
 
-def main() -> None:
-    """Run the command that the arguments name."""
-    carillon(prog_name="carillon")
+def main(local: LocalApi) -> Any:
+    """Run the command that the arguments name; `local` gives the API on the database of the environment."""
+    configure_logs("WARNING", "console", sys.stderr)
+    return carillon(prog_name="carillon", obj=local)

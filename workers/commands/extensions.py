@@ -13,11 +13,14 @@ from domain.extensions.extensions import Extension, ExtensionVersion, version_nu
 from domain.extensions.installs import install_extension
 from domain.extensions.listing import catalogue
 from domain.extensions.registry import publish_version
-from domain.kernel import clock
+from domain.kernel import clock, strict_json
 from domain.kernel.db import transacted
 from domain.kernel.errors import Refused
 from domain.upgrades.version_removal import delete_version
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from workers.commands.answers import say_json
+from workers.commands.api import LocalApi, api_at
+from workers.commands.frame import actor_for, installation, tenant_named
+from workers.commands.options import at_address
 
 FOR_TENANT = "Inside the tenant with this slug; without it, for the whole installation."
 
@@ -46,12 +49,21 @@ def list_extensions(slug: str | None, is_json: bool) -> None:
 @extensions.command("publish")
 @click.argument("manifest", type=click.File("rb"))
 @click.option("--tenant", "slug", help=FOR_TENANT)
-def publish(manifest: BinaryIO, slug: str | None) -> None:
+@at_address
+@click.pass_obj
+def publish(local: LocalApi, manifest: BinaryIO, slug: str | None, url: str | None, token: str | None) -> None:
     """Publish the version that the file MANIFEST describes; - reads standard input. It never changes afterwards.
 
     Publishing the same again changes nothing. Nothing that is installed changes: `carillon installs upgrade` does that.
+    Over --url it is published inside the tenant of the token.
     """
     text = manifest.read()
+    if url:
+        with api_at(local, url, token, slug) as api:
+            made = api.post("/extensions", {"manifest": strict_json.loads(text)})
+        count = len(made["endpoints"])
+        click.echo(f"Version {made['version']} is published: {count} endpoints, {made['contentHash']}")
+        return
     with installation():
         tenant = tenant_named(slug) if slug else None
         words = transacted(lambda: _published(tenant, text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -59,11 +58,17 @@ def tenant_named(slug: str, *, is_any: bool = False) -> Tenant:
     return found[0]
 
 
+def tenant_meant(slug: str | None) -> Tenant:
+    """The living tenant with this slug, or the only one there is; raises ClickException when that is not clear."""
+    if slug is not None:
+        return tenant_named(slug)
+    living = [tenant for tenant in tenants_by_slug() if tenant.deleted_at is None]
+    if len(living) != 1:
+        known = ", ".join(tenant.slug for tenant in living) or "none yet"
+        raise click.ClickException(f"Say with --tenant or CARILLON_TENANT which tenant is meant: {known}.")
+    return living[0]
+
+
 def actor_for(tenant: Tenant) -> Actor:
     """Who the audit log says it was."""
     return Actor(tenant.id, label=ACTOR)
-
-
-def say_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))

@@ -22,7 +22,8 @@ from domain.upgrades import (
     upgrade_plan,
 )
 from domain.upgrades.installed import install_called, installs_of, version_called
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from workers.commands.answers import counted, say_json
+from workers.commands.frame import actor_for, installation, tenant_named
 from workers.commands.upgrade_words import (
     chosen_endpoint,
     missing_line,
@@ -148,7 +149,7 @@ def remove(slug: str, extension: str, yes: bool) -> None:
             click.confirm(f"Uninstall {extension} and end its schedules?", abort=True)
         gone = transacted(lambda: uninstall(actor_for(tenant), install_id, clock.database_now()))
     click.echo(
-        f"{extension} was uninstalled from {slug}: {_counted(gone.schedules, 'schedule')} ended, {_counted(gone.runs, 'run')} canceled."
+        f"{extension} was uninstalled from {slug}: {counted(gone.schedules, 'schedule')} ended, {counted(gone.runs, 'run')} canceled."
     )
 
 
@@ -198,7 +199,3 @@ def _document(install: Install) -> dict[str, Any]:
         "reason": install.disable_reason,
         "capabilities": install.capabilities,
     }
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -10,7 +10,10 @@ from domain.accounts.tenants import EDITIONS, Tenant, set_edition, tenants_by_sl
 from domain.kernel import clock
 from domain.kernel.db import transacted, transaction
 from domain.upgrades import delete_tenant
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from domain.workflows.drafts import key_from
+from workers.commands.answers import say_json
+from workers.commands.frame import actor_for, installation, tenant_named
+from workers.setup import set_up
 
 MEANINGS = {
     True: "It has schedules; what became due before was refused and stays on record so.",
@@ -33,11 +36,26 @@ def list_tenants(is_json: bool) -> None:
         say_json(found)
         return
     if not found:
-        click.echo("There is no tenant yet. `python -m workers.setup` makes the first one.")
+        click.echo("There is no tenant yet. `carillon tenants create` makes the first one.")
     width = max((len(str(one["slug"])) for one in found), default=0)
     for one in found:
         gone = "  (deleted)" if one["deletedAt"] else ""
         click.echo(f"{one['slug']:<{width}}  {one['edition']:<10}  {one['timezone']}  {one['name']}{gone}")
+
+
+@tenants.command("create")
+@click.argument("name")
+@click.option("--admin", "email", required=True, help="The e-mail address of its first admin.")
+@click.option("--timezone", default="UTC", show_default=True, help="An IANA name: the zone of its schedules.")
+def create(name: str, email: str, timezone: str) -> None:
+    """Make the tenant NAME and its first admin, whose password is said once unless they have one already."""
+    with installation():
+        slug = key_from(name)
+        if tenants_by_slug(slug):
+            raise click.ClickException(f"There is a tenant {slug} already. Choose another name.")
+        password = transacted(lambda: set_up(name, email, timezone))
+    click.echo(f"{slug} is ready. Sign in as {email}")
+    click.echo(f"with the password {password}" if password else "with the password you have already.")
 
 
 @tenants.command("set-edition")

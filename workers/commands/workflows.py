@@ -20,7 +20,8 @@ from domain.publishing.inline_triggers import (
     workflows_with_time_triggers,
 )
 from domain.schedules.schedules import ACTIVE
-from workers.commands.frame import actor_for, installation, say_json, tenant_named
+from workers.commands.answers import counted, say_json
+from workers.commands.frame import actor_for, installation, tenant_named
 
 
 class _Tried(Exception):
@@ -59,7 +60,7 @@ def migrate_triggers(slug: str | None, is_dry: bool, is_json: bool) -> None:
     else:
         _say(told, is_dry)
     if left:
-        raise click.ClickException(f"{_counted(left, 'trigger')} had to stay in the draft. Correct and migrate again.")
+        raise click.ClickException(f"{counted(left, 'trigger')} had to stay in the draft. Correct and migrate again.")
 
 
 def _migrated(tenant: Tenant, workflow_id: UUID, config: Config, is_dry: bool) -> dict[str, Any] | None:
@@ -121,7 +122,3 @@ def _words(one: dict[str, Any]) -> str:
         return f"{said}: STAYS IN THE DRAFT. {one['reason']}"
     state = f"{one['status']}, fires next at {one['nextFireAt']}" if one["nextFireAt"] else one["status"]
     return f"{said}: schedule {one['scheduleName']}, {state}" + (f". {one['reason']}" if one["reason"] else "")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from domain.accounts.permissions import PERMISSIONS, ROLES, Access, permissions_of
+from domain.accounts.sessions import hash_of
 from domain.accounts.tenants import Tenant
 from domain.accounts.tokens import ApiToken, create_token, revoke_token, token_access, tokens_page, touch_token
 from domain.accounts.users import Membership, User
@@ -34,12 +35,29 @@ def access_of(tenant: Tenant, user: User, role: str = "admin") -> Access:
 
 def test_a_token_is_known_by_its_secret_alone(acme: Tenant, alice: User) -> None:
     token, secret = create_token(an_actor(acme, alice), access_of(acme, alice), "Export", ["workflow:read"], None, NOW)
-    assert secret.startswith("car_") and len(secret) == 47
+    assert secret.startswith("carillon_") and len(secret) == len("carillon_") + 43  # 256 bits
     assert secret.startswith(token.hint) and secret not in str(token.__dict__)
     access = token_access(secret, NOW)
     assert access and (access.tenant, access.user, access.token_name) == (acme, alice, "Export")
-    for wrong in ("", "car_", secret[:-1], secret + "x", token.token_hash, f"car_{token.token_hash}", "car_\ud800"):
+    for wrong in (
+        "",
+        "carillon_",
+        secret[:-1],
+        secret + "x",
+        token.token_hash,
+        f"carillon_{token.token_hash}",
+        "car_\ud800",
+    ):
         assert token_access(wrong, NOW) is None
+
+
+def test_a_token_with_the_short_prefix_goes_on_opening(acme: Tenant, alice: User, db: Any) -> None:
+    token, _ = a_token(acme, alice)
+    token.token_hash = hash_of("car_0123456789")
+    db.flush()
+    access = token_access("car_0123456789", NOW)
+    assert access and access.user == alice
+    assert token_access("carillon_0123456789", NOW) is None
 
 
 @pytest.mark.parametrize("role", list(ROLES))

@@ -1,0 +1,133 @@
+"""Files of workflows and schedules under someone's hands: chosen, dropped, looked at, confirmed, and kept."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from domain.bundles.exporting import export_bundle
+from domain.bundles.schedule_exporting import export_schedules
+from tests.browser.conftest import Visit, Watch
+from tests.browser.site import WORKFLOW, Acme, Site, an_acme
+from tests.browser.test_every_page import inspect
+
+COPIES = 40
+DROP = """([text, name]) => {
+  const held = new DataTransfer();
+  held.items.add(new File([text], name, { type: "application/json" }));
+  for (const kind of ["dragover", "drop"]) {
+    document.querySelector("main").dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer: held }));
+  }
+}"""
+
+LISTEN = """() => {
+  window.told = [];
+  const place = document.querySelector("[data-said]");
+  new MutationObserver(() => window.told.push(place.textContent)).observe(place, { childList: true });
+}"""
+
+
+def exported(acme: Acme) -> bytes:
+    with acme.site.app.app_context():
+        return export_bundle(acme.actor.tenant_id)
+
+
+def copies(content: bytes) -> bytes:
+    """A file with many workflows, each under a key and a name of its own."""
+    bundle = json.loads(content)
+    one = bundle["workflows"][0]
+    bundle["workflows"] = [
+        one | {"key": f"copy-{at:03}", "metadata": one["metadata"] | {"name": f"Copy {at:03}"}} for at in range(COPIES)
+    ]
+    return json.dumps(bundle).encode()
+
+
+def file_of(content: bytes) -> Any:
+    return {"name": "workflow-bundle.json", "mimeType": "application/json", "buffer": content}
+
+
+def workflow_count(acme: Acme) -> int:
+    query = "SELECT count(*) FROM workflows WHERE tenant_id = :id AND deleted_at IS NULL"
+    return int(acme.site.scalar(query, id=acme.actor.tenant_id))
+
+
+def test_a_file_is_dropped_looked_at_confirmed_and_imported_while_its_progress_is_told(
+    acme: Acme, visit: Visit, watch: Watch
+) -> None:
+    content = copies(exported(acme))
+    page = visit(acme.alice)
+    page.goto("/workflows")
+    page.locator("#workflows-menu-button").click()
+    page.get_by_role("link", name="Import…").click()
+    expect(page.get_by_role("heading", name="Import workflows")).to_be_visible()
+    page.evaluate(DROP, [content.decode(), "workflow-bundle.json"])
+    expect(page.get_by_role("heading", name=f"{COPIES} workflows in the file")).to_be_focused()
+    inspect(page, watch)
+    assert workflow_count(acme) == 1
+
+    page.evaluate(LISTEN)
+    with page.expect_response("**/workflows/import") as answer:
+        page.get_by_role("button", name=f"Import {COPIES} workflows").click()
+    expect(page.get_by_text(f"{COPIES} workflows imported.")).to_be_focused()
+    assert answer.value.headers["content-type"] == "application/x-ndjson"
+    assert f"{COPIES} of {COPIES}" in page.evaluate("window.told")
+    assert workflow_count(acme) == 1 + COPIES
+    inspect(page, watch)
+    page.get_by_role("link", name="Go to the workflows").click()
+    expect(page.locator("#workflow-count")).to_have_text(str(1 + COPIES))
+
+
+def test_replacing_is_chosen_on_the_plan_and_a_broken_file_is_explained(acme: Acme, visit: Visit) -> None:
+    content = exported(acme).replace(WORKFLOW.encode(), b"Renamed sync")
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    page.get_by_label("workflow-bundle.json").set_input_files(file_of(content[:-40]))
+    expect(page.get_by_role("alert").filter(has_text="Nothing was imported")).to_be_focused()
+    page.get_by_label("workflow-bundle.json").set_input_files(file_of(content))
+    expect(page.get_by_text("Nothing is imported while there are conflicts")).to_be_visible()
+    expect(page.get_by_role("button", name="Import 1 workflow")).to_have_count(0)
+    page.get_by_role("switch", name="Replace workflows that exist already").check()
+    page.get_by_role("button", name="Import 1 workflow").click()
+    expect(page.get_by_text("1 workflow imported.")).to_be_visible()
+    page.get_by_role("link", name="Renamed sync").click()
+    expect(page.get_by_role("heading", name="Renamed sync", level=1)).to_be_visible()
+
+
+def test_what_is_selected_is_kept_as_a_file_and_the_list_stays(acme: Acme, visit: Visit) -> None:
+    for name in ("Morning sync", "Evening sync"):
+        acme.schedule(name)
+    page = visit(acme.alice)
+    page.goto("/schedules")
+    page.get_by_role("checkbox", name="Select Morning sync", exact=True).check()
+    content = kept(page, lambda: page.get_by_role("button", name="Export", exact=True).click())
+    assert [one["name"] for one in json.loads(content)["schedules"]] == ["Morning sync"]
+    expect(page.get_by_role("link", name="Evening sync")).to_be_visible()
+    page.goto("/workflows")
+    page.get_by_role("checkbox", name=f"Select {WORKFLOW}", exact=True).check()
+    content = kept(page, lambda: page.get_by_role("button", name="Export", exact=True).click())
+    assert content == exported(acme)
+
+
+def kept(page: Page, act: Any) -> bytes:
+    with page.expect_download() as found:
+        act()
+    return Path(found.value.path()).read_bytes()
+
+
+def test_without_scripts_a_file_of_schedules_is_chosen_confirmed_and_imported(site: Site, visit: Visit) -> None:
+    acme, other = an_acme(site), an_acme(site)
+    other.schedule("Morning sync")
+    with site.app.app_context():
+        content = export_schedules(other.actor.tenant_id)
+    page = visit(acme.alice, java_script_enabled=False)
+    page.goto("/schedules/import")
+    page.locator("[type=file]").set_input_files(file_of(content))
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.get_by_role("heading", name="1 schedule in the file")).to_be_visible()
+    page.get_by_role("button", name="Import 1 schedule").click()
+    expect(page.get_by_text("1 schedule imported.")).to_be_visible()
+    page.get_by_role("link", name="Morning sync").click()
+    expect(page.get_by_text("Paused").first).to_be_visible()

@@ -1,0 +1,408 @@
+"""A file of schedules is taken in as a whole or not at all, and taken in again it changes nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from domain.accounts.audit import Actor, AuditEntry
+from domain.accounts.secrets import create_secret
+from domain.accounts.tenants import COMMUNITY, Tenant
+from domain.bundles.reading import BundleRefused
+from domain.bundles.schedule_documents import ScheduleBundle, read_schedule_bundle
+from domain.bundles.schedule_exporting import derived_key, export_schedules
+from domain.bundles.schedule_importing import OVER, ScheduleImport, import_schedules, plan_schedule_import
+from domain.firing.lifecycle import create_schedule, pause_schedule
+from domain.firing.tick import fire_due
+from domain.kernel.db import db as database
+from domain.kernel.errors import Conflict, Forbidden
+from domain.kernel.metrics import counted
+from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.drafts import ScheduleDraft
+from domain.schedules.occurrences import Occurrence
+from domain.schedules.schedules import Schedule
+from domain.workflows.payload_secrets import opened
+from domain.workflows.workflows import Workflow
+from tests.calls import a_call_schedule
+from tests.domain.bundles.schedule_files import CALL, HOURLY, a_bundle, a_call_item, an_item
+from tests.factories import (
+    NOW,
+    a_published_workflow,
+    a_schedule,
+    a_tenant,
+    a_workflow,
+    an_actor,
+    an_extension,
+    an_extension_version,
+    an_install,
+)
+
+pytestmark = pytest.mark.usefixtures("db")
+
+REGION = {
+    "type": "object",
+    "properties": {"region": {"type": "string"}, "token": {"type": "string", "x-secret": True}},
+    "required": ["region"],
+}
+DAILY = {**HOURLY, "cron": "0 9 * * *"}
+ONCE = {"triggerType": "schedule", "timezone": "UTC", "runAt": "2026-03-02T11:00:00Z"}
+
+
+@pytest.fixture
+def acme(db: Any) -> Tenant:
+    return a_tenant("acme", timezone="Europe/Berlin")
+
+
+@pytest.fixture
+def alice(acme: Tenant) -> Actor:
+    return an_actor(acme)
+
+
+@pytest.fixture
+def workflow(acme: Tenant) -> Workflow:
+    return a_published_workflow(acme)
+
+
+def actions(done: ScheduleImport) -> dict[str, str]:
+    return {entry.key: entry.action for entry in done.entries}
+
+
+def taken(actor: Actor, *items: dict[str, Any], **values: Any) -> dict[str, str]:
+    return actions(import_schedules(actor, a_bundle(*items), NOW, **values))
+
+
+def stored(key: str, tenant: Tenant) -> Schedule:
+    query = select(Schedule).where(Schedule.external_key == key, Schedule.tenant_id == tenant.id)
+    return database.session.scalars(query.execution_options(populate_existing=True)).one()
+
+
+def cursor_of(schedule: Schedule) -> ScheduleCursor:
+    return database.session.get_one(ScheduleCursor, schedule.id, populate_existing=True)
+
+
+def count(model: Any) -> int:
+    return database.session.scalar(select(func.count()).select_from(model)) or 0
+
+
+def refusal(actor: Actor, *items: dict[str, Any]) -> BundleRefused:
+    with pytest.raises(BundleRefused) as refused, database.session.begin_nested():
+        import_schedules(actor, a_bundle(*items), NOW)
+    return refused.value
+
+
+def test_new_ones_arrive_paused_and_do_not_fire(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    an_install(acme)
+    done = import_schedules(alice, a_bundle(an_item(), a_call_item()), NOW)
+    assert actions(done) == {"morning": "create", "sync": "create"}
+    run, call = stored("morning", acme), stored("sync", acme)
+    assert (run.status, run.name, run.workflow_id, run.workflow_version) == (
+        "paused", "The morning sync", workflow.id, 1,
+    )  # fmt: skip
+    assert (call.status, call.name, call.is_named, call.overlap) == ("paused", "POST /api/sync", False, "skip")
+    assert {entry.schedule_id for entry in done.entries} == {run.id, call.id}
+    fire_due(NOW + timedelta(hours=3))
+    assert count(Occurrence) == 0
+    assert [entry.action for entry in database.session.scalars(select(AuditEntry))] == ["schedule.created"] * 2
+
+
+def test_a_file_taken_again_changes_nothing(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    an_install(acme)
+    items = [an_item(timing={**HOURLY, "cron": "@hourly"}), a_call_item(), an_item("later", timing=ONCE)]
+    taken(alice, *items)
+    audited, revisions = count(AuditEntry), [stored(key, acme).revision for key in ("morning", "sync", "later")]
+    assert set(taken(alice, *items).values()) == {"unchanged"}
+    assert count(AuditEntry) == audited
+    assert [stored(key, acme).revision for key in ("morning", "sync", "later")] == revisions
+
+
+@pytest.mark.parametrize("status", ["active", "paused"])
+def test_one_that_is_there_is_edited_and_keeps_its_switch(
+    alice: Actor, acme: Tenant, workflow: Workflow, status: str
+) -> None:
+    there = a_schedule(workflow, "The morning sync", external_key="morning", status=status)
+    assert taken(alice, an_item(timing=DAILY, policies={"spreadSeconds": 60})) == {"morning": "update"}
+    after = stored("morning", acme)
+    assert (after.id, after.status, after.cron, after.spread_seconds) == (there.id, status, "0 9 * * *", 60)
+    assert cursor_of(after).next_fire_at == NOW.replace(day=3, hour=9)
+
+
+def test_what_was_due_before_the_import_is_decided_by_the_old_settings(alice: Actor, workflow: Workflow) -> None:
+    there = a_schedule(workflow, "The morning sync", external_key="morning")
+    at = NOW + timedelta(hours=1, seconds=30)
+    import_schedules(alice, a_bundle(an_item(timing=DAILY)), at)
+    (row,) = database.session.scalars(select(Occurrence).where(Occurrence.schedule_id == there.id))
+    assert (row.scheduled_for, row.outcome) == (NOW + timedelta(hours=1), "fired")
+
+
+def test_one_that_somebody_paused_after_the_plan_stays_paused(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    there = a_schedule(workflow, "The morning sync", external_key="morning")
+    bundle = a_bundle(an_item(timing=DAILY))
+    plan = plan_schedule_import(alice, bundle, NOW)
+    pause_schedule(alice, there.id, "Holidays", NOW)
+    with pytest.raises(Conflict) as conflict, database.session.begin_nested():
+        import_schedules(alice, bundle, NOW, plan.fingerprint)
+    assert conflict.value.code == "PLAN_CHANGED"
+    assert stored("morning", acme).cron == "0 * * * *"
+    import_schedules(alice, bundle, NOW)
+    assert (stored("morning", acme).status, stored("morning", acme).pause_reason) == ("paused", "Holidays")
+
+
+def test_an_invalid_one_that_fits_is_paused_until_somebody_resumes_it(alice: Actor, acme: Tenant) -> None:
+    workflow = a_published_workflow(acme, schema=REGION)
+    a_schedule(workflow, "The morning sync", external_key="morning", status="invalid")
+    done = import_schedules(alice, a_bundle(an_item(payload={"region": "eu"})), NOW)
+    assert [(entry.action, len(entry.warnings)) for entry in done.entries] == [("update", 1)]
+    assert (stored("morning", acme).status, stored("morning", acme).invalid_reason) == ("paused", None)
+
+
+def test_one_without_a_key_is_found_by_the_key_that_an_export_gave_it(
+    alice: Actor, acme: Tenant, workflow: Workflow
+) -> None:
+    there = a_schedule(workflow)
+    exported = read_schedule_bundle(export_schedules(acme.id))
+    there.name = "Evening sync"
+    database.session.flush()
+    assert actions(import_schedules(alice, exported, NOW)) == {derived_key(there.id): "update"}
+    database.session.expire_all()
+    assert (there.name, there.external_key, count(Schedule)) == ("Morning sync", derived_key(there.id), 1)
+    assert set(actions(import_schedules(alice, exported, NOW)).values()) == {"unchanged"}
+
+
+def test_what_goes_to_another_tenant_is_exported_there_with_the_same_bytes(alice: Actor, acme: Tenant) -> None:
+    globex = a_tenant("globex")
+    extension = an_extension()
+    version = an_extension_version(extension)
+    for tenant in (acme, globex):
+        a_published_workflow(tenant, schema={"type": "object"})
+        an_install(tenant, version)
+    taken(alice, an_item(payload={"a": [1, 1.5, None]}), a_call_item(), an_item("later", timing=ONCE))
+    a_schedule(a_published_workflow(acme, "Keyless"))
+    a_published_workflow(globex, "Keyless")
+    raw = export_schedules(acme.id)
+    charlie = an_actor(globex)
+    assert set(actions(import_schedules(charlie, read_schedule_bundle(raw), NOW)).values()) == {"create"}
+    assert export_schedules(globex.id) == raw
+    assert {
+        schedule.status for schedule in database.session.scalars(select(Schedule).filter_by(tenant_id=globex.id))
+    } == {"paused"}
+
+
+def test_schedules_of_others_are_neither_found_nor_touched(alice: Actor, workflow: Workflow) -> None:
+    globex = a_tenant("globex")
+    foreign = a_schedule(a_published_workflow(globex), "Theirs", external_key="morning")
+    keyless = a_schedule(a_published_workflow(globex, "Other"), "Theirs")
+    assert set(taken(alice, an_item(), an_item(derived_key(keyless.id))).values()) == {"create"}
+    database.session.expire_all()
+    assert (foreign.name, foreign.revision, keyless.name, keyless.revision) == ("Theirs", 1, "Theirs", 1)
+
+
+def test_a_typed_secret_is_kept_where_it_is_and_missed_where_it_is_not(alice: Actor, acme: Tenant) -> None:
+    workflow = a_published_workflow(acme, schema=REGION)
+    payload = {"region": "eu", "token": "hunter2hunter2"}
+    draft = ScheduleDraft(workflow.id, "The morning sync", cron="0 * * * *", payload=payload, external_key="morning")
+    there = create_schedule(alice, draft, NOW)
+    bundle = read_schedule_bundle(export_schedules(acme.id))
+    assert set(actions(import_schedules(alice, bundle, NOW)).values()) == {"unchanged"}
+    assert taken(alice, an_item(payload={"region": "us", "token": {"$kept": True}})) == {"morning": "update"}
+    assert opened(acme.id, stored("morning", acme).payload_json) == {"region": "us", "token": "hunter2hunter2"}
+    new = refusal(alice, an_item("new", payload={"region": "us", "token": {"$kept": True}}))
+    assert [(problem.path, problem.code) for problem in new.problems] == [
+        ("/schedules/0/payload/token", "SECRET_NOT_KEPT")
+    ]
+    assert '{"$secret": "NAME"}' in new.problems[0].message
+    create_secret(alice, "BILLING", "swordfish", "", NOW)
+    named = an_item("new", payload={"region": "us", "token": {"$secret": "BILLING"}})
+    assert taken(alice, named) == {"new": "create"}
+    assert there.id == stored("morning", acme).id
+
+
+def test_a_sealed_value_cannot_be_brought_in(alice: Actor, acme: Tenant) -> None:
+    workflow = a_published_workflow(acme, schema=REGION)
+    draft = ScheduleDraft(workflow.id, "Mine", cron="0 * * * *", payload={"region": "eu", "token": "hunter2hunter2"})
+    sealed = create_schedule(alice, draft, NOW).payload_json["token"]
+    refused = refusal(alice, an_item(payload={"region": "eu", "token": sealed}))
+    assert [problem.code for problem in refused.problems] == ["SEALED_NOT_ALLOWED"]
+
+
+def test_one_that_cannot_be_taken_keeps_all_others_out_and_every_reason_is_told(alice: Actor, acme: Tenant) -> None:
+    a_published_workflow(acme, schema=REGION)
+    refused = refusal(
+        alice,
+        an_item("good", payload={"region": "eu"}),
+        an_item("bad", timing={**HOURLY, "cron": "99 * * * *", "timezone": "Mars/Base"}, payload={"region": 1}),
+        an_item("often", timing={**HOURLY, "cron": "0 0 30 2 *"}, payload={}),
+    )
+    assert refused.code == "SCHEDULE_INVALID"
+    assert {problem.path for problem in refused.problems} == {
+        "/schedules/1/timing/cron",
+        "/schedules/1/timing/timezone",
+        "/schedules/1/payload/region",
+        "/schedules/2/timing/cron",
+        "/schedules/2/payload/region",
+    }
+    assert "2 schedules" in refused.message
+    assert (count(Schedule), count(AuditEntry)) == (0, 0)
+
+
+def test_what_the_tenant_lacks_is_listed(alice: Actor, acme: Tenant) -> None:
+    an_install(acme)
+    refused = refusal(
+        alice,
+        an_item(),
+        an_item("again"),
+        a_call_item("other", target={**CALL, "extension": "com.acme.other"}),
+        a_call_item("report", target={**CALL, "path": "/api/report"}),
+    )
+    assert refused.code == "MISSING_DEPENDENCIES"
+    assert refused.details == {
+        "missingWorkflows": ["invoice-sync"],
+        "missingExtensions": ["Acme: com.acme.other"],
+        "missingEndpoints": ["com.acme.rmm-sync: POST /api/report"],
+    }
+    assert [problem.path for problem in refused.problems] == [
+        "/schedules/0/target/workflow",
+        "/schedules/1/target/workflow",
+        "/schedules/2/target/extension",
+        "/schedules/3/target/path",
+    ]
+
+
+def test_a_workflow_that_is_not_published_and_one_of_another_tenant_cannot_be_scheduled(
+    alice: Actor, acme: Tenant
+) -> None:
+    a_workflow(acme)
+    a_published_workflow(a_tenant("globex"), "Theirs")
+    draft, foreign = refusal(alice, an_item("draft"), an_item("foreign", target={"workflow": "theirs"})).problems
+    assert (draft.path, draft.code) == ("/schedules/0/target/workflow", "WORKFLOW_NOT_PUBLISHED")
+    assert foreign.code == "WORKFLOW_UNKNOWN"
+
+
+def test_an_endpoint_that_cannot_be_scheduled_is_told_at_its_target(alice: Actor, acme: Tenant) -> None:
+    an_install(acme)
+    called = {**CALL, "method": "GET", "path": "/api/devices/:id"}
+    (problem,) = refusal(alice, a_call_item(target=called)).problems
+    assert (problem.path, problem.code) == ("/schedules/0/target/path", "ENDPOINT_NOT_SCHEDULABLE")
+
+
+def test_one_whose_endpoint_the_installed_version_has_not_can_still_be_edited(alice: Actor, acme: Tenant) -> None:
+    extension = an_extension(acme)
+    first = an_extension_version(extension)
+    install = an_install(acme, first)
+    a_call_schedule(install, "", external_key="sync", status="paused")
+    install.version_id = an_extension_version(extension, "2.0.0", ["POST /api/report"]).id
+    database.session.flush()
+    assert taken(alice, a_call_item(timing=DAILY)) == {"sync": "update"}
+    assert (stored("sync", acme).cron, stored("sync", acme).status) == ("0 9 * * *", "paused")
+
+
+def test_an_extension_of_the_tenants_own_goes_before_that_of_the_installation(alice: Actor, acme: Tenant) -> None:
+    own = an_install(acme, an_extension_version(an_extension(acme)))
+    an_install(acme, an_extension_version(an_extension()))
+    taken(alice, a_call_item())
+    assert stored("sync", acme).install_id == own.id
+
+
+def test_a_target_of_the_other_kind_is_refused(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    an_install(acme)
+    a_schedule(workflow, external_key="morning")
+    (problem,) = refusal(alice, a_call_item("morning")).problems
+    assert (problem.path, problem.code) == ("/schedules/0/target/workflow", "TARGET_KIND_FIXED")
+
+
+def test_a_name_that_another_schedule_of_the_workflow_has_is_refused(alice: Actor, workflow: Workflow) -> None:
+    a_schedule(workflow, "The morning sync")
+    (problem,) = refusal(alice, an_item()).problems
+    assert (problem.path, problem.code) == ("/schedules/0/name", "NAME_TAKEN")
+
+
+def test_what_is_over_is_left_out(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    past = {**ONCE, "runAt": "2026-03-02T10:00:00Z"}
+    ended = {**HOURLY, "endsAt": "2026-03-01T00:00:00Z"}
+    done = import_schedules(alice, a_bundle(an_item("past", timing=past), an_item("ended", timing=ended)), NOW)
+    assert [(entry.action, entry.warnings) for entry in done.entries] == [("skip", (OVER,))] * 2
+    assert count(Schedule) == 0
+    a_schedule(workflow, external_key="morning")
+    (problem,) = refusal(alice, an_item(timing=ended)).problems
+    assert (problem.path, problem.code) == ("/schedules/0/timing/endsAt", "WINDOW_EMPTY")
+
+
+def test_one_that_has_completed_is_due_again_at_its_new_time(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    past = {"trigger_type": "schedule", "cron": None, "run_at": NOW - timedelta(days=1), "next_fire_at": None}
+    a_schedule(workflow, "The morning sync", external_key="morning", status="completed", **past)
+    assert taken(alice, an_item(timing={**ONCE, "runAt": "2026-03-01T09:00:00Z"})) == {"morning": "skip"}
+    assert taken(alice, an_item(timing=ONCE)) == {"morning": "update"}
+    assert (stored("morning", acme).status, cursor_of(stored("morning", acme)).next_fire_at) == (
+        "active", NOW + timedelta(hours=1),
+    )  # fmt: skip
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    there = a_schedule(workflow, "The morning sync", external_key="morning")
+    a_schedule(workflow, "The noon sync", external_key="noon")
+    items = [an_item(timing=DAILY), an_item("noon"), an_item("night"), an_item("bad", target={"workflow": "none"})]
+    late, before = NOW + timedelta(hours=2), counted()
+    plan = plan_schedule_import(alice, a_bundle(*items), late)
+    assert counted() == before
+    assert actions(plan) == {"morning": "update", "noon": "unchanged", "night": "create", "bad": "conflict"}
+    assert [problem.path for problem in plan.problems] == ["/schedules/3/target/workflow"]
+    assert [entry.schedule_id is not None for entry in plan.entries] == [True, True, False, False]
+    assert (count(Schedule), count(Occurrence), count(AuditEntry)) == (2, 0, 0)
+    database.session.expire_all()
+    assert (there.cron, there.revision) == ("0 * * * *", 1)
+    assert cursor_of(there).next_fire_at == NOW + timedelta(hours=1)
+
+
+def test_what_was_confirmed_is_what_is_done(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    bundle = a_bundle(an_item())
+    plan = plan_schedule_import(alice, bundle, NOW)
+    assert plan_schedule_import(alice, bundle, NOW + timedelta(minutes=5)).fingerprint == plan.fingerprint
+    other = a_bundle(an_item(timing=DAILY))
+    assert plan_schedule_import(alice, other, NOW).fingerprint != plan.fingerprint
+    with pytest.raises(Conflict), database.session.begin_nested():
+        import_schedules(alice, other, NOW, plan.fingerprint)
+    assert count(Schedule) == 0
+    done = import_schedules(alice, bundle, NOW, plan.fingerprint)
+    assert done.fingerprint == plan.fingerprint
+    with pytest.raises(Conflict):
+        import_schedules(alice, bundle, NOW, plan.fingerprint)
+
+
+def test_the_least_interval_of_the_installation_holds_for_files(alice: Actor, workflow: Workflow) -> None:
+    bundle = a_bundle(an_item(timing={**HOURLY, "cron": "*/5 * * * *"}))
+    assert plan_schedule_import(alice, bundle, NOW, 600).problems[0].path == "/schedules/0/timing/cron"
+    assert plan_schedule_import(alice, bundle, NOW, 300).problems == ()
+
+
+def test_progress_is_told(alice: Actor, workflow: Workflow) -> None:
+    told: list[tuple[int, int]] = []
+    bundle = a_bundle(an_item("a"), an_item("b"))
+    import_schedules(alice, bundle, NOW, on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_an_edition_without_schedules_takes_none(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    acme.edition = COMMUNITY
+    database.session.commit()
+    for command in (plan_schedule_import, import_schedules):
+        with pytest.raises(Forbidden) as forbidden:
+            command(alice, a_bundle(an_item()), NOW)
+        assert forbidden.value.code == "EDITION_REQUIRED"
+
+
+def test_an_empty_file_is_taken_and_nothing_is_deleted_for_it(alice: Actor, workflow: Workflow) -> None:
+    a_schedule(workflow)
+    assert import_schedules(alice, a_bundle(), NOW).entries == ()
+    assert count(Schedule) == 1
+
+
+def test_the_order_of_members_does_not_matter(alice: Actor, acme: Tenant) -> None:
+    a_published_workflow(acme, schema={"type": "object"})
+    bundle = a_bundle(an_item(payload={"b": 1, "a": 2}))
+    taken(alice, an_item(payload={"a": 2, "b": 1}))
+    assert set(actions(import_schedules(alice, bundle, NOW)).values()) == {"unchanged"}
+    mixed = ScheduleBundle(tuple(json.loads(json.dumps(one, sort_keys=True)) for one in bundle.schedules))
+    assert mixed.digest == bundle.digest

@@ -1,0 +1,120 @@
+"""How often a program may ask, how it is told, and what a session has to prove before it may change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from domain.accounts.tenants import Tenant
+from domain.workflows.workflows import Workflow
+from tests.factories import a_published_workflow, a_token, a_user
+from tests.web.callers import Caller
+from tests.web.cast import Browser
+from web.throttle import API_LIMIT, EXTENSION
+
+LIMIT = 3
+
+
+@pytest.fixture
+def limited(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(app.config, API_LIMIT, LIMIT)
+    app.extensions[EXTENSION].reset()
+    yield
+    app.extensions[EXTENSION].reset()
+
+
+@pytest.fixture
+def callers(app: Flask, acme: Tenant, db: Any) -> list[Caller]:
+    user = a_user(acme)
+    made = [Caller(app.test_client(), a_token(acme, user, name=name)[1]) for name in ("first", "second")]
+    db.commit()
+    return made
+
+
+@pytest.fixture
+def sync(acme: Tenant) -> Workflow:
+    return a_published_workflow(acme, schema={"type": "object"})
+
+
+def left_in(answer: Any) -> int:
+    name, left, seconds = answer.headers["RateLimit"].split(";")
+    assert name == '"api"' and 0 <= int(seconds.removeprefix("t=")) <= 61
+    return int(left.removeprefix("r="))
+
+
+def test_every_answer_says_what_is_left(callers: list[Caller], limited: None) -> None:
+    first = callers[0].get("/schedules")
+    assert first.headers["RateLimit-Policy"] == f'"api";q={LIMIT};w=60'
+    assert left_in(first) == LIMIT - 1
+    refused = callers[0].post("/schedules", {"cron": "x"})
+    assert refused.status_code == 422 and left_in(refused) == LIMIT - 2
+
+
+def test_each_token_is_counted_by_itself_over_all_addresses(callers: list[Caller], limited: None) -> None:
+    first, second = callers
+    for path in ("/schedules", "/events", "/tasks"):
+        assert first.get(path).status_code == 200
+    for path in ("/schedules", "/runs"):
+        stopped = first.get(path)
+        assert stopped.status_code == 429 and stopped.content_type == "application/problem+json"
+        assert stopped.json["code"] == "TOO_MANY_REQUESTS" and "Retry-After" in stopped.json["detail"]
+        assert 0 < int(stopped.headers["Retry-After"]) <= 61 and left_in(stopped) == 0
+    assert second.get("/schedules").status_code == 200
+
+
+def test_pages_are_not_counted_with_the_api(alice: Browser, limited: None) -> None:
+    for _ in range(LIMIT + 1):
+        page = alice.get("/schedules")
+    assert page.status_code == 200 and "RateLimit" not in page.headers
+
+
+def test_without_redis_nobody_is_kept_waiting_or_turned_away(
+    app: Flask, callers: list[Caller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any, **__: Any) -> bool:
+        raise ConnectionError("Redis is away")
+
+    limiter = app.extensions[EXTENSION]
+    monkeypatch.setattr(limiter._limiter, "hit", away)
+    try:
+        assert callers[0].get("/schedules").status_code == 200
+    finally:
+        limiter._storage_dead = False
+
+
+def test_a_session_reads_and_is_counted_like_a_token(alice: Browser, limited: None) -> None:
+    answers = [alice.get("/api/schedules") for _ in range(LIMIT + 1)]
+    assert [answer.status_code for answer in answers] == [200] * LIMIT + [429]
+
+
+def test_a_session_changes_something_only_from_a_page_of_ours(alice: Browser, sync: Workflow, db: Any) -> None:
+    db.commit()
+    body = {"workflowId": str(sync.id), "cron": "0 7 * * *"}
+    forged = alice.client.post("/api/schedules", json=body)
+    assert forged.status_code == 400 and forged.content_type == "application/problem+json"
+    elsewhere = {"Origin": "https://elsewhere.test"}
+    assert alice.open("/api/schedules", method="POST", json=body, headers=elsewhere).status_code == 400
+    cross = {"Sec-Fetch-Site": "cross-site"}
+    assert alice.open("/api/schedules", method="POST", json=body, headers=cross).status_code == 400
+    assert alice.get("/api/schedules").get_json()["items"] == []
+    made = alice.open("/api/schedules", method="POST", json=body)
+    assert made.status_code == 201
+    path = f"/api/schedules/{made.get_json()['id']}"
+    for method in ("PATCH", "DELETE"):
+        assert alice.client.open(path, method=method, json={}).status_code == 400
+    assert alice.open(path, method="DELETE").status_code == 204
+
+
+def test_a_token_that_is_none_is_not_made_good_by_a_session(alice: Browser) -> None:
+    for given in ("Bearer carillon_nothing", "Basic YTpi", "nothing"):
+        assert alice.get("/api/schedules", headers={"Authorization": given}).status_code == 401
+
+
+def test_a_session_may_no_more_than_its_person(bob: Browser, sync: Workflow, db: Any) -> None:
+    db.commit()
+    assert bob.get("/api/schedules").status_code == 200
+    body = {"workflowId": str(sync.id), "cron": "0 7 * * *"}
+    assert bob.open("/api/schedules", method="POST", json=body).status_code == 403

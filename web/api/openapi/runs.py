@@ -1,0 +1,147 @@
+"""Runs with their steps, waits and calls, as they are answered; what cancels one and runs it again."""
+
+from __future__ import annotations
+
+from domain.runs.listing import REHEARSALS, STARTERS, STATUSES, TARGETS
+from web.api.openapi.words import (
+    ANY,
+    FLAG,
+    ID,
+    INSTANT,
+    NUMBER,
+    TEXT,
+    WHOLE,
+    Json,
+    body,
+    choice,
+    listed,
+    maybe,
+    more,
+    record,
+    text,
+)
+
+RUN_STATUS = choice(("queued", "running", "waiting", "succeeded", "failed", "canceled"))
+RUN_ROW = record(
+    "RunRow",
+    id=ID,
+    status=RUN_STATUS,
+    targetKind=choice(TARGETS),
+    workflowId=maybe(ID),
+    workflowName=maybe(TEXT),
+    workflowVersion=maybe(WHOLE),
+    installId=maybe(ID),
+    extensionId=maybe(ID),
+    extensionName=maybe(TEXT),
+    extensionVersion=maybe(TEXT),
+    method=maybe(TEXT),
+    path=maybe(TEXT),
+    scheduleId=maybe(ID),
+    scheduleName=maybe(TEXT),
+    startedBy=choice(STARTERS),
+    startedByName=maybe(TEXT),
+    isRehearsal=FLAG,
+    eventId=maybe(ID),
+    eventName=maybe(TEXT),
+    parentRunId=maybe(ID),
+    rerunOf=maybe(ID),
+    scheduledFor=maybe(INSTANT),
+    firedAt=maybe(INSTANT),
+    state=maybe(TEXT),
+    errorMessage=maybe(TEXT),
+    createdAt=INSTANT,
+    startedAt=maybe(INSTANT),
+    finishedAt=maybe(INSTANT),
+    durationSeconds=maybe(NUMBER),
+)
+CHILD = record(
+    "ChildRun",
+    id=ID,
+    status=RUN_STATUS,
+    workflowId=maybe(ID),
+    workflowName=maybe(TEXT),
+    workflowVersion=maybe(WHOLE),
+    createdAt=INSTANT,
+    startedAt=maybe(INSTANT),
+    finishedAt=maybe(INSTANT),
+)
+RUN = more(
+    "Run",
+    RUN_ROW,
+    cancelRequestedAt=maybe(INSTANT),
+    cancelReason=maybe(TEXT),
+    triggerMetadata=ANY,
+    input=ANY,
+    output=ANY,
+    error=ANY,
+    stepCount=WHOLE,
+    children=listed(CHILD),
+)
+STEP = record(
+    "Step",
+    stepPath=TEXT,
+    iteration=TEXT,
+    attempt=WHOLE,
+    stepId=maybe(TEXT),
+    nodeType=TEXT,
+    status=TEXT,
+    input=ANY,
+    output=ANY,
+    error=ANY,
+    startedAt=maybe(INSTANT),
+    finishedAt=maybe(INSTANT),
+)
+CALL = record(
+    "Call",
+    id=ID,
+    runId=ID,
+    stepPath=maybe(TEXT),
+    iteration=maybe(TEXT),
+    attempt=WHOLE,
+    trigger=TEXT,
+    scheduleId=maybe(ID),
+    scheduledFor=maybe(INSTANT),
+    method=TEXT,
+    path=TEXT,
+    status=choice(("started", "succeeded", "failed", "lost", "not_sent")),
+    httpStatus=maybe(WHOLE),
+    endpointStatus=maybe(WHOLE),
+    durationMs=maybe(WHOLE),
+    errorCode=maybe(TEXT),
+    error=maybe(TEXT),
+    responseExcerpt=maybe(TEXT),
+    startedAt=maybe(INSTANT),
+    finishedAt=maybe(INSTANT),
+)
+WAIT = record(
+    "Wait",
+    stepPath=TEXT,
+    iteration=TEXT,
+    attempt=WHOLE,
+    kind=choice(("time", "retry", "event", "task", "child")),
+    status=choice(("open", "resolved", "timed_out", "canceled")),
+    eventName=maybe(TEXT),
+    correlationKey=maybe(TEXT),
+    eventId=maybe(ID),
+    taskId=maybe(ID),
+    childRunId=maybe(ID),
+    openedAt=maybe(INSTANT),
+    dueAt=maybe(INSTANT),
+    closedAt=maybe(INSTANT),
+)
+RUN_IN_FULL = more("RunInFull", RUN, steps=listed(STEP), waits=listed(WAIT), calls=listed(CALL))
+
+FILTERS: Json = {
+    "q": text(128),
+    "workflowId": ID,
+    "scheduleId": ID,
+    "status": choice(STATUSES),
+    "startedBy": choice(STARTERS),
+    "from": INSTANT,
+    "to": INSTANT,
+    "parentRunId": ID,
+    "rehearsal": choice(REHEARSALS),
+}
+ANY_FILTERS: Json = {**FILTERS, "targetKind": choice(TARGETS), "installId": ID}
+CANCEL = body("Cancel", reason=maybe(TEXT))
+RERUN = body("Rerun", payload=ANY, version=maybe(choice(("same", "published"))))

@@ -1,0 +1,198 @@
+"""Workflows in a file: giving them out, and taking them in after a look at what that would do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import current_app, request, url_for
+from flask.typing import ResponseReturnValue
+
+from domain.bundles.documents import Bundle, read_bundle
+from domain.bundles.exporting import export_bundle
+from domain.bundles.importing import ImportedWorkflow, ImportSummary, import_bundle
+from domain.bundles.plans import KEY_CONFLICT, CarriedSchedule, ImportEntry, ImportPlan, plan_import
+from domain.kernel.db import transaction
+from domain.kernel.errors import Conflict, Problem, Refused
+from domain.publishing.inline_triggers import AdoptedTrigger
+from domain.schedules.schedules import INVALID
+from web.access import actor, request_now, requires
+from web.bundles import (
+    Line,
+    Option,
+    Outcome,
+    Page,
+    Progress,
+    asked_ids,
+    download,
+    import_page,
+    refusals,
+    sent_bundle,
+    takes_files,
+    told,
+)
+from web.workflows.frame import blueprint, tenant_id
+
+PAGE = Page(
+    noun="workflow",
+    file_name="workflow-bundle.json",
+    endpoint="workflows",
+    promise="Workflows come with their draft, their published versions and their settings. All of the file is imported, or nothing.",
+    guide="What they need, such as actions and payload schemas, has to be here already.",
+)
+FORCE = Option(
+    "force",
+    "Replace workflows that exist already",
+    "The old workflow and its versions end, its runs stay readable, and its schedules go over to the new one. "
+    "What is the same already stays as it is.",
+)
+CANCEL_RUNS = Option(
+    "cancel_runs",
+    "Cancel their unfinished runs",
+    "Without this a workflow is not replaced while a run of it is queued, running or waiting.",
+)
+EXISTS = "A workflow with this key exists already. Choose above to replace it, or leave it out of the file."
+
+
+@blueprint.get("/export")
+@requires("workflow:read")
+def export() -> ResponseReturnValue:
+    """These workflows with all their versions, or without ids all that there are."""
+    return download(export_bundle(tenant_id(), asked_ids()), PAGE.file_name)
+
+
+@blueprint.get("/import")
+@requires("workflow:admin")
+def show_import() -> ResponseReturnValue:
+    return import_page(PAGE)
+
+
+@blueprint.post("/import/plan")
+@requires("workflow:admin")
+@takes_files
+def preview_import() -> ResponseReturnValue:
+    try:
+        text = sent_bundle()
+        return _planned(read_bundle(text), text)
+    except Refused as refused:
+        return import_page(PAGE, 422, refused=refusals(refused))
+
+
+@blueprint.post("/import")
+@requires("workflow:admin")
+@takes_files
+def start_import() -> ResponseReturnValue:
+    """What the plan said; when it would be another by now, that one is shown instead."""
+    try:
+        text = sent_bundle()
+        bundle = read_bundle(text)
+    except Refused as refused:
+        return import_page(PAGE, 422, refused=refusals(refused))
+    return told(lambda progress: _imported(bundle, text, progress))
+
+
+def _imported(bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
+    least: int = current_app.config["CARILLON"].min_interval_seconds
+    try:
+        with transaction():
+            done = import_bundle(
+                actor(),
+                bundle,
+                **_choices(),
+                now=request_now(),
+                fingerprint=request.form.get("fingerprint", ""),
+                on_progress=progress,
+                min_interval_seconds=least,
+            )
+            lines = _done_lines(bundle, done)
+    except Conflict as changed:
+        return _planned(bundle, text, 409, changed.message)
+    except Refused as refused:
+        return import_page(PAGE, 422, refused=refusals(refused))
+    return import_page(PAGE, done=Outcome(lines))
+
+
+def _planned(bundle: Bundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
+    plan = plan_import(actor(), bundle, **_choices(), now=request_now())
+    outcome = Outcome([_planned_line(entry) for entry in plan.entries], plan.fingerprint)
+    shown = {"plan": outcome, "text": text.decode("utf-8-sig"), "options": _options(plan), "said": said}
+    return import_page(PAGE, status, **shown)
+
+
+def _choices() -> dict[str, Any]:
+    return {name: request.form.get(name) == "1" for name in (FORCE.name, CANCEL_RUNS.name)}
+
+
+def _options(plan: ImportPlan) -> list[tuple[Option, bool]]:
+    """What can be chosen about this plan: only what would make a difference."""
+    chosen = _choices()
+    exists = chosen["force"] or any(entry.conflict == KEY_CONFLICT for entry in plan.entries)
+    runs = chosen["cancel_runs"] or any(entry.unfinished for entry in plan.entries)
+    offered = [(FORCE, exists), (CANCEL_RUNS, exists and runs)]
+    return [(option, chosen[option.name]) for option, is_offered in offered if is_offered]
+
+
+def _planned_line(entry: ImportEntry) -> Line:
+    is_conflict = entry.conflict is not None
+    return Line(
+        key=entry.key,
+        name=entry.name,
+        action=entry.action,
+        about=_versions(entry.versions),
+        href=url_for("workflows.show", workflow_id=entry.existing_id) if entry.existing_id else None,
+        notes=[
+            *_warnings(entry.warnings[is_conflict:]),
+            *_carried(entry.schedules),
+            *(f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers),
+        ],
+        problems=[EXISTS] if entry.conflict == KEY_CONFLICT else _warnings(entry.warnings[:is_conflict]),
+    )
+
+
+def _done_lines(bundle: Bundle, done: ImportSummary) -> list[Line]:
+    names = {workflow.key: workflow.name for workflow in bundle.workflows}
+    return [_done_line(one) for one in done.imported] + [Line(key, names[key], "unchanged") for key in done.unchanged]
+
+
+def _done_line(one: ImportedWorkflow) -> Line:
+    return Line(
+        key=one.key,
+        name=one.name,
+        action="replace" if one.replaced_id else "create",
+        about=_versions(one.versions),
+        href=url_for("workflows.show", workflow_id=one.workflow_id),
+        notes=[*_warnings(one.warnings), *_carried(one.schedules), *map(_adopted, one.adopted)],
+    )
+
+
+def _versions(versions: Sequence[int]) -> str:
+    if not versions:
+        return "draft only"
+    return f"version {versions[0]}" if len(versions) == 1 else f"{len(versions):,} versions, {versions[-1]} runs"
+
+
+def _warnings(problems: Sequence[Problem]) -> list[str]:
+    # A pointer leads to the place; a single word says no more than the sentence does.
+    return [f"{one.path}: {one.message}" if "/" in one.path else one.message for one in problems]
+
+
+def _carried(schedules: Sequence[CarriedSchedule]) -> list[str]:
+    """Those that go on are counted; those that no longer fit are named with the reason."""
+    fitting = sum(one.becomes != INVALID for one in schedules)
+    said = [f"{fitting:,} schedule{' goes' if fitting == 1 else 's go'} over to it."] if fitting else []
+    return said + [
+        f"The schedule {one.name} no longer fits and is held: {one.reason}"
+        for one in schedules
+        if one.becomes == INVALID
+    ]
+
+
+def _adopted(adopted: AdoptedTrigger) -> str:
+    if adopted.schedule is None:
+        return f"Its time trigger could not become a schedule and stays in the draft: {adopted.reason}"
+    held = f", which does not fire: {adopted.reason}" if adopted.reason else "."
+    return f"Its time trigger is the schedule {adopted.schedule.name} now{held}"
+
+
+def _when(trigger: dict[str, Any]) -> str:
+    return " ".join(str(trigger[part]) for part in ("cron", "runAt", "timezone") if trigger.get(part))[:200]

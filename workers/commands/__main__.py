@@ -1,5 +1,0 @@
-"""`python -m workers.commands` is `carillon` where the distribution itself is not installed."""
-
-from workers.commands.cli import main
-
-main()
