@@ -44,12 +44,14 @@ _CURSORS = text("""
 """)
 
 
-def seed_workflow(app: Flask, name: str = "Three steps", definition: object = THREE_STEPS) -> UUID:
-    """A tenant with one published workflow of pure steps without a limit; answers the workflow's id."""
+def seed_workflow(
+    app: Flask, name: str = "Three steps", definition: object = THREE_STEPS, *, is_pure: bool = True
+) -> UUID:
+    """A tenant of its own with one published workflow without a limit; answers the workflow's id."""
     with app.app_context(), transaction():
-        tenant = a_tenant("bench")
+        tenant = a_tenant(name.lower().replace(" ", "-"))
         workflow = a_workflow(tenant, name, concurrency_limit=None, draft_schema_ref="payload.Open.v1")
-        a_version(workflow, definition=definition)
+        a_version(workflow, definition=definition, is_pure=is_pure)
         return workflow.id
 
 
