@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy import text
 from bench.bursts import Burst
 from bench.processes import SCHEDULER, WORKER, Processes, await_true, procfile_command
 from bench.seeds import seed_schedules, seed_workflow
-from bench.servers import Servers
+from bench.servers import Servers, bench_servers
 from bench.work import tasks
 from domain.kernel.config import Config
 from domain.kernel.db import db, transaction
@@ -83,6 +85,17 @@ class Carillon:
     def scalar(self, query: str) -> float:
         with self.app.app_context(), transaction():
             return float(db.session.scalar(text(query)) or 0)
+
+
+@contextmanager
+def carillon_alone(more_env: Mapping[str, str] | None = None) -> Iterator[Carillon]:
+    """A Carillon on fresh servers of its own; `more_env` is for its processes."""
+    with bench_servers() as servers, Processes(servers.env | (more_env or {}), servers.directory / "log") as processes:
+        carillon = Carillon(servers, processes)
+        try:
+            yield carillon
+        finally:
+            carillon.close()
 
 
 class Sends:

@@ -43,6 +43,20 @@ _CURSORS = text("""
     WHERE NOT EXISTS (SELECT 1 FROM schedule_cursors c WHERE c.schedule_id = s.id)
 """)
 
+# One-time schedules: of recurring ones nothing is due between two minutes.
+_ONCE = text("""
+    INSERT INTO schedules (id, tenant_id, name, workflow_id, workflow_version, trigger_type, run_at, timezone,
+        payload_json, status)
+    SELECT uuidv7(), w.tenant_id, 'Once ' || n, w.id, w.published_version, 'schedule',
+        CAST(:due AS timestamptz) + make_interval(secs => n % CAST(:over AS integer)), 'UTC',
+        jsonb_build_object('n', n, 'region', 'eu-' || n, 'note', repeat(md5(n::text), 8)), 'active'
+    FROM workflows w, generate_series(1, CAST(:count AS integer)) n WHERE w.id = :workflow_id
+""")
+_ONCE_CURSORS = text("""
+    INSERT INTO schedule_cursors (schedule_id, tenant_id, next_fire_at, wake_at)
+    SELECT id, tenant_id, run_at, run_at FROM schedules WHERE trigger_type = 'schedule'
+""")
+
 
 def seed_workflow(
     app: Flask, name: str = "Three steps", definition: object = THREE_STEPS, *, is_pure: bool = True
@@ -64,3 +78,11 @@ def seed_schedules(
         db.session.execute(text("SET LOCAL statement_timeout = 0"))
         db.session.execute(_SCHEDULES, values | {"crons": list(crons)})
         db.session.execute(_CURSORS, {"due": due, "over": over_seconds})
+
+
+def seed_once(app: Flask, workflow_id: UUID, count: int, due: datetime, over_seconds: int) -> None:
+    """`count` one-time schedules, as many in each of the `over_seconds` seconds from `due` on."""
+    values = {"workflow_id": workflow_id, "count": count, "due": due, "over": over_seconds}
+    with app.app_context(), transaction():
+        db.session.execute(_ONCE, values)
+        db.session.execute(_ONCE_CURSORS)

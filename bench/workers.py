@@ -15,11 +15,10 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy import text
 
-from bench.carillon import Carillon
-from bench.processes import WORKER, Processes, await_true
+from bench.carillon import Carillon, carillon_alone
+from bench.processes import WORKER, await_true
 from bench.results import Report
 from bench.seeds import THREE_STEPS, seed_workflow
-from bench.servers import bench_servers
 from bench.work import payload
 from domain.extensions.installs import Install
 from domain.kernel.db import db, transaction
@@ -76,7 +75,7 @@ _TIMES = text("""
 """)
 
 
-def seed_pure(app: Flask, definition: dict[str, Any], name: str, lane: str = "pure") -> Callable[[], Run]:
+def seed_workflow_run(app: Flask, definition: dict[str, Any], name: str, lane: str = "pure") -> Callable[[], Run]:
     """How to make the first run of a workflow with these steps."""
     workflow_id = seed_workflow(app, name, definition, is_pure=lane == "pure")
     return lambda: _queued_run(db.session.get_one(Workflow, workflow_id), lane)
@@ -117,8 +116,27 @@ def measure(report: Report, carillon: Carillon, name: str, first: Callable[[], R
         times = db.session.execute(_TIMES, of).one()
     assert times.done == count, f"{count - times.done} runs did not succeed"
     rate = count / float(times.seconds)
-    memory = carillon.processes.usage(WORKER).memory / MEGABYTE
-    report.add({"runs": name, "count": count, "seconds": float(times.seconds), "runs/s": rate, "memory MB": memory})
+    report.add(
+        {"runs": name, "count": count, "seconds": float(times.seconds), "runs/s": rate, "worker MB": _memory(carillon)}
+    )
+
+
+def measure_all(report: Report, carillon: Carillon, many: int) -> None:
+    """Three pure steps twice, the second time many of them: what memory is then still growing by is a leak."""
+    carillon.start(1)
+    app, few = carillon.app, max(many // 10, 1)
+    report.ratios["worker MB, idle"] = _memory(carillon)
+    measure(report, carillon, "3 pure steps, first", seed_workflow_run(app, THREE_STEPS, "Three steps"), few)
+    report.ratios["worker MB, warm"] = _memory(carillon)
+    measure(report, carillon, "3 pure steps", seed_workflow_run(app, THREE_STEPS, "Three again"), many)
+    report.ratios[f"worker MB, after {many:,} more"] = _memory(carillon)
+    measure(report, carillon, "10 pure steps", seed_workflow_run(app, TEN_STEPS, "Ten steps"), few)
+    measure(report, carillon, "1 effect in the store", seed_workflow_run(app, ONE_EFFECT, "Effect", "effect"), few)
+    measure(report, carillon, "1 call of an extension", seed_call(app), few)
+
+
+def _memory(carillon: Carillon) -> float:
+    return carillon.processes.usage(WORKER).memory / MEGABYTE
 
 
 def main() -> None:
@@ -127,20 +145,8 @@ def main() -> None:
     asked = parser.parse_args()
     configure_logs("WARNING", "console")
     report = Report("workers", vars(asked))
-    with closing(LocalRunner().start()) as runner, bench_servers() as servers:
-        env = servers.env | runner.env | CALL_LIMITS
-        with Processes(env, servers.directory / "log") as processes, closing(Carillon(servers, processes)) as carillon:
-            carillon.start(1)
-            app, few = carillon.app, max(asked.runs // 10, 1)
-            report.ratios["memory MB of the worker, idle"] = processes.usage(WORKER).memory / MEGABYTE
-            three = seed_pure(app, THREE_STEPS, "Three steps")
-            measure(report, carillon, "3 pure steps, first", three, few)
-            report.ratios["memory MB of the worker, warm"] = processes.usage(WORKER).memory / MEGABYTE
-            measure(report, carillon, "3 pure steps", seed_pure(app, THREE_STEPS, "Three again"), asked.runs)
-            report.ratios[f"memory MB of the worker after {asked.runs:,}"] = processes.usage(WORKER).memory / MEGABYTE
-            measure(report, carillon, "10 pure steps", seed_pure(app, TEN_STEPS, "Ten steps"), few)
-            measure(report, carillon, "1 effect in the store", seed_pure(app, ONE_EFFECT, "Effect", "effect"), few)
-            measure(report, carillon, "1 call of an extension", seed_call(app), few)
+    with closing(LocalRunner().start()) as runner, carillon_alone(runner.env | CALL_LIMITS) as carillon:
+        measure_all(report, carillon, asked.runs)
     report.close()
 
 

@@ -1,4 +1,4 @@
-"""Rows for measuring the schedule pages: one tenant with many schedules, some with a past. Written by SQL, in seconds."""
+"""Rows for measuring the pages: one tenant with many schedules, every other with a past. Written by SQL, in minutes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tests.factories import a_published_workflow, a_tenant, a_user
 from tests.web.cast import Browser, client_of
 
 WORKFLOWS = 200
-OCCURRENCES = 20
+# Of each schedule with a past: 20 of them fired, so that 100,000 schedules have 1,000,000 runs of history.
+OCCURRENCES = 27
+RUNS_WITH_STEPS = 1_000
 # The n-th schedule belongs to the (n mod 200)-th workflow; of a hundred, 6 are paused, 2 invalid, 2 completed, 3 failing.
 _SCHEDULES = """
     INSERT INTO schedules (id, tenant_id, name, workflow_id, workflow_version, trigger_type, run_at, cron, timezone,
@@ -40,10 +42,10 @@ _CURSORS = """
     FROM (SELECT *, date_trunc('second', CAST(:now AS timestamptz)) + (n * 7919 % 604800 + 60) * interval '1 second' AS at
         FROM (SELECT *, substring(name FROM '[0-9]+$')::bigint AS n FROM schedules WHERE tenant_id = :tenant) numbered) s
 """
-# Every other schedule has a past: 15 of 20 fired, one of them failed; the others were skipped, missed or refused.
+# Of those with a past 20 of 27 fired, one in twenty failed; the others were skipped, missed or refused. Ids carry the time.
 _PAST = """
     INSERT INTO occurrences (schedule_id, scheduled_for, origin_key, id, tenant_id, outcome, reason, detail, decided_at)
-    SELECT s.id, d.at, 'timing', gen_random_uuid(), s.tenant_id, d.outcome,
+    SELECT s.id, d.at, 'timing', uuidv7(d.at - clock_timestamp()), s.tenant_id, d.outcome,
         CASE d.outcome WHEN 'fired' THEN NULL ELSE 'overlap' END,
         CASE d.outcome WHEN 'fired' THEN NULL ELSE 'An earlier run was still going.' END, d.at
     FROM schedules s, LATERAL (
@@ -58,10 +60,17 @@ _RUNS = """
     INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, input_json, status, lane,
         ready_at, started_at, finished_at)
     SELECT o.id, o.tenant_id, s.workflow_id, 1, s.id, 'recurring', '{}',
-        CASE WHEN get_byte(uuid_send(o.id), 0) < 13 THEN 'failed' ELSE 'succeeded' END, 'pure', o.scheduled_for,
-        o.scheduled_for, o.scheduled_for + (get_byte(uuid_send(o.id), 1) + 40) * interval '10 milliseconds'
+        CASE WHEN get_byte(uuid_send(o.id), 15) < 13 THEN 'failed' ELSE 'succeeded' END, 'pure', o.scheduled_for,
+        o.scheduled_for, o.scheduled_for + (get_byte(uuid_send(o.id), 14) + 40) * interval '10 milliseconds'
     FROM occurrences o JOIN schedules s ON s.id = o.schedule_id
     WHERE o.tenant_id = :tenant AND o.outcome = 'fired'
+"""
+_STEPS = """
+    INSERT INTO run_steps (run_id, step_path, iteration, attempt, position, step_id, node_type, status, input, output,
+        claim_epoch, started_at, finished_at)
+    SELECT r.id, 'root.steps[' || n || ']', '', 1, n, 'step' || n, 'transform.assign', 'succeeded',
+        jsonb_build_object('n', n), jsonb_build_object('twice', 2 * n), 1, r.started_at, r.finished_at
+    FROM (SELECT * FROM runs WHERE tenant_id = :tenant ORDER BY id DESC LIMIT :with_steps) r, generate_series(0, 2) n
 """
 
 
@@ -74,7 +83,8 @@ def seed_schedules(app: Any, count: int, now: datetime) -> tuple[Browser, UUID]:
     db.session.execute(text("SET session_replication_role = replica"))  # foreign keys are true by construction
     db.session.execute(text("SET statement_timeout = 0"))
     values = {"tenant": tenant.id, "workflows": workflows, "count": count, "now": now, "each": OCCURRENCES}
-    for statement in (_SCHEDULES, _CURSORS, _PAST, _RUNS):
+    values["with_steps"] = RUNS_WITH_STEPS
+    for statement in (_SCHEDULES, _CURSORS, _PAST, _RUNS, _STEPS):
         wanted = {name: values[name] for name in values if f":{name}" in statement}
         db.session.execute(text(statement), wanted)
         db.session.commit()
@@ -82,5 +92,7 @@ def seed_schedules(app: Any, count: int, now: datetime) -> tuple[Browser, UUID]:
     db.session.commit()
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("VACUUM (ANALYZE) schedules, schedule_cursors, occurrences, runs, workflows"))
+        connection.execute(
+            text("VACUUM (ANALYZE) schedules, schedule_cursors, occurrences, runs, run_steps, workflows")
+        )
     return browser, workflows[7]
