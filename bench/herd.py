@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.bursts import Burst, median_of
 from bench.contenders import ALL, CARILLON, Contender, is_there, made, name_of, processes_of, seconds_each
+from bench.floors import batch_seconds, push_seconds
 from bench.processes import SCHEDULER, WORKER, Processes, await_true
 from bench.results import Report, ratio
 from bench.servers import bench_servers
@@ -94,7 +95,8 @@ def _kill_halfway(contender: Contender, asked: Asked, processes: Processes) -> f
     """Kill when half of the schedules are let go, or their jobs done for a worker; the time of the kill."""
     progress = contender.begun if asked.kill == SCHEDULER else contender.ended
     await_true(lambda: progress() >= asked.count // 2, "half of the herd", asked.patience, pause=0.005)
-    restart = processes.kill(asked.kill or "")
+    # Some have no scheduler of their own: their workers are it.
+    restart = processes.kill(SCHEDULER if asked.kill == SCHEDULER and processes.has(SCHEDULER) else WORKER)
     killed_at = time.time()
     time.sleep(asked.down)
     restart()
@@ -104,7 +106,8 @@ def _kill_halfway(contender: Contender, asked: Asked, processes: Processes) -> f
 def _await_end(contender: Contender, asked: Asked, instant: datetime, processes: Processes) -> None:
     """Until all jobs are done, or nothing happened for long, or patience ends; then a second look for doubled ones."""
     seen, seen_at = -1, time.time()
-    while time.time() - instant.timestamp() < asked.patience and time.time() - seen_at < QUIET_SECONDS:
+    quiet = asked.patience if asked.kill else QUIET_SECONDS  # what holds a dead process's lock or lease runs out late
+    while time.time() - instant.timestamp() < asked.patience and time.time() - seen_at < quiet:
         processes.check()
         ended = contender.ended()
         if ended >= asked.count:
@@ -125,6 +128,16 @@ def measure(report: Report, key: str, asked: Asked, times: int) -> Herd:
     row: dict[str, Any] = {"who": name_of(key), "N": asked.count, "groups": asked.groups}
     report.add(row | burst.row(asked.count) | ({"recovered": recovered} if asked.kill else {}))
     return Herd(burst, recovered)
+
+
+def add_floors(report: Report, count: int, found: dict[str, Herd]) -> None:
+    """What the same rows and the same messages take at best, and what Carillon is of it."""
+    batch, push = batch_seconds(count), push_seconds(count)
+    report.add({"who": "floor: one SQL batch", "N": count, "committed": batch, "lost": 0, "doubled": 0})
+    report.add({"who": "floor: one pipelined push", "N": count, "enqueued": push, "lost": 0, "doubled": 0})
+    if CARILLON in found:
+        committed = found[CARILLON].burst.committed
+        report.ratios[f"SQL batch / Carillon's last committed, N={count:,}"] = ratio(batch, committed)
 
 
 def compare(report: Report, found: dict[str, Herd], asked: Asked) -> None:
@@ -158,7 +171,9 @@ def main() -> None:
     for count in asked.schedules:
         for groups in asked.groups:
             wanted = Asked(count, groups, asked.kill, asked.down, asked.patience)
-            compare(report, {key: measure(report, key, wanted, asked.times) for key in keys}, wanted)
+            found = {key: measure(report, key, wanted, asked.times) for key in keys}
+            compare(report, found, wanted)
+        add_floors(report, count, found)
     report.close()
 
 

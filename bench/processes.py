@@ -62,6 +62,9 @@ class Processes:
             )
         self.running.append(Started(role, command, process))
 
+    def has(self, role: str) -> bool:
+        return any(one.role == role for one in self.running)
+
     def kill(self, role: str) -> Callable[[], None]:
         """`kill -9` the first process group of a role; answers how to start it again."""
         one = next(one for one in self.running if one.role == role)

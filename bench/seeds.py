@@ -54,7 +54,7 @@ _ONCE = text("""
 """)
 _ONCE_CURSORS = text("""
     INSERT INTO schedule_cursors (schedule_id, tenant_id, next_fire_at, wake_at)
-    SELECT id, tenant_id, run_at, run_at FROM schedules WHERE trigger_type = 'schedule'
+    SELECT id, tenant_id, run_at, run_at FROM schedules WHERE trigger_type = 'schedule' AND workflow_id = :workflow_id
 """)
 
 
@@ -85,4 +85,4 @@ def seed_once(app: Flask, workflow_id: UUID, count: int, due: datetime, over_sec
     values = {"workflow_id": workflow_id, "count": count, "due": due, "over": over_seconds}
     with app.app_context(), transaction():
         db.session.execute(_ONCE, values)
-        db.session.execute(_ONCE_CURSORS)
+        db.session.execute(_ONCE_CURSORS, {"workflow_id": workflow_id})
