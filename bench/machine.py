@@ -27,7 +27,7 @@ def machine() -> dict[str, Any]:
         "postgres": _said(str(postgres_programs(postgres_user(Path.cwd())) / "postgres")),
         "redis": _said(str(valkey_program())),
         "versions": {name: version(name) for name in ("sqlalchemy", "psycopg", "dramatiq", "apscheduler")},
-        "commit": _said("git", "rev-parse", "--short", "HEAD"),
+        "commit": _said("git", "describe", "--always", "--dirty"),
         "settings": {"postgres": POSTGRES, "redis": REDIS},
     }
 

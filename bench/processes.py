@@ -23,10 +23,11 @@ END_SECONDS = 10
 
 @dataclass(frozen=True)
 class Usage:
-    """Processor time in seconds and resident memory in bytes, of a process and all its children."""
+    """Processor time in seconds, resident memory in bytes and open files, of a process and all its children."""
 
     cpu_seconds: float
     memory: int
+    files: int
 
 
 @dataclass
@@ -82,7 +83,8 @@ class Processes:
         family = [member for one in found for member in (one, *one.children(recursive=True))]
         times = [member.cpu_times() for member in family]
         seconds = sum(one.user + one.system for one in times)
-        return Usage(seconds, sum(member.memory_info().rss for member in family))
+        memory = sum(member.memory_info().rss for member in family)
+        return Usage(seconds, memory, sum(member.num_fds() for member in family))
 
     def check(self) -> None:
         """Raise when a process has ended by itself."""

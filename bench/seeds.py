@@ -28,11 +28,11 @@ THREE_STEPS = {
 }
 _SCHEDULES = text("""
     INSERT INTO schedules (id, tenant_id, name, workflow_id, workflow_version, trigger_type, cron, timezone,
-        payload_json, status)
+        payload_json, status, spread_seconds)
     SELECT uuidv7(), w.tenant_id, 'Schedule ' || n, w.id, w.published_version, 'recurring',
         (CAST(:crons AS text[]))[n % cardinality(CAST(:crons AS text[])) + 1],
         (CAST(:zones AS text[]))[n % cardinality(CAST(:zones AS text[])) + 1],
-        jsonb_build_object('n', n, 'region', 'eu-' || n, 'note', repeat(md5(n::text), 8)), 'active'
+        jsonb_build_object('n', n, 'region', 'eu-' || n, 'note', repeat(md5(n::text), 8)), 'active', :spread
     FROM workflows w, generate_series(CAST(:first AS integer), :last) n WHERE w.id = :workflow_id
     ORDER BY n
 """)
@@ -70,13 +70,19 @@ def seed_workflow(
 
 
 def seed_schedules(
-    app: Flask, workflow_id: UUID, numbers: range, due: datetime, crons: Sequence[str], over_seconds: int = 1
+    app: Flask,
+    workflow_id: UUID,
+    numbers: range,
+    due: datetime,
+    crons: Sequence[str],
+    over_seconds: int = 1,
+    spread_seconds: int = 0,
 ) -> None:
     """A schedule for each of `numbers`, with zones and crons in turn, next due at `due` or within `over_seconds` of it."""
     values = {"workflow_id": workflow_id, "first": numbers[0], "last": numbers[-1], "zones": list(ZONES)}
     with app.app_context(), transaction():
         db.session.execute(text("SET LOCAL statement_timeout = 0"))
-        db.session.execute(_SCHEDULES, values | {"crons": list(crons)})
+        db.session.execute(_SCHEDULES, values | {"crons": list(crons), "spread": spread_seconds})
         db.session.execute(_CURSORS, {"due": due, "over": over_seconds})
 
 
