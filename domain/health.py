@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from domain.kernel import clock
 from domain.kernel.db import COLLISIONS, db
 from domain.runs.heartbeats import KINDS, SCHEDULER, WORKER, Heartbeat, heartbeats_page
-from domain.runs.runs import QUEUED, RUNNING, WAITING, Run
+from domain.runs.runs import LANES, QUEUED, RUNNING, WAITING, Run
 from domain.schedules.cursors import ScheduleCursor
 
 LATE_AFTER = timedelta(minutes=2)
@@ -24,6 +24,25 @@ CHECK_SECONDS = 2
 WITHOUT = {SCHEDULER: "nothing fires until one starts.", WORKER: "runs wait until one starts."}
 TRANSIENT = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
+BACKLOG_MAX = 10_000
+
+# Both along ix_runs_ready.
+_BACKLOG = text("""
+    SELECT lane.name AS lane, (SELECT count(*) FROM (
+        SELECT FROM runs r WHERE r.lane = lane.name AND r.status = 'queued' AND r.ready_at IS NOT NULL LIMIT :most
+    ) ready) AS ready, (
+        SELECT min(r.ready_at) FROM runs r WHERE r.lane = lane.name AND r.status = 'queued' AND r.ready_at IS NOT NULL
+    ) AS oldest
+    FROM unnest(CAST(:lanes AS text[])) AS lane(name)
+""")
+
+# Everybody may read these, other than pg_stat_activity. reserved_connections came with PostgreSQL 16.
+_CONNECTIONS = text("""
+    SELECT CAST((SELECT sum(numbackends) FROM pg_stat_database) AS integer) AS used,
+        CAST(current_setting('max_connections') AS integer)
+        - CAST(current_setting('superuser_reserved_connections') AS integer)
+        - CAST(coalesce(current_setting('reserved_connections', true), '0') AS integer) AS allowed
+""")
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,39 @@ def unfinished_runs(tenant_id: UUID) -> Load:
     )
     by_status = {kind: int(count) for kind, count in db.session.execute(counts)}
     return Load(by_status.get(QUEUED, 0), by_status.get(RUNNING, 0), by_status.get(WAITING, 0))
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """What stands in a lane for anybody to take: `ready` runs, counted up to BACKLOG_MAX, the first since
+    `oldest_seconds`; 0 when there is none."""
+
+    lane: str
+    ready: int
+    oldest_seconds: float
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Connections to the database server, whoever has them, and how many it gives to such users as this one."""
+
+    used: int
+    allowed: int
+
+
+def backlog(now: datetime) -> list[Backlog]:
+    """The lanes of the whole installation."""
+    rows = {row.lane: row for row in db.session.execute(_BACKLOG, {"lanes": list(LANES), "most": BACKLOG_MAX})}
+    return [Backlog(lane, rows[lane].ready, _seconds_since(rows[lane].oldest, now)) for lane in LANES]
+
+
+def connections() -> Connections:
+    """How near the server is to refusing connections."""
+    return Connections(*db.session.execute(_CONNECTIONS).one())
+
+
+def _seconds_since(instant: datetime | None, now: datetime) -> float:
+    return max((now - instant).total_seconds(), 0) if instant else 0
 
 
 def processes_page(now: datetime) -> list[tuple[Heartbeat, bool]]:

@@ -1,38 +1,247 @@
 """What always holds between rows, whatever died in between. Each query finds what breaks it, so each must find nothing.
 
-Only what is not finished is looked at: it is little, and it is what an operator can still do something about.
+They run beside the work they check, so each reads a bounded part along an index and never the whole history: what was
+decided and started lately, and what is not finished a page after the other. Three of those that tests check are not
+here: that no instant was left out needs a list of all that were due, that no effect was doubled needs the record of who
+was called, and that every change was written down is asked of the change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
 from sqlalchemy import text
 
+from domain.kernel import clock
 from domain.kernel.db import db
+from domain.kernel.ids import first_id_at
 
 FOUND_MAX = 100
+# A window holds at most so many rows, a page of what is not finished so many.
+ROWS_MAX = 50_000
+PAGE = 10_000
 
-_BROKEN = {
-    "an active schedule that nobody looks at": """
-        SELECT s.id FROM schedules s LEFT JOIN schedule_cursors c ON c.schedule_id = s.id
-        WHERE s.status = 'active' AND s.deleted_at IS NULL AND c.wake_at IS NULL""",
-    "a run that waits for nothing": """
-        SELECT r.id FROM runs r WHERE r.status = 'waiting'
-        AND NOT EXISTS (SELECT 1 FROM waits w WHERE w.run_id = r.id AND w.status = 'open')""",
-    "a wait of a run that does not wait": """
-        SELECT r.id FROM waits w JOIN runs r ON r.id = w.run_id WHERE w.status = 'open' AND r.status <> 'waiting'""",
-    "a task that nobody waits for": """
-        SELECT t.id FROM tasks t JOIN waits w ON w.id = t.wait_id WHERE t.status = 'open' AND w.status <> 'open'""",
-    "a run whose process has been gone for ten minutes": """
-        SELECT r.id FROM runs r WHERE r.status = 'running' AND NOT EXISTS (
-            SELECT 1 FROM heartbeats h WHERE h.id = r.claimed_by AND h.lease_until > clock_timestamp() - interval '10 min')
-        AND r.started_at < clock_timestamp() - interval '10 min'""",
+DECIDED, RUNS, SCHEDULES, WAITS, TASKS, CURSORS = "decided", "runs", "schedules", "waits", "tasks", "cursors"
+
+_IMPOSSIBLE = "This should not be possible. Keep a copy of the database and report it with these ids."
+_SCHEDULER = (
+    "The schedulers should have done this. Look into their log, and start another one when they cannot keep up."
+)
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """`name`: its label among the metrics. `words`: what was found when it is broken. `remedy`: what to do then.
+    `source`: which rows are looked at, as `seen`. `breaks`: the rest of the query. `is_fleeting`: it may be so for a
+    moment, while somebody is about to mend it."""
+
+    name: str
+    words: str
+    source: str
+    breaks: str
+    remedy: str = _IMPOSSIBLE
+    is_fleeting: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A row that breaks an invariant. The last two name an occurrence, which has no index on its id."""
+
+    id: UUID
+    tenant_id: UUID
+    schedule_id: UUID | None = None
+    scheduled_for: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where to look: what was decided or started in the `window` before `now`, pages of `page` rows behind `after`
+    (the last key of the page before, empty at the beginning), and again at what was found before."""
+
+    now: datetime
+    window: timedelta
+    page: int = PAGE
+    after: Sequence[str] = ()
+    known: Sequence[Finding] = ()
+
+
+INVARIANTS = (
+    Invariant("fired_without_run", "a fired occurrence without its run", DECIDED,
+        "WHERE seen.outcome = 'fired' AND NOT EXISTS (SELECT FROM runs r WHERE r.id = seen.id)"),
+    Invariant("run_unfired", "a run for what did not fire", DECIDED,
+        "JOIN runs r ON r.id = seen.id WHERE seen.outcome <> 'fired'"),
+    Invariant("decided_twice", "an instant that was decided twice", DECIDED, """
+        WHERE seen.origin_key = 'timing' AND (SELECT coalesce(o.through, o.scheduled_for) FROM occurrences o
+            WHERE o.schedule_id = seen.schedule_id AND o.origin_key = 'timing' AND o.id <> seen.id
+              AND o.scheduled_for <= seen.scheduled_for ORDER BY o.scheduled_for DESC LIMIT 1) >= seen.scheduled_for"""),
+    Invariant("cursor_behind", "a schedule that would decide an instant again", DECIDED, """
+        JOIN schedule_cursors c ON c.schedule_id = seen.schedule_id
+        WHERE seen.origin_key = 'timing' AND c.next_fire_at <= coalesce(seen.through, seen.scheduled_for)"""),
+    Invariant("decided_early", "an instant that was decided before its time", DECIDED,
+        "WHERE coalesce(seen.through, seen.scheduled_for) > seen.decided_at"),
+    Invariant("tenants_mixed", "a run or a schedule of another tenant", DECIDED, """
+        JOIN schedules s ON s.id = seen.schedule_id LEFT JOIN runs r ON r.id = seen.id
+        WHERE s.tenant_id <> seen.tenant_id OR r.tenant_id <> seen.tenant_id"""),
+    Invariant("fired_while_held", "a fire of a schedule that was paused or deleted", DECIDED, """
+        JOIN schedules s ON s.id = seen.schedule_id
+        WHERE seen.outcome = 'fired' AND seen.origin_key = 'timing' AND seen.decided_at - interval '1 minute' >
+            CASE WHEN s.deleted_at IS NOT NULL THEN s.deleted_at WHEN s.status = 'paused' THEN s.paused_at END"""),
+    Invariant("version_unpublished", "a run of a version that was not published yet", DECIDED, """
+        JOIN runs r ON r.id = seen.id JOIN workflow_versions v ON v.tenant_id = r.tenant_id
+            AND v.workflow_id = r.workflow_id AND v.version = r.workflow_version
+        WHERE v.published_at > seen.decided_at + interval '1 minute'"""),
+    Invariant("run_undecided", "a run of a schedule that is not in its ledger", RUNS, """
+        WHERE seen.started_by IN ('schedule', 'recurring') AND NOT seen.is_rehearsal AND NOT EXISTS (
+            SELECT FROM occurrences o WHERE o.schedule_id = seen.schedule_id AND o.id = seen.id
+            AND o.scheduled_for = seen.scheduled_for)"""),
+    Invariant("ended_and_held", "a run that somebody holds after its end", RUNS, """
+        WHERE (seen.status IN ('succeeded', 'failed', 'canceled')) <> (seen.finished_at IS NOT NULL)
+           OR (seen.finished_at IS NOT NULL AND seen.claimed_by IS NOT NULL)"""),
+    Invariant("step_unclaimed", "a step of somebody who did not hold the run", RUNS, """
+        WHERE EXISTS (SELECT FROM run_steps t WHERE t.run_id = seen.id AND t.claim_epoch > seen.claim_epoch)"""),
+    Invariant("step_twice", "a step that was done twice", RUNS, """
+        WHERE EXISTS (SELECT FROM run_steps t WHERE t.run_id = seen.id AND t.status = 'succeeded'
+            GROUP BY t.step_path, t.iteration HAVING count(*) > 1)"""),
+    Invariant("step_missing", "a hole in the steps of a run", RUNS, """
+        WHERE EXISTS (SELECT FROM run_steps t WHERE t.run_id = seen.id HAVING count(*) <> max(t.position) + 1)"""),
+    Invariant("wait_missing", "a run that waits for nothing", RUNS, """
+        WHERE seen.status = 'waiting' AND NOT EXISTS (
+            SELECT FROM waits w WHERE w.run_id = seen.id AND w.status = 'open')"""),
+    Invariant("overlap", "two runs at once of a schedule that wants one at a time", RUNS, """
+        JOIN schedules s ON s.id = seen.schedule_id JOIN runs o ON o.schedule_id = seen.schedule_id AND o.id > seen.id
+        WHERE s.overlap <> 'allow' AND s.updated_at < least(seen.ready_at, o.ready_at)
+          AND seen.finished_at IS NULL AND seen.ready_at IS NOT NULL AND seen.backfill_id IS NULL
+          AND o.finished_at IS NULL AND o.ready_at IS NOT NULL AND o.backfill_id IS NULL
+          AND NOT seen.is_rehearsal AND NOT o.is_rehearsal"""),
+    Invariant("lost", "a run whose process has been gone for ten minutes", RUNS, """
+        WHERE seen.status = 'running' AND seen.started_at < :now - interval '10 minutes' AND NOT EXISTS (
+            SELECT FROM heartbeats h WHERE h.id = seen.claimed_by AND h.lease_until > :now - interval '10 minutes')""",
+        _SCHEDULER, is_fleeting=True),
+    Invariant("orphan", "a child run that goes on without its parent", RUNS, """
+        JOIN runs p ON p.id = seen.parent_run_id WHERE seen.finished_at IS NULL AND seen.cancel_requested_at IS NULL
+          AND p.finished_at < :now - interval '2 minutes'""", _SCHEDULER, is_fleeting=True),
+    Invariant("unwatched", "an active schedule that nobody looks at", SCHEDULES, """
+        LEFT JOIN schedule_cursors c ON c.schedule_id = seen.id
+        WHERE seen.status = 'active' AND seen.deleted_at IS NULL AND c.wake_at IS NULL""",
+        "Pause each of these schedules and resume it: that computes when it fires next. Then report it with these ids."),
+    Invariant("wait_unneeded", "a wait of a run that does not wait", WAITS,
+        "JOIN runs r ON r.id = seen.id WHERE r.status <> 'waiting'"),
+    Invariant("task_unneeded", "a task that nobody waits for", TASKS,
+        "JOIN waits w ON w.id = seen.wait_id WHERE w.status <> 'open'"),
+    Invariant("overdue", "a schedule that has been due for two minutes", CURSORS, "WHERE true", _SCHEDULER,
+        is_fleeting=True),
+)  # fmt: skip
+
+_RUN_COLUMNS = """
+    r.id, r.tenant_id, r.schedule_id, r.status, r.started_by, r.is_rehearsal, r.backfill_id, r.parent_run_id, r.claim_epoch,
+    r.claimed_by, r.ready_at, r.started_at, r.finished_at, r.cancel_requested_at,
+    CAST(r.trigger_metadata ->> 'scheduledFor' AS timestamptz) AS scheduled_for"""
+
+# Along ix_occurrences_decided, ix_runs_going, uq_waits_open, ix_tasks_open, ix_schedule_cursors_wake and primary keys.
+_SEEN = {
+    DECIDED: """
+        (SELECT o.* FROM occurrences o WHERE o.decided_at >= :since LIMIT :most)
+        UNION SELECT o.* FROM occurrences o
+        JOIN unnest(CAST(:known_schedules AS uuid[]), CAST(:known_instants AS timestamptz[]))
+            AS known(schedule_id, scheduled_for) USING (schedule_id, scheduled_for)""",
+    RUNS: f"""
+        (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id >= :first_id ORDER BY r.id LIMIT :most)
+        UNION (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.finished_at IS NULL AND (r.tenant_id, r.status, r.id) >
+            (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
+            ORDER BY r.tenant_id, r.status, r.id LIMIT :page)
+        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:known)""",  # noqa: S608
+    SCHEDULES: """
+        (SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id > CAST(:after_0 AS uuid)
+            ORDER BY s.id LIMIT :page)
+        UNION SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id = ANY(:known)""",
+    WAITS: """
+        (SELECT w.run_id AS id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id > CAST(:after_0 AS uuid)
+            ORDER BY w.run_id LIMIT :page)
+        UNION SELECT w.run_id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id = ANY(:known)""",
+    TASKS: """
+        (SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open'
+            AND (t.tenant_id, t.id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid))
+            ORDER BY t.tenant_id, t.id LIMIT :page)
+        UNION SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open' AND t.id = ANY(:known)""",
+    CURSORS: """
+        SELECT c.schedule_id AS id, c.tenant_id FROM schedule_cursors c WHERE c.wake_at < :now - interval '2 minutes'
+        ORDER BY c.wake_at LIMIT :most""",
+}  # fmt: skip
+
+_NONE = str(UUID(int=0))
+# Of the sources that are read page by page: the key before the first, and how the last key of a page is found.
+_BEGINNING = {RUNS: (_NONE, "", _NONE), SCHEDULES: (_NONE,), WAITS: (_NONE,), TASKS: (_NONE, _NONE)}
+_PAGE_END = {
+    RUNS: """SELECT tenant_id, status, id FROM runs WHERE finished_at IS NULL
+        AND (tenant_id, status, id) > (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
+        ORDER BY tenant_id, status, id""",
+    SCHEDULES: "SELECT id FROM schedules WHERE id > CAST(:after_0 AS uuid) ORDER BY id",
+    WAITS: "SELECT run_id FROM waits WHERE status = 'open' AND run_id > CAST(:after_0 AS uuid) ORDER BY run_id",
+    TASKS: """SELECT tenant_id, id FROM tasks WHERE status = 'open'
+        AND (tenant_id, id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid)) ORDER BY tenant_id, id""",
 }
 
+_SETTINGS = {"plan_cache_mode": "force_custom_plan"} | dict.fromkeys(
+    ("enable_seqscan", "enable_mergejoin", "enable_hashjoin", "jit"), "off"
+)
 
-def broken_invariants() -> dict[str, list[str]]:
-    """What is broken, in words, with the ids of what breaks it, at most FOUND_MAX each; empty when all holds."""
-    found = {
-        words: [str(one) for one in db.session.scalars(text(f"{query} LIMIT {FOUND_MAX}"))]
-        for words, query in _BROKEN.items()
+
+def broken_invariants(window: timedelta = timedelta(hours=1)) -> dict[str, list[str]]:
+    """What is broken now, in words, with the ids of what breaks it, at most FOUND_MAX each; empty when all holds.
+
+    Everything that is not finished is looked at, and what was decided and started in the `window`.
+    """
+    scope = Scope(clock.database_now(), window, page=1_000_000)
+    use_indexes()
+    found = {invariant.words: breaches(invariant, scope) for invariant in INVARIANTS}
+    return {words: [str(one.id) for one in rows] for words, rows in found.items() if rows}
+
+
+def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
+    """What breaks the invariant within the scope, at most FOUND_MAX rows."""
+    key = ", seen.schedule_id, seen.scheduled_for" if invariant.source == DECIDED else ""
+    query = text(
+        f"WITH seen AS MATERIALIZED ({_SEEN[invariant.source]})"  # noqa: S608
+        f" SELECT DISTINCT seen.id, seen.tenant_id{key} FROM seen {invariant.breaks} LIMIT {FOUND_MAX}"
+    )
+    return [Finding(*row) for row in db.session.execute(query, _only_used(query, _bounds(invariant.source, scope)))]
+
+
+def page_end(source: str, scope: Scope) -> list[str]:
+    """The last key of the scope's page; empty when it is the last page, or the source is not read in pages."""
+    if source not in _PAGE_END:
+        return []
+    query = text(f"{_PAGE_END[source]} OFFSET {scope.page - 1} LIMIT 1")
+    last = db.session.execute(query, _only_used(query, _bounds(source, scope))).one_or_none()
+    return [str(part) for part in last] if last else []
+
+
+def use_indexes() -> None:
+    """For the rest of the transaction: plan each statement for its values, and read no table from end to end, also not
+    along an index to join it with what was seen."""
+    for setting, value in _SETTINGS.items():
+        db.session.execute(text("SELECT set_config(:setting, :value, true)"), {"setting": setting, "value": value})
+
+
+def _bounds(source: str, scope: Scope) -> dict[str, Any]:
+    since = scope.now - scope.window
+    after = scope.after or _BEGINNING.get(source, ())
+    return {
+        "now": scope.now,
+        "since": since,
+        "first_id": first_id_at(since),
+        "most": ROWS_MAX,
+        "page": scope.page,
+        "known": [one.id for one in scope.known],
+        "known_schedules": [one.schedule_id for one in scope.known],
+        "known_instants": [one.scheduled_for for one in scope.known],
+        **{f"after_{number}": part for number, part in enumerate(after)},
     }
-    return {words: ids for words, ids in found.items() if ids}
+
+
+def _only_used(query: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name in query._bindparams}

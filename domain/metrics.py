@@ -11,11 +11,12 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import text
 
-from domain.health import alive_processes, lateness
+from domain.health import alive_processes, backlog, connections, lateness
+from domain.invariant_checks import standing
 from domain.kernel.db import db
 from domain.kernel.metric_counts import totals
 from domain.kernel.metrics import REGISTRY, Labels, Sums
-from domain.runs.heartbeats import KINDS
+from domain.runs.heartbeats import KINDS, WEB
 
 _SCHEDULES = text("""
     SELECT target_kind AS target, status, count(*) AS number FROM schedules WHERE deleted_at IS NULL GROUP BY 1, 2
@@ -24,8 +25,13 @@ _RUNS = text("""
     SELECT target_kind AS target, status, count(*) AS number FROM runs
     WHERE finished_at IS NULL AND status IN ('queued', 'running', 'waiting') GROUP BY 1, 2
 """)
-_CIRCUITS = text("SELECT count(*) FROM install_circuits WHERE open_until IS NOT NULL")
-_HELD_INSTALLS = text("SELECT count(*) FROM installs WHERE deleted_at IS NULL AND disabled_at IS NOT NULL")
+_INSTALLS = text("""
+    SELECT count(*) FILTER (WHERE i.disabled_at IS NOT NULL) AS disabled,
+        count(*) FILTER (WHERE c.open_until > :now) AS open,
+        count(*) FILTER (WHERE c.open_until <= :now) AS half_open,
+        count(*) FILTER (WHERE c.open_until IS NULL) AS closed
+    FROM installs i LEFT JOIN install_circuits c ON c.install_id = i.id WHERE i.deleted_at IS NULL
+""")
 
 
 def exposition(now: datetime) -> bytes:
@@ -76,14 +82,60 @@ def _standing(now: datetime) -> Iterator[Metric]:
         for row in db.session.execute(statement):
             family.add_metric((row.target, row.status), row.number)
         yield family
+    yield from _processes(now)
+    yield from _queues(now)
+    yield from _installs(now)
+    yield from _invariants(now)
+
+
+def _processes(now: datetime) -> Iterator[Metric]:
     processes = GaugeMetricFamily("carillon_processes", "Processes with a living heartbeat.", labels=("kind",))
     alive = alive_processes(now)
-    for kind in KINDS:
+    for kind in (WEB, *KINDS):
         processes.add_metric((kind,), alive[kind])
     yield processes
+    database = connections()
+    told = "Connections to the database server by everybody, and how many it takes."
+    known = GaugeMetricFamily("carillon_database_connections", told, labels=("state",))
+    known.add_metric(("used",), database.used)
+    known.add_metric(("allowed",), database.allowed)
+    yield known
+
+
+def _queues(now: datetime) -> Iterator[Metric]:
     late, told = lateness(now).total_seconds(), "For how long the most overdue schedule has been waiting to be decided."
     yield GaugeMetricFamily("carillon_schedules_late_seconds", told, late)
-    circuits = db.session.execute(_CIRCUITS).scalar_one()
-    yield GaugeMetricFamily("carillon_open_circuits", "Installs that are not called until a probe succeeds.", circuits)
-    held = db.session.execute(_HELD_INSTALLS).scalar_one()
-    yield GaugeMetricFamily("carillon_disabled_installs", "Installs whose schedules are held.", held)
+    ready = GaugeMetricFamily(
+        "carillon_queue_ready", "Runs that a worker may take, counted to 10000.", labels=("lane",)
+    )
+    oldest = GaugeMetricFamily(
+        "carillon_queue_oldest_seconds", "For how long the first of them has been ready.", labels=("lane",)
+    )
+    for queue in backlog(now):
+        ready.add_metric((queue.lane,), queue.ready)
+        oldest.add_metric((queue.lane,), queue.oldest_seconds)
+    yield from (ready, oldest)
+
+
+def _installs(now: datetime) -> Iterator[Metric]:
+    """An open circuit whose time is over is half open: one call tries it."""
+    found = db.session.execute(_INSTALLS, {"now": now}).one()
+    circuits = GaugeMetricFamily(
+        "carillon_circuits", "Installs by the state of their circuit (closed, open, half_open).", labels=("state",)
+    )
+    for state in ("closed", "open", "half_open"):
+        circuits.add_metric((state,), getattr(found, state))
+    yield circuits
+    yield GaugeMetricFamily("carillon_disabled_installs", "Installs whose schedules are held.", found.disabled)
+
+
+def _invariants(now: datetime) -> Iterator[Metric]:
+    broken, seconds = standing(now)
+    told = "1 for each invariant between stored rows that does not hold; carillon doctor names the rows."
+    family = GaugeMetricFamily("carillon_invariant_broken", told, labels=("invariant",))
+    for name, is_broken in broken.items():
+        family.add_metric((name,), int(is_broken))
+    yield family
+    if seconds is not None:
+        told = "How long ago all invariants had been checked."
+        yield GaugeMetricFamily("carillon_invariants_checked_ago_seconds", told, seconds)

@@ -1,5 +1,6 @@
 """Every table of Carillon, imported once: what migrations compare with, and what each process loads at start."""
 
+from domain import fire_minutes, invariant_checks
 from domain.accounts import audit, notifications, request_keys, secrets, sessions, tenants, tokens, users
 from domain.events import events
 from domain.extensions import circuits, endpoints, extensions, installs
@@ -37,4 +38,6 @@ ALL = (
     store_items,
     heartbeats,
     metric_counts,
+    fire_minutes,
+    invariant_checks,
 )

@@ -1,6 +1,6 @@
 """`/metrics` for Prometheus: whoever is allowed to by configuration asks any web process, which answers for all processes.
 
-What this process counts is put on record at the end of the request that counted it.
+What a request changed is put on record at its end; how long requests took, with the heartbeat of the process.
 """
 
 from __future__ import annotations
@@ -8,18 +8,23 @@ from __future__ import annotations
 from hmac import compare_digest
 from ipaddress import ip_address, ip_network
 
-from flask import Blueprint, Flask, Response, abort, current_app, request
+from flask import Blueprint, Flask, Response, abort, current_app, g, request, request_finished, request_started
 from prometheus_client import CONTENT_TYPE_LATEST
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
 from domain.kernel.metric_counts import record_counts
+from domain.kernel.metrics import REQUEST_SECONDS
 from domain.metrics import exposition
-from web.access import public, request_now
+from web.access import is_fragment, public, request_now
 from web.security import UNSAFE_METHODS
 
 blueprint = Blueprint("metrics", __name__)
+
+# What machines ask for again and again, and files.
+UNTIMED = ("metrics.show", "system.healthz", "static")
 
 
 @blueprint.get("/metrics")
@@ -34,8 +39,23 @@ def show() -> Response:
 
 
 def register(app: Flask) -> None:
-    """Have what a request counted put on record when it is over."""
+    """Have requests timed, and what a request counted put on record when it is over."""
     app.teardown_request(_after_change)
+    request_started.connect(_note_arrival, app)
+    request_finished.connect(_note_answer, app)
+
+
+def _note_arrival(_app: Flask, **_more: object) -> None:
+    g.arrived_at = clock.monotonic()
+
+
+def _note_answer(_app: Flask, **_more: object) -> None:
+    """Areas are the parts of the application, so there are few of them; what matches none is `none`."""
+    if "arrived_at" not in g or request.endpoint in UNTIMED:
+        return
+    area = (request.blueprint or "none").partition(".")[0]
+    kind = "change" if request.method in UNSAFE_METHODS else "fragment" if is_fragment() else "page"
+    REQUEST_SECONDS.labels(area=area, kind=kind).observe(clock.monotonic() - g.arrived_at)
 
 
 def _after_change(_error: BaseException | None) -> None:

@@ -20,8 +20,10 @@ from dramatiq.brokers.redis import RedisBroker
 from flask import Flask
 from redis.exceptions import RedisError
 
+from domain.fire_minutes import sum_minutes
 from domain.firing.tick import fire_due, next_wake
 from domain.health import is_database_away
+from domain.invariant_checks import check_invariants
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
@@ -49,6 +51,7 @@ TICK_SECONDS = 0.97
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
+SUM_SECONDS, CHECK_SECONDS = 20.0, 60.0
 # Longer than connecting and the longest statement of a scheduler together.
 HUNG_AFTER_SECONDS = 60
 
@@ -180,6 +183,16 @@ class Scheduler:
             with self.app.app_context(), transaction():
                 is_more = prune(clock.database_now()) > 0
 
+    def sum_minutes(self) -> None:
+        """Keep the sums of the ledger by minute, which the page System reads."""
+        with self.app.app_context(), transaction():
+            sum_minutes(clock.database_now())
+
+    def check_invariants(self) -> None:
+        """See whether what is stored fits together; one of the schedulers does, once a minute."""
+        with self.app.app_context(), transaction():
+            check_invariants(clock.database_now())
+
     def listen(self) -> None:
         """Wake the dispatcher when a transaction announces work. A lost connection costs a second per run, no more."""
         url = self.config.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
@@ -216,6 +229,8 @@ class Scheduler:
             (self.wake, SECOND),
             (self.hold_failing, SECOND),
             (self.life.beat, self.config.lease_seconds / 3),
+            (self.sum_minutes, SUM_SECONDS),
+            (self.check_invariants, CHECK_SECONDS),
             (self.prune, 3600),
         ]
         for job, seconds in jobs:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, delete, select, update
+from sqlalchemy import CheckConstraint, ForeignKey, Index, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -117,6 +117,15 @@ def read_all_notifications(tenant_id: UUID, user_id: UUID, now: datetime) -> int
         Notification.tenant_id == tenant_id, Notification.user_id == user_id, Notification.read_at.is_(None)
     )
     return len(db.session.scalars(unread.values(read_at=now).returning(Notification.id)).all())
+
+
+def retract_notice(dedupe_key: str, title: str, body: str, now: datetime) -> int:
+    """Everybody's notice with this key is done with: it counts as read and says instead what has become of it; how many
+    it were."""
+    told = update(Notification).where(Notification.dedupe_key == dedupe_key)
+    said = {"title": _cut(title, TITLE_MAX_CHARACTERS), "body": _cut(body, BODY_MAX_CHARACTERS), "severity": INFO}
+    read_at = func.coalesce(Notification.read_at, now)
+    return len(db.session.scalars(told.values(**said, read_at=read_at).returning(Notification.id)).all())
 
 
 def prune_notifications(now: datetime, limit: int = PRUNED_AT_ONCE) -> int:

@@ -23,6 +23,7 @@ REGISTRY = CollectorRegistry(auto_describe=False)
 
 _LATE = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
 _LONG = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400)
+_PAGE = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 15)
 _CALL = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 OCCURRENCES = Counter(
@@ -51,6 +52,11 @@ RUN_SECONDS = Histogram(
     buckets=_LONG,
     registry=REGISTRY,
 )
+CLAIMS_LOST = Counter(
+    "carillon_claims_lost",
+    "Times that a worker found that a run it was executing had been taken from it, and wrote nothing.",
+    registry=REGISTRY,
+)
 RUNS_LOST = Counter("carillon_runs_lost", "Times that a run was taken from a worker that had died.", registry=REGISTRY)
 RETRIES = Counter(
     "carillon_step_retries", "Failed attempts at steps and calls that are tried again later.", registry=REGISTRY
@@ -63,6 +69,13 @@ CALL_SECONDS = Histogram(
     "carillon_call_duration_seconds",
     "From sending a call of an extension to the end of the runner's answer.",
     buckets=_CALL,
+    registry=REGISTRY,
+)
+REQUEST_SECONDS = Histogram(
+    "carillon_request_duration_seconds",
+    "From the arrival of a request to its answer, by the part of the site and what was asked for (page, fragment, change).",
+    ("area", "kind"),
+    buckets=_PAGE,
     registry=REGISTRY,
 )
 

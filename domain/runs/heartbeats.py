@@ -11,7 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
 
-SCHEDULER, WORKER = "scheduler", "worker"
+SCHEDULER, WORKER, WEB = "scheduler", "worker", "web"
+# Of which one must be alive for anything to fire and run.
 KINDS = (SCHEDULER, WORKER)
 FORGET_AFTER = timedelta(hours=24)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base
@@ -34,6 +34,13 @@ class Occurrence(Base):
     __tablename__ = "occurrences"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "schedule_id"], ["schedules.tenant_id", "schedules.id"]),
+        # what was decided lately: fire_minutes and invariants. Rows are only ever added, so ranges of pages are ranges of time
+        Index(
+            "ix_occurrences_decided",
+            "decided_at",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on", "pages_per_range": 32},
+        ),
         CheckConstraint("scheduled_for = date_trunc('second', scheduled_for)", name="whole_seconds"),
         CheckConstraint("outcome IN ('fired', 'skipped', 'missed', 'refused')", name="outcome"),
         CheckConstraint("(outcome = 'fired') = (reason IS NULL)", name="reason"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from datetime import datetime, timedelta
@@ -13,12 +14,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
+from domain.fire_minutes import sum_minutes
+from domain.firing.tick import fire_due
+from domain.invariant_checks import check_invariants
+from domain.invariants import INVARIANTS
 from domain.kernel import clock
+from domain.kernel.db import transaction
 from domain.kernel.ids import new_id
 from domain.runs.heartbeats import Heartbeat, beat
 from domain.schedules.cursors import ScheduleCursor
-from tests.factories import a_published_workflow, a_schedule
+from tests.factories import a_published_workflow, a_run, a_schedule
 from tests.servers import make_app, plain_config
+from tests.statements import counted
 from tests.web.cast import Browser
 from web import system
 from web.throttle import is_redis_up
@@ -44,6 +51,12 @@ def a_due_cursor(alice: Browser, db: Any, wake_at: datetime) -> None:
     schedule = a_schedule(a_published_workflow(alice.tenant, f"Workflow {new_id()}"))
     db.execute(update(ScheduleCursor).where(ScheduleCursor.schedule_id == schedule.id).values(wake_at=wake_at))
     db.commit()
+
+
+def due(now: datetime) -> dict[str, Any]:
+    """Once, just now, and not decided yet."""
+    at = now.replace(microsecond=0)
+    return {"trigger_type": "schedule", "cron": None, "run_at": at, "next_fire_at": at}
 
 
 def test_all_is_well_when_every_kind_of_process_is_alive(client: FlaskClient, processes: dict[str, UUID]) -> None:
@@ -127,3 +140,66 @@ def test_the_page_shows_the_processes_and_polls_itself(bob: Browser, processes: 
 
 def test_the_page_without_any_process_says_what_that_means(bob: Browser) -> None:
     assert "No process has been seen in the last hour" in bob.get("/system").text
+
+
+def test_the_page_shows_the_last_hour_what_waits_and_what_room_is_left(alice: Browser, db: Any) -> None:
+    now = clock.database_now()
+    schedule = a_schedule(a_published_workflow(alice.tenant), **due(now))
+    with transaction():
+        fire_due(clock.database_now())
+    sum_minutes(clock.database_now())
+    a_run(a_published_workflow(alice.tenant, "Ping"), "queued", ready_at=now)
+    check_invariants(clock.database_now())
+    db.commit()
+    page = alice.get("/system").text
+    assert "1 fire in the last hour" in page and "<svg" in page and "99 % within" in page
+    assert "All hold" in page
+    assert re.search(r"\d+ of \d+ connections", page)
+    assert re.search(r"Fired</span></dt><dd>1</dd>", page), page
+    assert "With effects</dt><dd>1, the first for" in page and "Pure steps</dt><dd>" in page
+    assert schedule.name not in page
+
+
+def test_a_broken_invariant_is_at_the_top_with_what_to_do_and_the_ids_of_this_tenant(
+    alice: Browser, charlie: Browser, db: Any
+) -> None:
+    run = a_run(a_published_workflow(alice.tenant), "waiting")
+    check_invariants(clock.database_now())
+    db.commit()
+    mine, theirs = alice.get("/system").text, charlie.get("/system").text
+    for page in (mine, theirs):
+        assert "Found: a run that waits for nothing" in page and "report it with these ids" in page
+        assert f"1 of {len(INVARIANTS)}" in page
+    assert str(run.id) in mine and "not concerned" not in mine
+    assert str(run.id) not in theirs and "Rows of Globex are not concerned" in theirs and "Acme" not in theirs
+
+
+def test_nobody_is_told_what_another_tenant_has(alice: Browser, charlie: Browser, db: Any) -> None:
+    a_schedule(a_published_workflow(alice.tenant, "Invoice sync"), **due(clock.database_now()))
+    with transaction():
+        fire_due(clock.database_now())
+    sum_minutes(clock.database_now())
+    db.commit()
+    page = charlie.get("/system").text
+    assert "1 fire in the last hour" in page, "lateness is the installation's"
+    assert "<dt>Fired</dt><dd>none</dd>" in page
+    assert "Invoice" not in page and "acme" not in page.lower()
+
+
+def test_the_page_costs_the_same_however_much_there_is(alice: Browser, db: Any) -> None:
+    alice.get("/system")
+    with counted() as few:
+        alice.get("/system")
+    workflow = a_published_workflow(alice.tenant)
+    for number in range(5):
+        a_run(workflow, "waiting")
+        beat(new_id(), "worker", f"host-{number}", number, "0.1.0", 30)
+        a_schedule(workflow, f"S{number}", **due(clock.database_now()))
+    with transaction():
+        fire_due(clock.database_now())
+    sum_minutes(clock.database_now())
+    check_invariants(clock.database_now())
+    db.commit()
+    with counted() as many:
+        assert "Found:" in alice.get("/system").text
+    assert len(many) == len(few) <= 20

@@ -1,0 +1,171 @@
+"""The invariants as a watch that never ends: each is checked every minute, and what is broken is told until it holds again.
+
+A metric says it to machines, the page System to everybody, and a notice to those who may act: once for each breakage, and
+it is taken back by itself when the invariant holds again. What was found is looked at again each time, so that nothing
+seems mended because the window has moved on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.accounts.notifications import ERROR, members_with, notify, retract_notice
+from domain.invariants import INVARIANTS, Finding, Invariant, Scope, breaches, page_end, use_indexes
+from domain.kernel.db import Base, db
+from domain.kernel.log import logger
+
+log = logger(__name__)
+
+# Longer than the time between two checks, so that each row is seen twice.
+WINDOW = timedelta(minutes=3)
+CHECK_EVERY = timedelta(seconds=50)
+# What cannot be mended, because history is not rewritten, is told for so long.
+TOLD_FOR = timedelta(days=7)
+ACTS = "workflow:admin"
+IDS_TOLD = 5
+
+
+class InvariantCheck(Base):
+    """`found`: what broke it at the last check; `broken_at`: since when it counts as broken, None while it holds.
+    `walked_to`: where the last page of what is not finished ended."""
+
+    __tablename__ = "invariant_checks"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    checked_at: Mapped[datetime]
+    broken_at: Mapped[datetime | None]
+    found: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    walked_to: Mapped[list[str] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An invariant that does not hold: since when, and the ids that one tenant may see. `elsewhere`: other tenants' rows
+    break it too."""
+
+    invariant: Invariant
+    since: datetime
+    ids: tuple[UUID, ...]
+    elsewhere: bool
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How the invariants stand, as one tenant may know it. `checked_at`: when all had been checked last; None: never."""
+
+    checked_at: datetime | None
+    broken: tuple[Broken, ...]
+
+
+def check_invariants(now: datetime) -> list[str] | None:
+    """Check all, tell what is newly broken and take back what holds again; the names of those that are broken.
+
+    None when somebody else is at it or was a moment ago.
+    """
+    if not db.session.scalar(text("SELECT pg_try_advisory_xact_lock(hashtext('invariants'))")):
+        return None
+    rows = {row.name: row for row in db.session.scalars(select(InvariantCheck))}
+    if rows and max(row.checked_at for row in rows.values()) > now - CHECK_EVERY:
+        return None
+    use_indexes()
+    ends: dict[tuple[str, ...], list[str]] = {}
+    for invariant in INVARIANTS:
+        row = rows.get(invariant.name)
+        if row is None:
+            row = rows[invariant.name] = InvariantCheck(name=invariant.name, checked_at=now, found=[])
+            db.session.add(row)
+        _check(invariant, row, now, ends)
+    return [invariant.name for invariant in INVARIANTS if rows[invariant.name].broken_at]
+
+
+def watch_of(tenant_id: UUID) -> Watch:
+    """How the invariants stand, with the ids of this tenant alone. One statement."""
+    rows = {row.name: row for row in db.session.scalars(select(InvariantCheck))}
+    known = [(one, rows[one.name]) for one in INVARIANTS if one.name in rows]
+    broken = [_seen_by(tenant_id, invariant, row) for invariant, row in known if row.broken_at]
+    is_whole = len(known) == len(INVARIANTS)
+    return Watch(min(row.checked_at for _, row in known) if is_whole else None, tuple(broken))
+
+
+def standing(now: datetime) -> tuple[dict[str, bool], float | None]:
+    """Whether each is broken, by name, and how many seconds ago they were checked; None: never. One statement."""
+    rows = {row.name: row for row in db.session.scalars(select(InvariantCheck))}
+    broken = {one.name: one.name in rows and rows[one.name].broken_at is not None for one in INVARIANTS}
+    checked = [rows[one.name].checked_at for one in INVARIANTS if one.name in rows]
+    return broken, (now - min(checked)).total_seconds() if len(checked) == len(INVARIANTS) else None
+
+
+def _check(invariant: Invariant, row: InvariantCheck, now: datetime, ends: dict[tuple[str, ...], list[str]]) -> None:
+    before = [_finding(one) for one in row.found or []]
+    is_told_long = row.broken_at is not None and row.broken_at < now - TOLD_FOR
+    scope = Scope(now, WINDOW, after=row.walked_to or (), known=[] if is_told_long else before)
+    found = breaches(invariant, scope)
+    place = (invariant.source, *scope.after)
+    if place not in ends:
+        ends[place] = page_end(invariant.source, scope)
+    row.checked_at, row.walked_to, row.found = now, ends[place] or None, [_document(one) for one in found]
+    # What may be so for a moment counts when it was so a minute ago as well.
+    lasting = [one for one in found if one in before] if invariant.is_fleeting else found
+    if row.broken_at is None and lasting:
+        row.broken_at = now
+        log.error("An invariant is broken", invariant=invariant.name, ids=[str(one.id) for one in found[:IDS_TOLD]])
+    if row.broken_at is not None and found:
+        _tell(invariant, row.broken_at, found, now)
+    elif row.broken_at is not None:
+        log.info("An invariant holds again", invariant=invariant.name)
+        _take_back(invariant, row.broken_at, now)
+        row.broken_at = None
+
+
+def _tell(invariant: Invariant, since: datetime, found: Sequence[Finding], now: datetime) -> None:
+    """Tell those who may act in the tenants concerned. Who was told of this breakage already is not told again."""
+    for tenant_id in sorted({one.tenant_id for one in found}):
+        ids = [str(one.id) for one in found if one.tenant_id == tenant_id]
+        more = f" and {len(ids) - IDS_TOLD} more" if len(ids) > IDS_TOLD else ""
+        body = f"{invariant.remedy}\n{', '.join(ids[:IDS_TOLD])}{more}"
+        people = members_with(tenant_id, ACTS)
+        notify(tenant_id, people, _title(invariant), body, ERROR, now, "/system", _key(invariant, since))
+
+
+def _take_back(invariant: Invariant, since: datetime, now: datetime) -> None:
+    retract_notice(_key(invariant, since), f"Mended: {invariant.words}", "It holds again. There is nothing to do.", now)
+
+
+def _title(invariant: Invariant) -> str:
+    return f"Found: {invariant.words}"
+
+
+def _key(invariant: Invariant, since: datetime) -> str:
+    return f"invariant:{invariant.name}:{since.isoformat()}"
+
+
+def _seen_by(tenant_id: UUID, invariant: Invariant, row: InvariantCheck) -> Broken:
+    found = [_finding(one) for one in row.found]
+    mine = tuple(one.id for one in found if one.tenant_id == tenant_id)
+    assert row.broken_at is not None  # noqa: S101
+    return Broken(invariant, row.broken_at, mine, elsewhere=len(mine) < len(found))
+
+
+def _document(one: Finding) -> dict[str, Any]:
+    parts: Iterable[Any] = (one.id, one.tenant_id, one.schedule_id)
+    named = [str(part) if part else None for part in parts]
+    at = one.scheduled_for.isoformat() if one.scheduled_for else None
+    return {"id": named[0], "tenantId": named[1], "scheduleId": named[2], "scheduledFor": at}
+
+
+def _finding(document: dict[str, Any]) -> Finding:
+    schedule_id, at = document["scheduleId"], document["scheduledFor"]
+    return Finding(
+        UUID(document["id"]),
+        UUID(document["tenantId"]),
+        UUID(schedule_id) if schedule_id else None,
+        datetime.fromisoformat(at) if at else None,
+    )
