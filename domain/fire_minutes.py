@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import BigInteger, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
@@ -34,7 +34,7 @@ class FireMinute(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     minute: Mapped[datetime] = mapped_column(primary_key=True)
     outcome: Mapped[str] = mapped_column(primary_key=True)
-    number: Mapped[int]
+    number: Mapped[int] = mapped_column(BigInteger)
     late_p50: Mapped[float | None]
     late_p99: Mapped[float | None]
     late_max: Mapped[float | None]

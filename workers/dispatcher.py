@@ -1,27 +1,27 @@
 """Announcing ready work: as many messages as there is work not announced yet. Each says only "claim from this lane".
 
 There is no mark on a run that was announced and nothing to resend: what is ready is announced until it is claimed. So
-losing all of Redis loses nothing, and a message too many finds nothing to claim.
+losing the whole broker loses nothing, and a message too many finds nothing to claim.
 """
 
 from __future__ import annotations
 
 import math
 
-from dramatiq import Message
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq import Broker, Message
 
 from domain.execution import CHUNKS
 from domain.kernel.clock import monotonic
 from domain.runs.runs import LANES
+from workers.broker import waiting_messages
 
 # A worker goes on claiming while there is work, so more messages than threads is all it takes.
 MESSAGES_LIMIT = 200
-# A slow Redis must not keep the dispatcher from its next round; what is not said now is said then.
+# A slow broker must not keep the dispatcher from its next round; what is not said now is said then.
 SECONDS = 1.0
 
 
-def announce_ready(broker: RedisBroker, ready: dict[str, int], seconds: float = SECONDS) -> int:
+def announce_ready(broker: Broker, ready: dict[str, int], seconds: float = SECONDS) -> int:
     """Send what is missing for `ready` runs per lane, for about `seconds` at most; how many messages were sent."""
     sent = 0
     until = monotonic() + seconds
@@ -29,7 +29,7 @@ def announce_ready(broker: RedisBroker, ready: dict[str, int], seconds: float = 
         wanted = min(math.ceil(ready.get(lane, 0) / CHUNKS[lane]), MESSAGES_LIMIT)
         if wanted == 0:
             continue
-        missing = wanted - int(broker.client.llen(f"{broker.namespace}:{lane}"))
+        missing = wanted - waiting_messages(broker, lane)
         for _ in range(missing):
             if monotonic() > until:
                 return sent

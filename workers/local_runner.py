@@ -24,6 +24,9 @@ from workers.runner.serving import RunnerServer
 
 log = logger(__name__)
 
+# How long calls under way may last when the process is to end.
+DRAIN_SECONDS = 20.0
+
 
 class CannotServe(ValueError):
     """The environment does not say where to listen or what to know. The message names the variable."""
@@ -46,7 +49,7 @@ def _required(environ: Mapping[str, str], name: str) -> str:
 
 
 def main() -> int:
-    """Serve until asked to end."""
+    """Serve until asked to end, and answer what was asked before that."""
     parser = argparse.ArgumentParser(description="Execute the example extensions, on this machine alone.")
     parser.add_argument("--scripted", action="store_true", help="for tests: answer for all, misbehave when told to")
     asked = parser.parse_args()
@@ -65,6 +68,10 @@ def main() -> int:
     log.info("The runner listens", port=server.server_address[1])
     with server:
         server.serve_forever(poll_interval=0.1)
+        # Nobody is waited for who may ask: what listens is closed first.
+        server.socket.close()
+        if left := server.drain(DRAIN_SECONDS):
+            log.warning("Calls are still under way; whoever asked asks again with the same key", calls=left)
     return 0
 
 

@@ -16,9 +16,8 @@ from types import FrameType
 
 import psycopg
 from apscheduler.schedulers.blocking import BlockingScheduler
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq import Broker
 from flask import Flask
-from redis.exceptions import RedisError
 
 from domain.fire_minutes import sum_minutes
 from domain.firing.tick import fire_due, next_wake
@@ -39,7 +38,7 @@ from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
 from domain.runs.reaping import reap_lost
 from domain.runs.waking import next_due, wake_due, wake_parents
-from workers.broker import make_sender
+from workers.broker import make_sender, sending_errors
 from workers.dispatcher import announce_ready
 from workers.process import Life, configured, process_app
 
@@ -48,18 +47,22 @@ log = logger(__name__)
 SECOND = 1.0
 # A tick ends just before its second does, so that the next one is not turned away as a second instance.
 TICK_SECONDS = 0.97
+# One for each job.
+CONNECTIONS = 9
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
 SUM_SECONDS, CHECK_SECONDS = 20.0, 60.0
 # Longer than connecting and the longest statement of a scheduler together.
 HUNG_AFTER_SECONDS = 60
+# Hosts kill what is not gone soon after they asked for it, most of them after 30 seconds.
+STOP_SECONDS = 20.0
 
 
 class Scheduler:
     """One scheduler process."""
 
-    def __init__(self, app: Flask, config: Config, broker: RedisBroker) -> None:
+    def __init__(self, app: Flask, config: Config, broker: Broker) -> None:
         self.app = app
         self.config = config
         self.broker = broker
@@ -142,8 +145,10 @@ class Scheduler:
             hit("dispatch.before_send")
             try:
                 announce_ready(self.broker, ready)
-            except RedisError as error:
-                log.warning("Ready work cannot be announced; workers find it when Redis is back", error=str(error))
+            except sending_errors() as error:
+                log.warning(
+                    "Ready work cannot be announced; workers hear of it when the broker is back", error=str(error)
+                )
             self.work_is_ready.wait(max(until - clock.monotonic(), 0))
 
     def reap(self) -> None:
@@ -218,8 +223,15 @@ class Scheduler:
                 log.critical("No tick for too long; ending so that a supervisor starts this process anew")
                 os._exit(70)
 
+    def _stop_in_time(self) -> None:
+        """End although a job does not come back: what it has not committed is as if it had never begun."""
+        if not self.life.ended.wait(STOP_SECONDS):
+            log.warning("A job is still under way; ending without it")
+            self.life.end()
+            os._exit(0)
+
     def run(self) -> None:
-        """Tick until SIGTERM or SIGINT."""
+        """Tick until SIGTERM or SIGINT; then end as soon as what is under way is committed, after STOP_SECONDS anyway."""
         metronome = BlockingScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         start = clock.now()
         jobs: list[tuple[Callable[[], None], float]] = [
@@ -240,6 +252,7 @@ class Scheduler:
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.stopping.set()
             self.work_is_ready.set()
+            threading.Thread(target=self._stop_in_time, daemon=True).start()
             threading.Thread(target=metronome.shutdown, daemon=True).start()
 
         signal.signal(signal.SIGTERM, stop)
@@ -266,8 +279,8 @@ def _patiently(job: Callable[[], None]) -> None:
 def main() -> None:
     """Run one scheduler process until it is told to stop."""
     config = configured()
-    app = process_app(config, "scheduler", 7)  # one connection per job
-    Scheduler(app, config, make_sender(config.redis_url)).run()
+    app = process_app(config, "scheduler", CONNECTIONS)
+    Scheduler(app, config, make_sender(config.broker_url or config.redis_url)).run()
 
 
 if __name__ == "__main__":

@@ -131,7 +131,8 @@ def retract_notice(dedupe_key: str, title: str, body: str, now: datetime) -> int
 def prune_notifications(now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
     """Forget at most `limit` of what people were told long ago; how many it were."""
     past = select(Notification.id).where(Notification.id < first_id_at(now - KEPT)).order_by(Notification.id)
-    forgotten = delete(Notification).where(Notification.id.in_(past.limit(limit))).returning(Notification.id)
+    free = past.limit(limit).with_for_update(skip_locked=True)
+    forgotten = delete(Notification).where(Notification.id.in_(free)).returning(Notification.id)
     return len(db.session.scalars(forgotten).all())
 
 

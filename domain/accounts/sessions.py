@@ -25,6 +25,7 @@ TOUCH_EVERY = timedelta(minutes=1)
 TOKEN_BYTES = 32
 SIGNED_IN, SWITCHED = "session.signed_in", "session.switched"
 TENANTS_LISTED = 200
+PRUNED_AT_ONCE = 5_000
 
 
 class Session(Identified, Base):
@@ -208,9 +209,10 @@ def end_sessions(user_id: UUID, tenant_id: UUID | None = None) -> None:
     db.session.execute(ended if tenant_id is None else ended.where(Session.tenant_id == tenant_id))
 
 
-def prune_sessions(now: datetime) -> int:
-    """Remove sessions that nobody can use any more."""
-    ended = delete(Session).where((Session.expires_at < now) | (Session.seen_at < now - IDLE_LIFE))
+def prune_sessions(now: datetime, limit: int = PRUNED_AT_ONCE) -> int:
+    """Remove at most `limit` sessions that nobody can use any more; how many it were."""
+    past = select(Session.id).where((Session.expires_at < now) | (Session.seen_at < now - IDLE_LIFE)).limit(limit)
+    ended = delete(Session).where(Session.id.in_(past.with_for_update(skip_locked=True)))
     return len(db.session.scalars(ended.returning(Session.id)).all())
 
 

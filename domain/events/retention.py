@@ -13,7 +13,8 @@ PRUNED_AT_ONCE = 1_000
 
 # An id begins with its milliseconds (UUIDv7), so the oldest come first along ix_events_page, up to the cutoff.
 _PRUNE = text("""
-    DELETE FROM events WHERE id IN (
+    WITH picked AS (
+        SELECT e.id FROM events e JOIN (
         SELECT past.id FROM tenants t CROSS JOIN LATERAL (
             SELECT e.id FROM events e
             WHERE e.tenant_id = t.id AND e.id < CAST(
@@ -24,7 +25,10 @@ _PRUNE = text("""
             ORDER BY e.id LIMIT :limit
         ) past
         WHERE t.retention_days IS NOT NULL LIMIT :limit
+        ) old ON old.id = e.id
+        FOR UPDATE OF e SKIP LOCKED
     )
+    DELETE FROM events WHERE id IN (SELECT id FROM picked)
 """)
 
 

@@ -14,6 +14,7 @@ from domain.kernel.outbound.rules import parse_places, parse_ports
 
 SECRET_KEY_MIN_CHARACTERS = 32
 REDIS_SOCKET_TIMEOUT_SECONDS = 30
+_REDIS = {"redis", "rediss", "unix"}
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -28,6 +29,8 @@ class Config:
     database_url: str
     redis_url: str
     secret_key: str
+    # Where messages travel; empty: through Redis.
+    broker_url: str = ""
     # What secrets were sealed with before the secret key was replaced; they still open with these.
     previous_secret_keys: tuple[str, ...] = ()
     https: bool = True
@@ -84,6 +87,7 @@ class Config:
             database_url=normalized_database_url(_required(env, "DATABASE_URL")),
             redis_url=_redis_url(_required(env, "REDIS_URL")),
             secret_key=secret_key,
+            broker_url=_broker_url(env.get("BROKER_URL", "").strip()),
             previous_secret_keys=_previous_keys(env),
             https=_flag(env, "CARILLON_HTTPS", True),
             host_names=tuple(name for name in env.get("CARILLON_HOST_NAMES", "").replace(",", " ").split() if name),
@@ -239,10 +243,19 @@ def normalized_database_url(url: str) -> str:
     return f"postgresql+psycopg://{rest}"
 
 
+def _broker_url(url: str) -> str:
+    """The address of a RabbitMQ, as it is; that of a Redis with its timeout."""
+    if not url or urlsplit(url).scheme in {"amqp", "amqps"}:
+        return url
+    if urlsplit(url).scheme not in _REDIS:
+        raise BadConfig("BROKER_URL must begin with amqp:// or amqps:// for RabbitMQ, or be an address of a Redis.")
+    return _redis_url(url)
+
+
 def _redis_url(url: str) -> str:
     """redis-py gives up on a quiet socket after 5 s unless told otherwise."""
     parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
+    if parts.scheme not in _REDIS:
         raise BadConfig("REDIS_URL must begin with redis://, rediss:// or unix://.")
     query = dict(parse_qsl(parts.query))
     query.setdefault("socket_timeout", str(REDIS_SOCKET_TIMEOUT_SECONDS))

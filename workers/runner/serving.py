@@ -11,6 +11,7 @@ import hmac
 import json
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,7 +45,25 @@ class RunnerServer(ThreadingHTTPServer):
         self.token = token
         self.executor = executor
         self.script = script
+        self._going = 0
+        self._changed = threading.Condition()
         super().__init__(address, RunnerExchange)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._going += 1
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._changed:
+                self._going -= 1
+                self._changed.notify_all()
+
+    def drain(self, seconds: float) -> int:
+        """Wait until what was asked for is answered, `seconds` at most; how many exchanges are still under way."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._going == 0, seconds)
+            return self._going
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
         """Whoever asked may be gone before the answer: that is worth a line and not a traceback."""

@@ -1,0 +1,116 @@
+"""Which broker messages travel through: the address alone decides."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+import pytest
+from dramatiq.brokers.redis import RedisBroker
+from flask import Flask
+
+from domain.kernel.config import BadConfig, Config
+from domain.runs.runs import EFFECT
+from tests.servers import environment
+from workers import broker as module
+from workers.broker import make_broker, make_sender, sending_errors, waiting_messages
+from workers.dispatcher import announce_ready
+
+RABBIT_URL = "amqp://carillon:secret@mq.example.com:5672/carillon"
+
+
+def config(**env: str) -> Config:
+    return Config.from_env(environment("postgresql://x/y", "redis://127.0.0.1:9/0") | env)
+
+
+class FakeRabbit:
+    """What is asked of dramatiq's broker for RabbitMQ."""
+
+    def __init__(self, **given: Any) -> None:
+        self.given, self.connection = given, "open"
+        self.waiting, self.sent = 0, []  # type: ignore[var-annotated]
+
+    def get_queue_message_counts(self, _lane: str) -> tuple[int, int, int]:
+        if self.waiting < 0:
+            raise module.BrokerConnectionError("gone")
+        return self.waiting, 0, 0
+
+    def enqueue(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+@pytest.fixture
+def rabbit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if what speaks to RabbitMQ was installed."""
+    spoken, errors = ModuleType("dramatiq.brokers.rabbitmq"), ModuleType("pika.exceptions")
+    spoken.RabbitmqBroker, errors.AMQPError = FakeRabbit, type("AMQPError", (Exception,), {})  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "find_spec", lambda _name: True)
+    monkeypatch.setitem(sys.modules, "dramatiq.brokers.rabbitmq", spoken)
+    monkeypatch.setitem(sys.modules, "pika.exceptions", errors)
+
+
+def test_without_an_address_of_its_own_messages_travel_through_redis() -> None:
+    assert config().broker_url == ""
+    assert isinstance(make_broker(config(), Flask("x")), RedisBroker)
+
+
+def test_another_redis_may_carry_them(fresh_redis: str) -> None:
+    assert "socket_timeout" in config(BROKER_URL="redis://other:6379/1").broker_url
+    broker = make_broker(config(BROKER_URL=fresh_redis), Flask("x"))
+    assert isinstance(broker, RedisBroker)
+    broker.client.ping()
+    broker.client.connection_pool.disconnect()
+
+
+def test_an_address_of_a_rabbitmq_is_all_it_takes(rabbit: None) -> None:
+    found: Any = make_broker(config(BROKER_URL=RABBIT_URL), Flask("x"))
+    assert isinstance(found, FakeRabbit)
+    assert found.given["url"] == RABBIT_URL and len(found.given["middleware"]) == 2
+    sender: Any = make_sender(RABBIT_URL)
+    assert sender.given["url"].startswith(f"{RABBIT_URL}?") and "blocked_connection_timeout=1" in sender.given["url"]
+
+
+def test_what_is_missing_to_speak_to_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    with pytest.raises(BadConfig, match="rabbitmq"):
+        make_broker(config(BROKER_URL=RABBIT_URL), Flask("x"))
+
+
+def test_an_address_of_something_else_is_refused() -> None:
+    with pytest.raises(BadConfig, match="BROKER_URL"):
+        config(BROKER_URL="kafka://mq:9092")
+
+
+def test_as_many_messages_are_sent_as_are_missing(rabbit: None) -> None:
+    sender: Any = make_sender(RABBIT_URL)
+    sender.waiting = 2
+    assert announce_ready(sender, {EFFECT: 5}) == 3
+    assert [message.queue_name for message in sender.sent] == [EFFECT] * 3
+
+
+def test_a_connection_that_was_lost_is_not_used_again(rabbit: None) -> None:
+    sender: Any = make_sender(RABBIT_URL)
+    sender.waiting = -1
+    with pytest.raises(sending_errors()):
+        waiting_messages(sender, EFFECT)
+    assert not hasattr(sender, "connection")
+
+
+@pytest.mark.skipif(
+    not os.environ.get("TEST_RABBITMQ_URL"), reason="NO RABBITMQ: set TEST_RABBITMQ_URL to one that may be written to"
+)
+def test_a_real_rabbitmq_carries_them() -> None:
+    sender: Any = make_sender(os.environ["TEST_RABBITMQ_URL"])
+    sender.declare_queue(EFFECT, ensure=True)
+    sender.flush(EFFECT)
+    assert announce_ready(sender, {EFFECT: 3}) == 3
+    consumer = sender.consume(EFFECT, prefetch=10, timeout=5_000)
+    for _ in range(3):
+        message = next(consumer)
+        assert message.actor_name == "work_effect"
+        consumer.ack(message)
+    consumer.close()
+    assert waiting_messages(sender, EFFECT) == 0
+    sender.close()
