@@ -96,7 +96,7 @@ def _kill_halfway(contender: Contender, asked: Asked, processes: Processes) -> f
     progress = contender.begun if asked.kill == SCHEDULER else contender.ended
     await_true(lambda: progress() >= asked.count // 2, "half of the herd", asked.patience, pause=0.005)
     # Some have no scheduler of their own: their workers are it.
-    restart = processes.kill(SCHEDULER if asked.kill == SCHEDULER and processes.has(SCHEDULER) else WORKER)
+    restart = processes.kill(SCHEDULER if asked.kill == SCHEDULER and processes.count(SCHEDULER) else WORKER)
     killed_at = time.time()
     time.sleep(asked.down)
     restart()

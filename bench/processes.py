@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,14 +64,31 @@ class Processes:
             )
         self.running.append(Started(role, command, process))
 
-    def has(self, role: str) -> bool:
-        return any(one.role == role for one in self.running)
+    def count(self, role: str) -> int:
+        return sum(one.role == role for one in self.running)
 
-    def kill(self, role: str) -> Callable[[], None]:
-        """`kill -9` the first process group of a role; answers how to start it again."""
-        one = next(one for one in self.running if one.role == role)
+    def at(self, role: str, place: int) -> Started:
+        """The process of a role that was started as the `place`-th, counted from 0."""
+        return [one for one in self.running if one.role == role][place]
+
+    def kill(self, role: str, place: int = 0) -> Callable[[], None]:
+        """`kill -9` a process group of a role; answers how to start it again."""
+        one = self.at(role, place)
         self._end(one, signal.SIGKILL)
         return lambda: self.start(role, one.command)
+
+    def send(self, one: Started, number: int) -> None:
+        """A signal to the whole group, if it is still there."""
+        with suppress(ProcessLookupError):
+            os.killpg(one.process.pid, number)
+
+    def revive(self) -> int:
+        """Start again what has ended by itself, as a supervisor does; how many that were."""
+        ended = [one for one in self.running if one.process.poll() is not None]
+        for one in ended:
+            self.running.remove(one)
+            self.start(one.role, one.command)
+        return len(ended)
 
     def end(self, role: str) -> None:
         """Ask all of a role to end, and wait until they have."""
@@ -94,12 +112,12 @@ class Processes:
 
     def _end(self, one: Started, number: int) -> None:
         self.running.remove(one)
+        self.send(one, number)
         try:
-            os.killpg(one.process.pid, number)
             one.process.wait(END_SECONDS)
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            one.process.kill()
-        one.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.send(one, signal.SIGKILL)
+            one.process.wait(END_SECONDS)
 
 
 def procfile_command(name: str) -> list[str]:

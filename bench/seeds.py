@@ -10,9 +10,13 @@ from flask import Flask
 from sqlalchemy import text
 
 from bench.work import ZONES
+from domain.accounts.audit import Actor
+from domain.kernel import clock
 from domain.kernel.db import db, transaction
+from domain.workflows.payload_schemas import register_schema
 from tests.factories import a_tenant, a_version, a_workflow
 
+OPEN = "payload.Open.v1"
 THREE_STEPS = {
     "steps": [
         {"id": "label", "type": "state.set", "config": {"state": "working"}},
@@ -23,7 +27,7 @@ THREE_STEPS = {
                 "assign": {"vars.region": {"$expr": "payload.region"}, "vars.twice": {"$expr": "payload.n * 2"}}
             },
         },
-        {"id": "end", "type": "control.return", "config": {"value": {"$expr": "vars.twice"}}},
+        {"id": "end", "type": "control.return", "value": {"$expr": "vars.twice"}},
     ]
 }
 _SCHEDULES = text("""
@@ -64,8 +68,9 @@ def seed_workflow(
     """A tenant of its own with one published workflow without a limit; answers the workflow's id."""
     with app.app_context(), transaction():
         tenant = a_tenant(name.lower().replace(" ", "-"))
-        workflow = a_workflow(tenant, name, concurrency_limit=None, draft_schema_ref="payload.Open.v1")
-        a_version(workflow, definition=definition, is_pure=is_pure)
+        register_schema(Actor(tenant.id), OPEN, {"type": "object"}, clock.database_now())
+        workflow = a_workflow(tenant, name, concurrency_limit=None, draft_schema_ref=OPEN, draft_definition=definition)
+        a_version(workflow, is_pure=is_pure)
         return workflow.id
 
 

@@ -43,7 +43,7 @@ TEN_STEPS = {
             }
             for number in range(9)
         ),
-        {"id": "end", "type": "control.return", "config": {"value": {"$expr": "vars.n8"}}},
+        {"id": "end", "type": "control.return", "value": {"$expr": "vars.n8"}},
     ]
 }
 ONE_EFFECT = {
