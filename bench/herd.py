@@ -31,13 +31,15 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be measured. `kill`: the role to be killed halfway, or None. `patience`: seconds for the whole herd."""
+    """What is to be measured. `kill`: the role to be killed halfway, or None. `patience`: seconds for the whole herd.
+    `busy`: how many times as long as on an idle machine registering may take."""
 
     count: int
     groups: int
     kill: str | None
     down: float
     patience: float
+    busy: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class TooLate(Exception):
 def herd(key: str, asked: Asked) -> Herd:
     """One herd of one contender, on fresh servers; once more with more time to register if that was too short."""
     try:
-        return _herd_on_fresh_servers(key, asked, asked.count * seconds_each(key))
+        return _herd_on_fresh_servers(key, asked, asked.count * seconds_each(key) * asked.busy)
     except TooLate as late:
         return _herd_on_fresh_servers(key, asked, 2 * late.seconds)
 
@@ -162,6 +164,7 @@ def main() -> None:
     parser.add_argument("--kill", choices=[SCHEDULER, WORKER])
     parser.add_argument("--down", type=float, default=1.0, help="seconds until what was killed is started again")
     parser.add_argument("--patience", type=float, default=60.0, help="seconds from the instant")
+    parser.add_argument("--busy", type=float, default=1.0, help="more time to register, by this factor")
     asked = parser.parse_args()
     configure_logs("WARNING", "console")
     report = Report("herd", vars(asked))
@@ -170,7 +173,7 @@ def main() -> None:
         print(f"!! LEFT OUT: {name_of(key)}, because what it needs is not installed (see bench/peers/make).")
     for count in asked.schedules:
         for groups in asked.groups:
-            wanted = Asked(count, groups, asked.kill, asked.down, asked.patience)
+            wanted = Asked(count, groups, asked.kill, asked.down, asked.patience, asked.busy)
             found = {key: measure(report, key, wanted, asked.times) for key in keys}
             compare(report, found, wanted)
         add_floors(report, count, found)
