@@ -30,6 +30,7 @@ from domain.kernel.db import is_about_values, transacted, transaction
 from domain.kernel.errors import LostClaim
 from domain.kernel.failpoints import hit
 from domain.kernel.log import log_context, logger
+from domain.kernel.metrics import CLAIMS_LOST, count
 from domain.runs.admission import admit_waiting, workflows_with_waiting
 from domain.runs.call_admission import admit_calls
 from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
@@ -128,6 +129,7 @@ def _run(
     except Canceled:
         ending = Ending(claim.run_id, claim.epoch, CANCELED, error=_error("Canceled", "CANCELED", "Canceled as asked."))
     except LostClaim:
+        count(CLAIMS_LOST)
         log.warning("The claim was lost; another worker goes on with this run")
         return None
     except Exception as error:
@@ -164,6 +166,7 @@ def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
 def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
     """In one transaction: prove the claims, record the steps still pending, end the runs."""
     finished = finish_runs([ending for ending, _ in ended], worker_id, clock.database_now())
+    count(CLAIMS_LOST, len(ended) - len(finished))
     insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
     hit("worker.before_final_commit")
 
