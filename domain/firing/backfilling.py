@@ -15,14 +15,13 @@ from sqlalchemy import text
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.request_keys import answer_request, claim_request
 from domain.accounts.tenants import load
-from domain.firing.due import Entry
+from domain.firing.ledger import Entry, Mark, write_entries
 from domain.firing.lifecycle import settled_schedule
 from domain.firing.starting import check_valid, held_reason, startable_target
-from domain.firing.tick import write_entries
 from domain.kernel.db import db
 from domain.kernel.errors import Held, NotFound, Problem, Refused
 from domain.kernel.failpoints import hit
-from domain.kernel.ids import new_id
+from domain.kernel.ids import new_id, new_ids
 from domain.runs.announcing import announce_work
 from domain.runs.canceling import cancel_unstarted
 from domain.schedules.backfills import BACKFILL_LIMIT, RANGE_MAX, Backfill, parse_concurrency
@@ -184,8 +183,8 @@ def _record(
     )
     db.session.add(backfill)
     db.session.flush()
-    whose, fired = (schedule.id, schedule.tenant_id), str(Outcome.FIRED)
-    entries = [Entry(new_id(), *whose, instant, fired, actor_id=actor.user_id) for instant in plan.instants]
+    marks = [Mark(instant, str(Outcome.FIRED), actor_id=actor.user_id) for instant in plan.instants]
+    entries = [Entry(new, schedule.id, mark) for new, mark in zip(new_ids(len(marks)), marks, strict=True)]
     write_entries(entries, now, backfill_origin(backfill.id), backfill.id)
     told = {"from": from_at.strftime(_ISO), "until": until_at.strftime(_ISO), "count": len(entries)}
     after = {"backfillId": str(backfill.id), **told, "concurrency": concurrency}

@@ -11,9 +11,8 @@ from domain.accounts.audit import Actor
 from domain.accounts.tenants import load
 from domain.accounts.users import User
 from domain.firing.closing import skip_in_words
-from domain.firing.due import Entry
+from domain.firing.ledger import Entry, Mark, write_entries
 from domain.firing.starting import held_reason, startable_target
-from domain.firing.tick import write_entries
 from domain.kernel.db import db
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
@@ -103,7 +102,7 @@ def make_up(actor: Actor, schedule: Schedule, instants: list[datetime], now: dat
     rows = due_rows(instants, schedule.overlap, unfinished, schedule.skip_next_at)
     entries = _entries(actor, schedule, rows, unfinished == 0)
     write_entries(entries, now)
-    fired = [entry.scheduled_for for entry in entries if entry.outcome == Outcome.FIRED]
+    fired = [entry.mark.scheduled_for for entry in entries if entry.mark.outcome == Outcome.FIRED]
     if fired:
         locked_cursor(schedule.id).last_fire_at = fired[-1]
     return len(fired)
@@ -116,18 +115,14 @@ def _entries(actor: Actor, schedule: Schedule, rows: list[Row], is_free: bool) -
     for row in rows:
         is_skip, is_fired = row.reason == Reason.SKIP_NEXT, row.outcome == Outcome.FIRED
         detail = REASON_WORDS[row.reason] if row.reason else None
-        entries.append(
-            Entry(
-                new_id(),
-                schedule.id,
-                schedule.tenant_id,
-                row.scheduled_for,
-                str(row.outcome),
-                str(row.reason) if row.reason else None,
-                skip_in_words(skipper.name if skipper else None) if is_skip else detail,
-                ready=is_fired and (schedule.overlap == "allow" or is_free),
-                actor_id=schedule.skip_next_by if is_skip else actor.user_id,
-            )
+        mark = Mark(
+            row.scheduled_for,
+            str(row.outcome),
+            str(row.reason) if row.reason else None,
+            skip_in_words(skipper.name if skipper else None) if is_skip else detail,
+            ready=is_fired and (schedule.overlap == "allow" or is_free),
+            actor_id=schedule.skip_next_by if is_skip else actor.user_id,
         )
+        entries.append(Entry(new_id(), schedule.id, mark))
         is_free = is_free and not is_fired
     return entries

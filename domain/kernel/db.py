@@ -34,6 +34,10 @@ TIMEOUTS = {
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
 
+# The scheduler's statements take batches of any size, and tables may have grown a hundredfold since the last one: it plans
+# each anew, a millisecond for a thousand rows. Compiling plans would take longer than running any statement here.
+PLANS = {"scheduler": "force_custom_plan"}
+
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
 COLLISION_TRIES = 3
@@ -73,7 +77,7 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
         "pool_timeout": 10,
         "pool_recycle": 1800,
         "connect_args": {
-            "options": f"{settings} -c timezone=UTC",
+            "options": f"{settings} -c timezone=UTC -c jit=off -c plan_cache_mode={PLANS.get(role, 'auto')}",
             "application_name": f"carillon-{role}",
             "connect_timeout": 5,
             "keepalives": 1,

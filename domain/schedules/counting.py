@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
+from itertools import repeat
 from typing import Any
-from uuid import UUID
 
 from domain.kernel.metrics import LATENESS, OCCURRENCES, count, observe
 from domain.schedules.occurrences import TIMING
@@ -18,16 +18,13 @@ def count_decided(target: str, outcome: str, reason: str | None = None, number: 
     count(OCCURRENCES, number, target=target, outcome=str(outcome), reason=str(reason or ""))
 
 
-def count_written(entries: Iterable[Any], targets: Mapping[UUID, str], origin: str, now: datetime) -> None:
-    """Rows of the ledger: those of `entries` whose id is in `targets`, which names the kind of each one's target."""
-    written = [(entry, targets[entry.id]) for entry in entries if entry.id in targets]
+def count_written(written: Iterable[tuple[Any, str, int]], origin: str, now: datetime) -> None:
+    """Rows of the ledger, as (what they say of an instant, the kind of their schedules' targets, how many)."""
     numbers: Counter[tuple[str, str, str | None]] = Counter()
-    late: dict[str, list[float]] = {}
-    for entry, target in written:
-        numbers[target, entry.outcome, entry.reason] += entry.count
-        if entry.outcome == Outcome.FIRED and origin == TIMING:
-            late.setdefault(target, []).append((now - entry.scheduled_for).total_seconds())
+    for mark, target, rows in written:
+        numbers[target, mark.outcome, mark.reason] += mark.number * rows
+        if mark.outcome == Outcome.FIRED and origin == TIMING:
+            late = (now - mark.scheduled_for).total_seconds()
+            observe(LATENESS, repeat(late, rows), target=target)
     for (target, outcome, reason), number in numbers.items():
         count_decided(target, outcome, reason, number)
-    for target, seconds in late.items():
-        observe(LATENESS, seconds, target=target)
