@@ -48,7 +48,7 @@ DEFINITION = {
                 "assign": {"vars.region": {"$expr": "payload.region"}, "vars.twice": {"$expr": "payload.n * 2"}}
             },
         },
-        {"id": "end", "type": "control.return", "config": {"value": {"$expr": "vars.twice"}}},
+        {"id": "end", "type": "control.return", "value": {"$expr": "vars.twice"}},
     ]
 }
 
@@ -94,7 +94,7 @@ _LAST_START = "SELECT max(started_at) FROM run_steps WHERE started_at >= :since"
 _END_RUNS = """
     UPDATE runs SET status = 'succeeded', started_at = :now, finished_at = :now WHERE finished_at IS NULL
 """
-_COUNTS = "SELECT (SELECT count(*) FROM occurrences) AS occurrences, (SELECT count(*) FROM runs) AS runs"
+_COUNTS = "SELECT (SELECT count(*) FROM occurrences) AS occurrences, (SELECT count(*) FROM runs WHERE status = 'succeeded') AS runs"
 
 
 def seed(count: int, due: datetime) -> None:

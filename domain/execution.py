@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -33,16 +33,16 @@ from domain.kernel.log import log_context, logger
 from domain.kernel.metrics import CLAIMS_LOST, count
 from domain.runs.admission import admit_waiting, workflows_with_waiting
 from domain.runs.call_admission import admit_calls
-from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, release_claims
+from domain.runs.claims import Claim, Ending, claim_runs, claims_of, finish_runs, give_back, release_claims
 from domain.runs.runs import CALL, CANCELED, EFFECT, FAILED, PURE, WAITING
 from domain.runs.waking import wake_parents
 
 log = logger(__name__)
 
 # Runs per claim. Pure ones are short and end together; one with an effect may take long and stands alone.
-CHUNKS = {PURE: 25, EFFECT: 1, CALL: 1}
-# A chunk that takes longer ends what is done so far.
-END_AFTER_SECONDS = 1.0
+CHUNKS = {PURE: 100, EFFECT: 1, CALL: 1}
+# A chunk that takes longer ends what is done so far, and gives back what was not begun.
+END_AFTER_SECONDS = 2.0
 
 
 @dataclass
@@ -59,7 +59,8 @@ class Worker:
         """Claim a chunk and execute it; whether there may be more to do at once."""
         chunk = CHUNKS[lane]
         with transaction():
-            claims = claim_runs(lane, self.id, chunk, clock.database_now(), self.run_deadline_seconds)
+            now, read_at = clock.database_now(), clock.monotonic()
+            claims = claim_runs(lane, self.id, chunk, now, self.run_deadline_seconds)
         hit("worker.after_claim")
         if not claims:
             return False
@@ -67,14 +68,14 @@ class Worker:
         with self.lock:
             self.held |= mine
         try:
-            _execute(claims, self.id)
+            begun = _execute(claims, self.id, now - timedelta(seconds=read_at))
         finally:
             with self.lock:
                 self.held -= mine
         admitted = _admit_next(claims)
         _wake_parents(claims)
-        was_lost = claims[0].losses > 0  # claimed alone: others may wait behind it
-        return len(claims) == chunk or was_lost or admitted > 0
+        found = claims[0].found
+        return begun < found or found == chunk or admitted > 0
 
 
 def give_back_strays(worker: Worker) -> int:
@@ -89,23 +90,28 @@ def give_back_strays(worker: Worker) -> int:
     return release_claims(lasting, worker.id)
 
 
-def _execute(claims: Sequence[Claim], worker_id: UUID) -> None:
+def _execute(claims: Sequence[Claim], worker_id: UUID, at_zero: datetime) -> int:
+    """Execute them one after the other; how many were begun. `at_zero`: the database's time when this process's monotonic
+    clock stood at zero."""
     with transaction():
-        now = clock.database_now()
         versions = {claim.run_id: _definition(claim) for claim in claims}
         records = recorded_steps([claim.run_id for claim in claims if claim.epoch > 1])
     ended: list[tuple[Ending, list[Row]]] = []
-    since = clock.monotonic()
-    for claim in claims:
+    until = clock.monotonic() + END_AFTER_SECONDS
+    begun = 0
+    while begun < len(claims) and (begun == 0 or clock.monotonic() < until):
+        claim = claims[begun]
+        begun += 1
         with log_context(run_id=claim.run_id, tenant_id=claim.tenant_id, workflow_id=claim.workflow_id,
                          schedule_id=claim.schedule_id):  # fmt: skip
+            now = at_zero + timedelta(seconds=clock.monotonic())
             done = _run(claim, versions[claim.run_id], records.get(claim.run_id, ()), now)
         if done is not None:
             ended.append(done)
-        if clock.monotonic() - since > END_AFTER_SECONDS:
-            _finish(ended, worker_id)
-            ended, since = [], clock.monotonic()
     _finish(ended, worker_id)
+    if rest := [(claim.run_id, claim.epoch) for claim in claims[begun:]]:
+        transacted(lambda: give_back(rest, worker_id))
+    return begun
 
 
 def _definition(claim: Claim) -> CompiledDefinition:

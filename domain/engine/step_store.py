@@ -68,6 +68,8 @@ class Record:
 
 def recorded_steps(run_ids: Sequence[UUID]) -> dict[UUID, list[Record]]:
     """Everything on record for these runs, in the order of recording; runs without a record are absent."""
+    if not run_ids:
+        return {}
     step = RunStep
     columns: tuple[Any, ...] = (
         step.step_path,

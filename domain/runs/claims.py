@@ -22,6 +22,9 @@ from domain.runs.counting import count_ended
 from domain.runs.invoking import lose_invocations
 from domain.runs.runs import FAILED, SUCCEEDED
 
+# What the inputs of one chunk may take together, as stored: in memory they take several times as much.
+CHUNK_BYTES = 2_000_000
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -41,6 +44,8 @@ class Claim:
     cancel_requested: bool
     losses: int = 0
     install_id: UUID | None = None
+    # Of how many ready runs it was one when it was claimed, counted up to the size of a chunk.
+    found: int = 1
 
     @property
     def is_child(self) -> bool:
@@ -61,21 +66,23 @@ class Ending:
 
 
 def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadline_seconds: int) -> list[Claim]:
-    """Take up to `limit` ready runs of the lane for this process, the longest ready first.
+    """Take up to `limit` ready runs of the lane for this process, the longest ready first; fewer with large inputs.
 
     A run that was lost before is claimed alone: if it is what ends its workers, it takes no other run down with it.
     """
     rows = db.session.execute(
         text("""
             WITH longest AS (
-                SELECT id, losses, ready_at FROM runs
+                SELECT id, losses, ready_at, pg_column_size(input_json) AS bytes FROM runs
                 WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
                 ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
             ), placed AS (
-                SELECT id, losses, row_number() OVER line AS place, first_value(losses) OVER line AS first_losses
+                SELECT id, losses, row_number() OVER line AS place, first_value(losses) OVER line AS first_losses,
+                    sum(bytes) OVER line AS bytes, count(*) OVER () AS found
                 FROM longest WINDOW line AS (ORDER BY ready_at, id)
             ), picked AS (
-                SELECT id FROM placed WHERE CASE WHEN first_losses > 0 THEN place = 1 ELSE losses = 0 END
+                SELECT id, found FROM placed
+                WHERE place = 1 OR (first_losses = 0 AND losses = 0 AND bytes <= :most_bytes)
             )
             UPDATE runs r
             SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
@@ -83,9 +90,10 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
             FROM picked WHERE r.id = picked.id
             RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
                 r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id
+                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found
         """),
         {
+            "most_bytes": CHUNK_BYTES,
             "lane": lane,
             "worker_id": worker_id,
             "limit": limit,
@@ -93,7 +101,7 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
             "deadline_at": now + timedelta(seconds=run_deadline_seconds),
         },
     )
-    return sorted((Claim(**row._mapping) for row in rows), key=lambda claim: claim.run_id)
+    return sorted((Claim(*row) for row in rows), key=lambda claim: claim.run_id)
 
 
 def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
@@ -235,6 +243,20 @@ def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
     )
     lose_invocations(held, database_now())
     return len(held)
+
+
+def give_back(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> None:
+    """Make runs ready again that this process claimed and did not begin, as if nobody had claimed them."""
+    held = proven_claims(claims, worker_id)
+    db.session.execute(
+        text("""
+            UPDATE runs
+            SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1, deadline_at = NULL,
+                started_at = CASE WHEN claim_epoch > 1 THEN started_at END
+            WHERE id = ANY(:ids)
+        """),
+        {"ids": sorted(held)},
+    )
 
 
 def _json(value: Any) -> str | None:

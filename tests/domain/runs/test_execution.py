@@ -15,6 +15,7 @@ from domain.engine.nodes.registry import NODE_TYPES
 from domain.execution import Worker, give_back_strays
 from domain.kernel.db import db as database
 from domain.kernel.db import transacted, transaction
+from domain.runs import claims
 from domain.runs.claims import claim_runs
 from domain.runs.runs import PURE, Run
 from tests.domain.firing.ledger import a_target
@@ -60,6 +61,29 @@ def test_a_chunk_is_claimed_executed_and_ended(workflow: Any, worker: Worker, db
     assert worker.work(PURE) is False
     assert outcomes(runs) == [("succeeded", {"n": number}) for number in range(3)]
     assert worker.held == set()
+
+
+def test_what_a_slow_chunk_has_not_begun_is_given_back_for_others(
+    workflow: Any, worker: Worker, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = pure_runs(db, workflow, 3)
+    monkeypatch.setattr(execution, "END_AFTER_SECONDS", 0.0)
+    assert worker.work(PURE) is True
+    assert [row.status for row in rows(runs)] == ["succeeded", "queued", "queued"]
+    left = rows(runs)[1]
+    assert (left.claimed_by, left.claim_epoch, left.started_at, left.deadline_at) == (None, 2, None, None)
+    assert left.losses == 0 and worker.held == set()
+    assert [worker.work(PURE) for _ in range(3)] == [True, False, False]
+    assert outcomes(runs) == [("succeeded", {"n": number}) for number in range(3)]
+
+
+def test_runs_with_large_inputs_are_claimed_a_few_at_a_time(
+    workflow: Any, worker: Worker, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = pure_runs(db, workflow, 3)
+    monkeypatch.setattr(claims, "CHUNK_BYTES", 1)
+    assert [worker.work(PURE) for _ in range(4)] == [True, True, False, False]
+    assert [row.status for row in rows(runs)] == ["succeeded"] * 3
 
 
 @pytest.mark.parametrize("table", ["runs", "run_steps"])
@@ -108,7 +132,8 @@ def test_a_run_that_the_engine_cannot_bear_fails_alone(
         return interpret(version, claim, log)
 
     monkeypatch.setattr(execution, "interpret", exploding)
-    worker.work(PURE)
+    while worker.work(PURE):
+        pass
     assert [status for status, _ in outcomes(runs)] == ["succeeded", "failed", "succeeded"]
 
 
