@@ -23,6 +23,7 @@ from tests.domain.firing.ledger import (
     tick_until_idle,
 )
 from tests.factories import a_tenant, a_version
+from tests.statements import counted
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -38,6 +39,19 @@ def test_an_enabled_schedule_fires_at_exactly_its_times(workflow: Any) -> None:
         tick_until_idle(minute(number))
     assert ledger(schedule) == [(15, "fired", None), (30, "fired", None), (45, "fired", None), (60, "fired", None)]
     assert [run.id for run in runs(schedule)] == [row.id for row in occurrences(schedule)]
+
+
+def test_a_herd_takes_as_many_statements_as_one_schedule(workflow: Any) -> None:
+    a_live_schedule(workflow, "Alone")
+    with counted() as alone:
+        assert fire_due(minute(1)) == 1
+    schedules = [
+        a_live_schedule(workflow, f"S{n}", timezone=zone) for n, zone in enumerate(["UTC", "Asia/Kolkata"] * 5)
+    ]
+    with counted() as herd:
+        assert fire_due(minute(2)) == 11
+    assert len(herd) == len(alone) > 0
+    assert all(ledger(schedule)[-1] == (2, "fired", None) for schedule in schedules)
 
 
 def test_nothing_fires_a_moment_too_early(workflow: Any) -> None:
