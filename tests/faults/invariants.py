@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
+from domain.invariants import broken_invariants
+from domain.kernel.db import transaction
 from tests.faults.fleet import rows, scalar, wait_until
 
 VIOLATIONS = {
@@ -57,7 +59,9 @@ VIOLATIONS = {
 
 
 def check_invariants(app: Flask) -> None:
-    """Fail with the name and the first rows of every violation."""
+    """Fail with the name and the first rows of every violation, of those that are watched in production as well."""
+    with app.app_context(), transaction():
+        assert broken_invariants() == {}
     found = {name: rows(app, query)[:3] for name, query in VIOLATIONS.items()}
     assert {name: violations for name, violations in found.items() if violations} == {}
 
