@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from typing import Any
 
@@ -24,6 +25,8 @@ from workers.process import Life
 
 log = logger(__name__)
 
+# On one machine the scheduler and the pages come first: what is due is to be on record before it is worked on.
+NICENESS = 5
 # How long one message may keep a thread claiming, so that both lanes get their turn.
 TURN_SECONDS = 10.0
 # How long calls under way may last when the process is to end: hosts kill what is not gone soon.
@@ -48,6 +51,7 @@ class WorkerLife(Middleware):
         self.callers = Callers(config.call_threads, self._ready_calls, self._call)
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        os.nice(NICENESS)
         self.life = Life(self.app, WORKER, self.config.lease_seconds)
         self.worker = Worker(self.life.id, self.config.run_deadline_seconds)
         self._first_beat()

@@ -25,7 +25,7 @@ from domain.schedules.schedules import ACTIVE, PAUSED, Schedule
 
 log = logger(__name__)
 
-BATCH = 1000
+BATCH = 2500
 
 _ADVANCE = text("""
     UPDATE schedule_cursors c
