@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
@@ -83,6 +83,17 @@ def check_forgery() -> None:
     csrf.protect()
 
 
+def sent_bytes() -> bytes:
+    """The body as it was sent. Raises RequestEntityTooLarge, and BadRequest when it breaks off or is framed wrongly."""
+    try:
+        return request.get_data(cache=True)
+    except HTTPException:
+        raise
+    except Exception:
+        # Each server has errors of its own for parts that are not as long as they say.
+        raise BadRequest("The body is not framed as HTTP says. Send it again.") from None
+
+
 def _allow_body() -> None:
     """What some views take is larger than any form: they are marked with `body_max_bytes`. Raises RequestEntityTooLarge."""
     view = current_app.view_functions.get(request.endpoint or "")
@@ -101,7 +112,7 @@ def _check_text() -> None:
     """
     if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return
-    said = request.get_data(cache=True)
+    said = sent_bytes()
     try:
         (unquote_to_bytes(said) if request.mimetype.startswith("application/") else said).decode()
     except UnicodeDecodeError:

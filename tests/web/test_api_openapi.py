@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema.validators import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 from werkzeug.routing import Rule
 
 from domain.accounts.tenants import Tenant
@@ -92,6 +93,19 @@ def references(said: Any) -> Iterator[str]:
             yield said["$ref"]
         for one in said.values():
             yield from references(one)
+
+
+def test_the_description_is_openapi_3_1(client: FlaskClient) -> None:
+    described = client.get("/api/openapi.json").get_json()
+    assert not [f"{one.json_path} {one.message}" for one in Draft202012Validator(OPENAPI_31).iter_errors(described)]
+    described["paths"]["/api/audit"]["get"]["parameters"][0]["in"] = "nowhere"
+    assert not Draft202012Validator(OPENAPI_31).is_valid(described)
+
+
+def test_who_has_to_wait_or_to_say_who_asks_is_told_by_headers(client: FlaskClient) -> None:
+    told = client.get("/api/openapi.json").get_json()["components"]["responses"]
+    headers = {status: list(answer.get("headers", ())) for status, answer in told.items()}
+    assert headers["429"] == headers["503"] == ["Retry-After"] and headers["401"] == ["WWW-Authenticate"]
 
 
 def test_it_says_what_each_route_needs(client: FlaskClient) -> None:
