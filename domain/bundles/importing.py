@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import Actor, record_change
+from domain.bundles.canonical import instant_text
 from domain.bundles.checking import Progress
 from domain.bundles.documents import Bundle, BundledVersion, BundledWorkflow
 from domain.bundles.plans import (
@@ -114,7 +116,19 @@ def import_bundle(
         for workflow, row in zip(coming, made, strict=True)
     ]
     kept = tuple(entry.key for entry in prepared.plan.entries if entry.action not in (CREATE, REPLACE))
+    _keep_export_date(bundle.exported_at, [existing[key] for key in kept], is_newest=not made)
     return ImportSummary(tuple(imported), kept, canceled)
+
+
+def _keep_export_date(exported_at: datetime, kept: Sequence[Workflow], *, is_newest: bool) -> None:
+    """Give workflows that stay as they are the date of the file where exporting them again would write another one.
+    `is_newest`: whether one of them has to be as new as the file."""
+    dates = [instant_text(workflow.content_changed_at) for workflow in kept]
+    wanted = instant_text(exported_at)
+    if kept and (max(dates) > wanted or (is_newest and max(dates) < wanted)):
+        ids = [workflow.id for workflow in kept]
+        values = {"content_changed_at": exported_at, "updated_at": Workflow.updated_at}
+        db.session.execute(update(Workflow).where(Workflow.id.in_(ids)).values(values))
 
 
 def _settle(actor: Actor, existing: Mapping[str, Workflow], now: datetime) -> bool:

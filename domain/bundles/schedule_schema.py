@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
-
+from domain.bundles.form import Form
 from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.drafts import (
     ATTEMPTS_MAX,
@@ -125,4 +124,4 @@ SCHEMA: dict[str, Any] = {
     "$defs": {"schedule": _SCHEDULE, "target": _TARGET, "timing": _TIMING, "policies": _POLICIES},
 }
 
-VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
+FORM = Form(SCHEMA, "schedules")

@@ -99,6 +99,27 @@ def test_what_is_the_same_is_left_alone(alice: Actor, workflow: Workflow, db: An
     assert again(workflow, db).deleted_at is None
 
 
+@pytest.mark.parametrize("days", [-1, 1])
+def test_what_is_the_same_gets_the_date_of_the_file(alice: Actor, workflow: Workflow, days: int, db: Any) -> None:
+    exported = export_bundle(alice.tenant_id)
+    workflow.content_changed_at += timedelta(days=days)
+    db.flush()
+    updated_at = again(workflow, db).updated_at
+    assert export_bundle(alice.tenant_id) != exported
+    assert import_bundle(alice, read_bundle(exported), force=True, now=NOW).unchanged == ("invoice-sync",)
+    assert export_bundle(alice.tenant_id) == exported
+    assert again(workflow, db).updated_at == updated_at
+
+
+def test_what_is_the_same_keeps_its_date_where_the_file_has_something_newer(
+    alice: Actor, workflow: Workflow, tenant: Tenant, db: Any
+) -> None:
+    a_workflow(tenant, "Newer", content_changed_at=NOW + timedelta(days=3))
+    exported = read_bundle(export_bundle(alice.tenant_id))
+    assert len(import_bundle(alice, exported, force=True, now=NOW).unchanged) == 2
+    assert again(workflow, db).content_changed_at == NOW
+
+
 def test_what_is_the_same_may_have_unfinished_runs(alice: Actor, workflow: Workflow) -> None:
     a_run(workflow, "queued")
     exported = read_bundle(export_bundle(alice.tenant_id))
