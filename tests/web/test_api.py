@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 from domain.accounts.permissions import VIEWER
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import User
+from domain.kernel.db import db as database
 from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
@@ -197,6 +198,32 @@ def test_a_body_that_is_framed_wrongly_is_the_fault_of_who_sent_it(alice: Caller
     chunked = {"wsgi.input": Misframed(), "wsgi.input_terminated": True}
     answer = alice.client.post(path, headers=headers, environ_overrides=chunked)
     assert answer.status_code == 400 and "not framed" in answer.text
+
+
+class Watched(BytesIO):
+    """A body that arrives while somebody looks whether the database is kept waiting."""
+
+    seen: set[bool] = set()
+
+    def read(self, *size: Any) -> bytes:
+        self.seen.add(database.session().in_transaction())
+        return super().read(*size)
+
+    def readinto(self, into: Any) -> int:
+        self.seen.add(database.session().in_transaction())
+        return super().readinto(into)
+
+
+@pytest.mark.parametrize("path", ["/api/workflow-definitions/import", "/api/events"])
+def test_while_a_body_arrives_no_transaction_is_open(alice: Caller, sync: Workflow, db: Any, path: str) -> None:
+    db.commit()
+    Watched.seen = set()
+    headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": "application/json", "Idempotency-Key": "k-1"}
+    body = b'{"format": "none"}'
+    answer = alice.client.post(
+        path, headers=headers, input_stream=Watched(body), environ_overrides={"CONTENT_LENGTH": str(len(body))}
+    )
+    assert answer.status_code in (400, 422) and Watched.seen == {False}
 
 
 def test_a_body_that_is_too_large_is_not_read(alice: Caller, sync: Workflow) -> None:

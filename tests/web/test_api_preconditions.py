@@ -109,11 +109,14 @@ def test_an_install_is_held_and_taken_out_only_as_it_was_read(alice: Caller, acm
     tag = alice.get(path).headers["ETag"]
     assert alice.patch(path, {"config": {"region": "eu"}}).status_code == 200
     calls = (("POST", f"{path}/disable"), ("POST", f"{path}/enable"), ("DELETE", path))
+    upgrade = (path.replace("/install", "/upgrade"), {"version": "1.0.0"})
+    assert only_if(alice, tag, "POST", *upgrade).status_code == 412
     for method, address in calls:
         late = only_if(alice, tag, method, address)
         assert (late.status_code, late.json["code"]) == (412, "PRECONDITION_FAILED"), f"{method} {address}"
     assert alice.get(path).json["enabled"] is True
     tag = alice.get(path).headers["ETag"]
+    assert only_if(alice, tag, "POST", *upgrade).status_code == 200
     assert [only_if(alice, tag, method, address).status_code for method, address in calls] == [200, 200, 204]
 
 

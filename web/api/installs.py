@@ -79,7 +79,7 @@ def configure_from_body(extension_id: UUID) -> Response:
 @requires("extension:write")
 def uninstall_extension(extension_id: UUID) -> Response:
     with transaction():
-        install = _matching(extension_id)
+        install = matching_install(extension_id)
         uninstall(actor(), install.id, request_now())
     return Response(status=204)
 
@@ -91,7 +91,7 @@ def disable_extension(extension_id: UUID) -> Response:
     reason = text_in(json_body(("reason",)), "reason")
 
     def act(_key: str) -> tuple[int, Json, str]:
-        disable_install(actor(), _matching(extension_id).id, reason, request_now())
+        disable_install(actor(), matching_install(extension_id).id, reason, request_now())
         return 200, _document(extension_id), address_of_install(extension_id)
 
     return answered_once(act)
@@ -104,7 +104,7 @@ def enable_extension(extension_id: UUID) -> Response:
     json_body(())
 
     def act(_key: str) -> tuple[int, Json, str]:
-        enable_install(actor(), _matching(extension_id).id, request_now())
+        enable_install(actor(), matching_install(extension_id).id, request_now())
         return 200, _document(extension_id), address_of_install(extension_id)
 
     return answered_once(act)
@@ -154,7 +154,7 @@ def installed(extension_id: UUID, lock: str | None = None) -> tuple[Extension, I
     return extension, living_install(_tenant(), extension.id, lock)
 
 
-def _matching(extension_id: UUID) -> Install:
+def matching_install(extension_id: UUID) -> Install:
     """The tenant's install, held until the transaction ends, and as it was read when the request says that."""
     _, install = installed(extension_id, lock="change")
     check_match(install.revision)
