@@ -90,7 +90,7 @@ def register(app: Flask, config: Config) -> None:
 
 def know_caller() -> None:
     """Before the count: raises what stands in the way of knowing who asks."""
-    if is_api():
+    if is_api() and request.endpoint:
         current_access()
 
 

@@ -15,6 +15,7 @@ from domain.accounts.audit import REFUSED, AuditEntry
 from domain.accounts.tenants import Tenant
 from domain.workflows.workflows import Workflow
 from tests.factories import a_published_workflow, a_token, a_user
+from tests.statements import counted
 from tests.web.callers import Caller
 from tests.web.cast import Browser
 from web.throttle import API_LIMIT, EXTENSION
@@ -87,6 +88,12 @@ def test_who_guesses_tokens_is_counted_by_address_and_stops_nobody_else(
     guesses = [Caller(app.test_client(), f"carillon_{number}").get("/schedules") for number in range(LIMIT + 1)]
     assert [answer.status_code for answer in guesses] == [401] * LIMIT + [429]
     assert callers[0].get("/schedules").status_code == 200
+
+
+def test_an_address_that_does_not_exist_costs_nothing(callers: list[Caller]) -> None:
+    with counted() as statements:
+        assert callers[0].get("/nothing-here").status_code == 404
+    assert statements == []
 
 
 def test_an_error_of_the_database_is_told_as_such_and_not_taken_for_one_of_redis(
