@@ -23,7 +23,7 @@ from domain.workflows.schema_rules import DIALECT
 
 FORMAT = "carillon.schedule-bundle"
 FORMAT_VERSION = 1
-MAX_SCHEDULES = 1_000
+MAX_SCHEDULES = 10_000
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
 _TEXT = {"type": "string", "minLength": 1}
