@@ -34,7 +34,7 @@ from domain.firing.tick import settle
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Problem
 from domain.publishing.inline_triggers import AdoptedTrigger, adopt_time_trigger, distinct_triggers, is_scheduled
-from domain.publishing.replacing import carry_over, retire_workflows, scheduled
+from domain.publishing.replacing import carry_over, record_replaced, retire_workflows, scheduled
 from domain.workflows.definitions import definition_hash
 from domain.workflows.drafts import hold_keys
 from domain.workflows.payload_schemas import use_schema
@@ -264,7 +264,11 @@ def _finish(
     min_interval_seconds: int,
 ) -> ImportedWorkflow:
     """What comes after the rows are there: schedules from the old workflow, schedules from time triggers, the record."""
-    schedules = carried(carry_over(actor, old, row, _latest(row), now)) if old else ()
+    schedules: tuple[CarriedSchedule, ...] = ()
+    if old is not None and entry.schedules:
+        schedules = carried(carry_over(actor, old, row, _latest(row), now))
+    elif old is not None:
+        record_replaced(actor, old, row)
     adopted = _adopt(actor, workflow, row, now, min_interval_seconds) if workflow.time_triggers else ()
     after = {"key": row.key, "versions": list(entry.versions)} | ({"replaces": str(old.id)} if old else {})
     record_change(actor, "workflow.imported", row, after=after)

@@ -33,6 +33,7 @@ from tests.factories import (
     a_workflow,
     an_actor,
 )
+from tests.statements import counted
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -237,3 +238,16 @@ def test_another_tenants_workflow_of_the_same_key_is_not_touched(alice: Actor, d
     assert len(forced(alice, an_entry("invoice-sync")).created) == 1
     assert again(theirs, db).deleted_at is None
     assert len(db.scalars(select(Schedule)).all()) == schedule_count
+
+
+def test_replacing_many_costs_as_many_statements_as_replacing_one(alice: Actor, tenant: Tenant, db: Any) -> None:
+    for number in range(25):
+        a_published_workflow(tenant, f"Sync {number}")
+    entries = [an_entry(f"sync-{number}", versions=(2,)) for number in range(25)]
+    with counted() as of_one:
+        forced(alice, entries[0])
+    db.expire_all()
+    with counted() as of_many:
+        summary = import_bundle(alice, read_bundle(a_file(*entries[1:])), force=True, now=NOW)
+    assert len(summary.replaced) == 24
+    assert len(of_many) <= len(of_one) + 2
