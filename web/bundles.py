@@ -41,13 +41,17 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Line:
-    """What becomes of one entry of a file. `action`: a word of `filters.IMPORT_LABELS`. `about`: what is shown beside it."""
+    """What becomes of one entry of a file. `action`: a word of `filters.IMPORT_LABELS`. `about`: what is shown beside it.
+
+    `facts`: what else happens. `notes`: what deserves a look. `problems`: what keeps the file from being imported.
+    """
 
     key: str
     name: str
     action: str
     about: str = ""
     href: str | None = None
+    facts: Sequence[str] = ()
     notes: Sequence[str] = ()
     problems: Sequence[str] = ()
 
@@ -186,6 +190,6 @@ def _refusals(page: Page, refused: Refused, belongs: str | None) -> list[str]:
     problems = refused.problems or (Problem("", refused.message),)
     said = [f"{one.path}: {one.message}" if one.path.startswith("/") else one.message for one in problems]
     more = len(said) - PROBLEMS_SHOWN
-    if isinstance(refused, BundleRefused) and len(said) > 1 and refused.message not in said:
+    if isinstance(refused, BundleRefused) and len(said) > 1 and problems[0].message not in refused.message:
         said.insert(0, refused.message)
     return said[: PROBLEMS_SHOWN + 1] + ([f"and {more:,} more"] if more > 1 else [])

@@ -138,19 +138,16 @@ def _options(plan: ImportPlan) -> list[tuple[Option, bool]]:
 
 def _planned_line(entry: ImportEntry) -> Line:
     is_conflict = entry.conflict is not None
+    is_kept = entry.action == UNCHANGED
+    triggers = [f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers]
     return Line(
         key=entry.key,
         name=entry.name,
         action=entry.action,
         about=_versions(entry.versions),
         href=url_for("workflows.show", workflow_id=entry.existing_id) if entry.existing_id else None,
-        notes=[]
-        if entry.action == UNCHANGED
-        else [
-            *_warnings(entry.warnings[is_conflict:]),
-            *_carried(entry.schedules),
-            *(f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers),
-        ],
+        facts=[*_going_over(entry.schedules), *triggers],
+        notes=[] if is_kept else [*_warnings(entry.warnings[is_conflict:]), *_held(entry.schedules)],
         problems=[EXISTS] if entry.conflict == KEY_CONFLICT else _warnings(entry.warnings[:is_conflict]),
     )
 
@@ -167,7 +164,12 @@ def _done_line(one: ImportedWorkflow) -> Line:
         action="replace" if one.replaced_id else "create",
         about=_versions(one.versions),
         href=url_for("workflows.show", workflow_id=one.workflow_id),
-        notes=[*_warnings(one.warnings), *_carried(one.schedules), *map(_adopted, one.adopted)],
+        facts=[*_going_over(one.schedules), *(_adopted(found) for found in one.adopted if not found.reason)],
+        notes=[
+            *_warnings(one.warnings),
+            *_held(one.schedules),
+            *(_adopted(found) for found in one.adopted if found.reason),
+        ],
     )
 
 
@@ -182,11 +184,14 @@ def _warnings(problems: Sequence[Problem]) -> list[str]:
     return [f"{one.path}: {one.message}" if "/" in one.path else one.message for one in problems]
 
 
-def _carried(schedules: Sequence[CarriedSchedule]) -> list[str]:
-    """Those that go on are counted; those that no longer fit are named with the reason."""
+def _going_over(schedules: Sequence[CarriedSchedule]) -> list[str]:
     fitting = sum(one.becomes != INVALID for one in schedules)
-    said = [f"{fitting:,} schedule{' goes' if fitting == 1 else 's go'} over to it."] if fitting else []
-    return said + [
+    return [f"{fitting:,} schedule{' goes' if fitting == 1 else 's go'} over to it."] if fitting else []
+
+
+def _held(schedules: Sequence[CarriedSchedule]) -> list[str]:
+    """Those that no longer fit, by name, with the reason."""
+    return [
         f"The schedule {one.name} no longer fits and is held: {one.reason}"
         for one in schedules
         if one.becomes == INVALID
