@@ -102,6 +102,28 @@ def test_the_description_is_openapi_3_1(client: FlaskClient) -> None:
     assert not Draft202012Validator(OPENAPI_31).is_valid(described)
 
 
+def test_the_examples_are_what_the_views_take(
+    client: FlaskClient, caller: Caller, acme: Tenant, ids: dict[str, Any], db: Any
+) -> None:
+    schemas = client.get("/api/openapi.json").get_json()["components"]["schemas"]
+    examples = {title: example for title, schema in schemas.items() for example in schema.get("examples", ())}
+    for title, example in examples.items():
+        resolved = Draft202012Validator({**schemas[title], "components": {"schemas": schemas}})
+        assert resolved.is_valid(example), title
+    made = caller.post("/schedules", examples["NewSchedule"] | {"workflowId": str(ids["workflow_id"])})
+    schedule = f"/schedules/{made.json['id']}"
+    assert made.status_code == 201
+    for path, title, status in (
+        (f"{schedule}/pause", "Pause", 200),
+        ("/schedules/preview", "Timing", 200),
+        ("/workflow-definitions", "NewWorkflowDefinition", 201),
+        ("/payload-schemas", "NewPayloadSchema", 201),
+    ):
+        assert caller.post(path, examples[title]).status_code == status, title
+    revision = caller.get(schedule).json["revision"]
+    assert caller.patch(schedule, examples["ScheduleChange"] | {"revision": revision}).status_code == 200
+
+
 def test_who_has_to_wait_or_to_say_who_asks_is_told_by_headers(client: FlaskClient) -> None:
     told = client.get("/api/openapi.json").get_json()["components"]["responses"]
     headers = {status: list(answer.get("headers", ())) for status, answer in told.items()}

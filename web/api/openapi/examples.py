@@ -11,6 +11,8 @@ from web.api.openapi.words import Json
 
 SAMPLES = {"string": "…", "integer": 1, "number": 1, "boolean": True, "object": {}, "array": [], "null": None}
 FILE = "WorkflowBundle", "ScheduleBundle"
+# Where one of several members is enough, the least that a schema takes is no request that anybody wants.
+GOOD: dict[str, Json] = {"NewSchedule": {"workflowId": "…", "cron": "0 9 * * 1-5", "enabled": True}}
 
 
 def curl(method: str, path: str, parameters: Sequence[Json], body: Json | None) -> str:
@@ -22,7 +24,11 @@ def curl(method: str, path: str, parameters: Sequence[Json], body: Json | None) 
         parts.append("-H 'If-Match: \"<ETag of what was read>\"'")
     if body is not None:
         parts.append('-H "Content-Type: application/json"')
-        parts.append("--data-binary @bundle.json" if body.get("title") in FILE else f"-d {quote(_text(sample(body)))}")
+        parts.append(
+            "--data-binary @bundle.json"
+            if body.get("title") in FILE
+            else f"-d {quote(_text(GOOD.get(body.get('title', '')) or sample(body)))}"
+        )
     return " \\\n  ".join(parts)
 
 
