@@ -26,6 +26,8 @@ def test_every_request_is_on_the_page_as_a_command(app: Flask) -> None:
     assert ["curl", "$CARILLON_URL/api/schedules", "-H", "Authorization: Bearer $CARILLON_TOKEN"] in shown
     edit = next(one for one in shown if one[1:4] == ["-X", "PATCH", "$CARILLON_URL/api/schedules/<scheduleId>"])
     assert 'If-Match: "<ETag of what was read>"' in edit and "Content-Type: application/json" in edit
+    new = next(one for one in shown if one[1:4] == ["-X", "POST", "$CARILLON_URL/api/schedules"])
+    assert set(json.loads(new[-1])) == {"workflowId", "cron", "enabled"}
     bundle = next(one for one in shown if one[-1] == "@bundle.json")
     assert bundle[-2] == "--data-binary"
 
