@@ -126,9 +126,8 @@ def _keep_export_date(exported_at: datetime, kept: Sequence[Workflow], *, is_new
     dates = [instant_text(workflow.content_changed_at) for workflow in kept]
     wanted = instant_text(exported_at)
     if kept and (max(dates) > wanted or (is_newest and max(dates) < wanted)):
-        ids = [workflow.id for workflow in kept]
         values = {"content_changed_at": exported_at, "updated_at": Workflow.updated_at}
-        db.session.execute(update(Workflow).where(Workflow.id.in_(ids)).values(values))
+        db.session.execute(update(Workflow).where(Workflow.id.in_([one.id for one in kept])).values(values))
 
 
 def _settle(actor: Actor, existing: Mapping[str, Workflow], now: datetime) -> bool:
