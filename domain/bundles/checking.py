@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
+from domain.bundles.awake import Awake
 from domain.bundles.canonical import digest
 from domain.bundles.definition_checks import Judge
 from domain.bundles.dependencies import check_dependencies, claims_less, steps_of
@@ -18,8 +17,6 @@ from domain.bundles.form import shown
 from domain.bundles.reading import MAX_PROBLEMS, BundleRefused, schema_refusal
 from domain.engine.known import CALL_TYPE, Known, KnownWorkflow, known_names
 from domain.kernel import strict_json
-from domain.kernel.clock import monotonic
-from domain.kernel.db import db
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.strict_json import pointer
 from domain.workflows.draft_fields import DraftFields, checked_fields
@@ -28,7 +25,6 @@ from domain.workflows.schema_rules import DIALECT, check_schema
 from domain.workflows.triggers import parse_trigger
 
 DEFINITION_INVALID = "DEFINITION_INVALID"
-AWAKE_SECONDS = 2
 TIME_TRIGGER_MAX_BYTES = 10_000
 _STEP = re.compile(r"([a-z]+)\.steps\[([0-9]+)\]")
 Progress = Callable[[int, int], None]
@@ -61,7 +57,7 @@ def checked_workflows(tenant_id: UUID, bundle: Bundle, on_progress: Progress | N
     known = _known(tenant_id, bundle.workflows)
     check_dependencies(bundle.workflows, known)
     schemas = _Schemas(tenant_id)
-    awake = _Awake()
+    awake = Awake()
     found: list[CheckedWorkflow] = []
     problems: list[Problem] = []
     for workflow in bundle.workflows:
@@ -109,18 +105,6 @@ def _called(version: BundledVersion) -> Iterator[str]:
             yield key
 
 
-class _Awake:
-    """Checking sends no statements, and the database ends transactions that are idle for long."""
-
-    def __init__(self) -> None:
-        self._stirred_at = monotonic()
-
-    def stir(self) -> None:
-        if monotonic() - self._stirred_at >= AWAKE_SECONDS:
-            db.session.execute(select(1))
-            self._stirred_at = monotonic()
-
-
 class _Schemas:
     """The payload schemas that versions bring along or that are registered, each looked at once."""
 
@@ -148,7 +132,7 @@ class _Schemas:
 
 
 def _settled(
-    tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas, awake: _Awake
+    tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas, awake: Awake
 ) -> tuple[BundledWorkflow, list[Problem]]:
     """The workflow with its settings as the columns will have them and a schema for every version, and what that changed."""
     problems: list[Problem] = []
@@ -235,7 +219,7 @@ def _note(version: BundledVersion, message: str, code: str) -> Problem:
     return Problem(f"version {version.version}", message, code)
 
 
-def _judged(workflow: BundledWorkflow, judge: Judge, awake: _Awake) -> tuple[list[Problem], list[Problem]]:
+def _judged(workflow: BundledWorkflow, judge: Judge, awake: Awake) -> tuple[list[Problem], list[Problem]]:
     """Why the workflow cannot live here, at JSON pointers, and what is wrong besides, at its part and step."""
     errors: list[Problem] = []
     warnings: list[Problem] = []

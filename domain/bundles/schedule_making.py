@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Text, any_, literal, select
 
 from domain.accounts.audit import Actor
+from domain.bundles.awake import Awake
 from domain.bundles.schedule_documents import Document, draft_of
 from domain.bundles.schedule_targets import NamedTargets
 from domain.firing.creating import create_paused_schedules
@@ -36,8 +37,10 @@ class NewSchedules:
 
     def make(self, documents: Sequence[Document], on_checked: Callable[[], None]) -> list[Made]:
         """What became of each. Raises IntegrityError, and has made none, when somebody takes one of the names meanwhile."""
+        awake = Awake()
         checked: list[dict[str, Any] | DomainError] = []
         for document in documents:
+            awake.stir()
             checked.append(self._checked(document))
             on_checked()
         wanted = self._with_free_names(checked)

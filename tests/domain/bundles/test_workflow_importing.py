@@ -461,7 +461,7 @@ def test_the_connection_is_kept_awake_while_a_long_file_is_checked(
     alice: Actor, monkeypatch: pytest.MonkeyPatch, db: Any
 ) -> None:
     clock = iter(range(0, 1_000, 3))
-    monkeypatch.setattr("domain.bundles.checking.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("domain.bundles.awake.monotonic", lambda: float(next(clock)))
     numbers = range(1, 6)
     entry = an_entry(versions=[version(n, schema={"type": "object", "title": str(n)}) for n in numbers])
     with counted() as few:
