@@ -1,20 +1,21 @@
-"""Composes the command line: the commands of workers, and the API of web, which they speak to here without a server."""
+"""Composes the command line: the commands of workers, and the API of web, which they speak to here without a server.
+
+What it needs is loaded by whoever calls it: that takes most of a command's time, in which Ctrl+C has to end it quietly.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
+from workers.commands import INTERRUPTED
 
-from domain.accounts.permissions import ADMIN, PERMISSIONS, Access
-from domain.accounts.users import User
-from domain.kernel.config import Config
-from domain.kernel.db import db
-from domain.kernel.metric_counts import record_counts
-from workers.commands import cli
-from workers.commands.frame import ACTOR, tenant_meant
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from domain.kernel.config import Config
 
 
 @contextmanager
@@ -23,15 +24,19 @@ def local_api(config: Config, slug: str | None) -> Iterator[Flask]:
 
     It is called inside this process and served to nobody. Raises ClickException when it is not clear which tenant is meant.
     """
-    # Takes most of the time that a command takes: only those that need it wait for it.
     from app import create_app
+    from domain.accounts.permissions import ADMIN, PERMISSIONS, Access
+    from domain.accounts.users import User
+    from domain.kernel.db import db
+    from domain.kernel.metric_counts import record_counts
     from web import access, throttle
+    from workers.commands.frame import ACTOR, tenant_meant
 
     app = create_app(config)
     try:
         with app.app_context():
             meant = tenant_meant(slug).slug
-        access.speak_as(app, lambda: _as_admin(meant))
+        access.speak_as(app, lambda: Access(tenant_meant(meant), User(name=ACTOR, email=""), ADMIN, PERMISSIONS))
         throttle.lift(app)
         yield app
     finally:
@@ -42,11 +47,11 @@ def local_api(config: Config, slug: str | None) -> Iterator[Flask]:
 
 def main() -> Any:
     """Run the command that the arguments name."""
+    try:
+        from workers.commands import cli
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     return cli.main(local_api)
-
-
-def _as_admin(slug: str) -> Access:
-    return Access(tenant_meant(slug), User(name=ACTOR, email=""), ADMIN, PERMISSIONS)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,11 @@ class LocalRunner:
     """One scripted runner. `env`: what processes of Carillon need to ask it."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
+        # Bound and never listening: nobody else is given the port, also while the runner is stopped.
+        self._place = socket.socket()
+        self._place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._place.bind(("127.0.0.1", 0))
+        self.port = self._place.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         token, key = TOKEN.replace(" ", "-"), KEY.replace(" ", "-")
         self.env = {
@@ -80,6 +83,7 @@ class LocalRunner:
     def close(self) -> None:
         self.stop()
         self._client.close()
+        self._place.close()
 
     @property
     def is_running(self) -> bool:
@@ -91,7 +95,7 @@ class LocalRunner:
         return self._log.read_text(errors="replace")[-6000:] if self._log.exists() else ""
 
     def script(self, *behaviours: dict[str, Any]) -> None:
-        """What to do about the calls to come; without any: behave."""
+        """What to do about the calls to come; without any: behave. Ends what dawdles."""
         self._client.put("/_test/script", json=list(behaviours)).raise_for_status()
 
     def fail(self, times: int, status: int = 503) -> None:

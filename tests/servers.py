@@ -25,6 +25,7 @@ from domain.kernel.config import Config
 from workers.local_servers import DATABASE, NotOurServer, PostgresServer, ValkeyServer
 
 ROOT = Path(__file__).resolve().parent.parent
+ANSWER_SECONDS = 60
 SECRET_KEY = "a secret key for tests and nothing else"
 
 
@@ -191,7 +192,7 @@ def _administer(addresses: Addresses, statement: sql.Composed) -> None:
 
 
 def _await_answer(web: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline and web.poll() is None:
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
         try:

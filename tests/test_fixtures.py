@@ -25,6 +25,13 @@ def test_what_one_test_commits_the_next_does_not_see(db: scoped_session[Session]
     assert db.execute(COUNT).scalar() == 1
 
 
+def test_a_test_may_think_for_longer_than_a_request_may(db: scoped_session[Session]) -> None:
+    timeout = text("SHOW idle_in_transaction_session_timeout")
+    with transaction():
+        assert db.execute(timeout).scalar() == "0"
+    assert db.execute(timeout).scalar() == "0"
+
+
 def test_an_error_undoes_its_own_transaction_only(db: scoped_session[Session]) -> None:
     with transaction():
         db.execute(text("CREATE TABLE marks (turn int)"))

@@ -148,7 +148,7 @@ def request_id() -> str | None:
 
 
 def is_api() -> bool:
-    return request.path.startswith("/api/")
+    return f"{request.path}/".startswith("/api/")
 
 
 def is_by_session() -> bool:

@@ -1,54 +1,57 @@
-"""What the pages that take files in and give them out share: the download, the upload, the plan, and how far it has come."""
+"""What the pages that take files in and give them out share: the download, the upload, the plan, and what was done."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
-from threading import Thread
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
-from flask import (
-    Response,
-    copy_current_request_context,
-    current_app,
-    g,
-    make_response,
-    render_template,
-    request,
-    url_for,
-)
+from flask import Response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import InternalServerError
 
-from domain.bundles.reading import MAX_BYTES, BundleRefused
+from domain.accounts.request_keys import answer_request, claim_request
+from domain.bundles.reading import (
+    INVALID_BUNDLE,
+    MAX_BYTES,
+    UNSUPPORTED_FORMAT,
+    UNSUPPORTED_FORMAT_VERSION,
+    BundleRefused,
+)
+from domain.bundles.schedule_schema import FORMAT as SCHEDULE_FORMAT
+from domain.bundles.schema import FORMAT as WORKFLOW_FORMAT
+from domain.kernel.db import transaction
 from domain.kernel.errors import Problem, Refused
-from domain.kernel.ids import parse_id
-from domain.kernel.log import logger
-from web.access import LOG_STACK, is_fragment
+from domain.kernel.ids import new_id, parse_id
+from web.access import actor, is_fragment
+from web.asked import content_key
 
 # The text of a file comes back with the confirmation, beside the few fields of its form.
 FORM_MAX_BYTES = MAX_BYTES + 100_000
-STREAM = "application/x-ndjson"
 PROBLEMS_SHOWN = 50
+NOUNS = {WORKFLOW_FORMAT: "workflow", SCHEDULE_FORMAT: "schedule"}
+# Of what is wrong about the file as a whole the place says nothing.
+WHOLE_FILE = (INVALID_BUNDLE, UNSUPPORTED_FORMAT, UNSUPPORTED_FORMAT_VERSION)
+CHOOSE = "Choose a {} as it was exported."
+_LINE_ENDS = re.compile(r"[\r\n]+")
 
-log = logger(__name__)
-
-Progress = Callable[[int, int], None]
 View = TypeVar("View", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class Line:
-    """What becomes of one entry of a file. `action`: a word of `filters.IMPORT_LABELS`. `about`: what is shown beside it."""
+    """What becomes of one entry of a file. `action`: a word of `filters.IMPORT_LABELS`. `about`: what is shown beside it.
+
+    `facts`: what else happens. `notes`: what deserves a look. `problems`: what keeps the file from being imported.
+    """
 
     key: str
     name: str
     action: str
     about: str = ""
     href: str | None = None
+    facts: Sequence[str] = ()
     notes: Sequence[str] = ()
     problems: Sequence[str] = ()
 
@@ -132,71 +135,61 @@ def asked_ids() -> list[UUID] | None:
 def sent_bundle() -> bytes:
     """The bytes of the file that was chosen, else the text that a plan was made of; raises Refused without either."""
     file = request.files.get("file")
-    content = file.read() if file is not None and file.filename else request.form.get("bundle", "").encode()
+    if file is None or not file.filename:
+        text = request.form.get("bundle", "")
+        if not text.strip():
+            raise Refused.at("file", "Choose a file first.", "NOTHING_CHOSEN")
+        return text.encode()
+    content: bytes = file.read()
     if not content.strip():
-        raise Refused.at("file", "Choose a file first.", "NOTHING_CHOSEN")
+        raise Refused.at("file", "This file is empty. Export it again, or choose another one.", "FILE_EMPTY")
     return content
 
 
 def import_page(page: Page, status: int = 200, **shown: Any) -> ResponseReturnValue:
     """The page as far as one has come: choosing, the plan, or what was done."""
     template = "bundles/_import.html" if is_fragment() else "bundles/import.html"
-    values = {"plan": None, "done": None, "refused": (), "text": "", "options": (), "said": ""} | shown
-    return render_template(template, page=page, at=page.addresses, **values), status
+    values = {"plan": None, "done": None, "refused": (), "elsewhere": None, "options": (), "said": ""} | shown
+    return render_template(template, page=page, at=page.addresses, most=MAX_BYTES, **values), status
 
 
-def refusals(refused: Refused) -> list[str]:
+def planned_page(page: Page, plan: Outcome, text: bytes, status: int = 200, **shown: Any) -> ResponseReturnValue:
+    """What the file in `text` would do, in a form that imports it. Outside of strings JSON needs no ends of lines, and
+    inside of them it has none: a browser would send two characters for each."""
+    held = _LINE_ENDS.sub(" ", text.decode("utf-8-sig"))
+    return import_page(page, status, plan=plan, text=held, request_key=new_id(), **shown)
+
+
+def refused_page(page: Page, refused: Refused) -> ResponseReturnValue:
+    """Choosing again, with what is wrong about the file. One that belongs on another page is led there."""
+    other = refused.details.get("receivedFormat") if isinstance(refused, BundleRefused) else None
+    noun = NOUNS.get(other) if isinstance(other, str) else None
+    return import_page(page, 422, refused=_refusals(page, refused, noun), elsewhere=noun)
+
+
+def import_once(work: Callable[[], Sequence[Line]]) -> list[Line]:
+    """What an import did, in a transaction of its own. Sent again as it was, it is told again, and nothing is done."""
+    key = f"bundle.import {content_key()}"
+    with transaction():
+        earlier = claim_request(actor().tenant_id, key, "bundle.imported")
+        if earlier:
+            return [Line(**line) for line in earlier.answer or ()]
+        lines = list(work())
+        answer_request(actor().tenant_id, key, [asdict(line) for line in lines])
+    return lines
+
+
+def _refusals(page: Page, refused: Refused, belongs: str | None) -> list[str]:
     """What is wrong with a file, each with its place; the message alone when no place is known."""
+    if isinstance(refused, BundleRefused) and refused.code in WHOLE_FILE:
+        if belongs:
+            return [f"This file holds {belongs}s, not {page.noun}s."]
+        return [
+            f"{refused.message} {CHOOSE.format(page.file_name)}" if refused.code == INVALID_BUNDLE else refused.message
+        ]
     problems = refused.problems or (Problem("", refused.message),)
     said = [f"{one.path}: {one.message}" if one.path.startswith("/") else one.message for one in problems]
     more = len(said) - PROBLEMS_SHOWN
-    if isinstance(refused, BundleRefused) and len(said) > 1 and refused.message not in said:
+    if isinstance(refused, BundleRefused) and len(said) > 1 and problems[0].message not in refused.message:
         said.insert(0, refused.message)
     return said[: PROBLEMS_SHOWN + 1] + ([f"and {more:,} more"] if more > 1 else [])
-
-
-def told(work: Callable[[Progress], ResponseReturnValue]) -> ResponseReturnValue:
-    """The answer of `work`. A page that asks for a stream is told meanwhile how far it has come, in lines of JSON:
-    `{"done", "total"}` each time, and at the end `{"status", "html"}`."""
-    if request.accept_mimetypes.best != STREAM:
-        return work(lambda _done, _total: None)
-    lines: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
-    # The log of this request is bound already, and not to be bound by another thread.
-    request.environ.pop(LOG_STACK, None)
-    Thread(target=_in_thread(work, lines), name="import", daemon=True).start()
-    return Response(_texts(lines), content_type=STREAM, headers={"X-Accel-Buffering": "no"})
-
-
-def _in_thread(
-    work: Callable[[Progress], ResponseReturnValue], lines: SimpleQueue[dict[str, Any] | None]
-) -> Callable[[], None]:
-    """`work` with the context of this request, and with a session of its own."""
-    rendered_at = g.get("rendered_at")
-
-    @copy_current_request_context
-    def run() -> None:
-        try:
-            if rendered_at:
-                g.rendered_at = rendered_at
-            answer = _answered(lambda: work(lambda done, total: lines.put({"done": done, "total": total})))
-            lines.put({"status": answer.status_code, "html": answer.get_data(as_text=True)})
-        finally:
-            lines.put(None)
-
-    return run
-
-
-def _answered(work: Callable[[], ResponseReturnValue]) -> Response:
-    try:
-        return make_response(work())
-    except Exception as error:
-        try:
-            return make_response(current_app.handle_user_exception(error))
-        except Exception:
-            log.exception("An import ended with an error.")
-            return make_response(current_app.handle_user_exception(InternalServerError(original_exception=error)))
-
-
-def _texts(lines: SimpleQueue[dict[str, Any] | None]) -> Iterator[str]:
-    while (line := lines.get()) is not None:
-        yield json.dumps(line) + "\n"

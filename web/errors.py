@@ -32,7 +32,7 @@ STATUSES: dict[type[errors.DomainError], int] = {
     errors.DomainError: 422,
 }
 AUDITED = (errors.Forbidden, errors.Held)
-RETRY_AFTER_SECONDS = "60"
+RETRY_AFTER_SECONDS, AWAY_SECONDS = "60", "5"
 PAGES = frozenset({400, 403, 404, 409, 429, 500, 503})
 # For these htmx swaps or stays silent, so the notice has to come with the answer.
 NOTICED = frozenset({409, 422})
@@ -53,6 +53,7 @@ EXPLANATIONS = {
     503: "The database cannot be reached. Wait a moment and try again.",
 }
 FORGED = "The form was open for too long, or it did not come from this site. Reload the page and send it again."
+UNKNOWN_HOST = "This host name is not served here."
 
 log = logger(__name__)
 
@@ -96,11 +97,13 @@ def answer_domain_error(error: errors.DomainError) -> Response:
 
 def answer_http_error(error: HTTPException) -> Response:
     """Errors of HTTP itself, and unexpected ones, which Flask has logged: they tell nothing of the inside."""
-    if isinstance(error, SecurityError):
-        # Without a host that is known, no address on a page can be made.
-        return Response("This host name is not served here.", 400, content_type="text/plain")
     status = error.code or 500
     message = error.description or ""
+    if isinstance(error, SecurityError):
+        message = UNKNOWN_HOST
+        if not is_api():
+            # Without a host that is known, no address on a page can be made.
+            return Response(message, status, content_type="text/plain")
     if isinstance(error, CSRFError):
         keep_refusal(f"Request forgery check failed: {error.description}")
         message = FORGED
@@ -109,6 +112,8 @@ def answer_http_error(error: HTTPException) -> Response:
         status = 503 if is_database_away(error.original_exception) else 500
         message = EXPLANATIONS[status]
     headers = tuple((name, value) for name, value in error.get_headers(request.environ) if name in KEPT_HEADERS)
+    if status == 503:
+        headers = (("Retry-After", AWAY_SECONDS),)
     return render_answer(Answer(status, HTTPStatus(status).name, message, headers=headers))
 
 

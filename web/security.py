@@ -7,10 +7,11 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from flask import Flask, Response, current_app, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from domain.kernel.config import Config
+from domain.kernel.db import end_reading
 from web.access import current_access, is_by_session
 
 BODY_MAX_BYTES = 1_000_000
@@ -83,10 +84,22 @@ def check_forgery() -> None:
     csrf.protect()
 
 
+def sent_bytes() -> bytes:
+    """The body as it was sent. Raises RequestEntityTooLarge, and BadRequest when it breaks off or is framed wrongly."""
+    # Whoever sends slowly keeps no connection of the database meanwhile.
+    end_reading()
+    try:
+        return request.get_data(cache=True)
+    except HTTPException:
+        raise
+    except Exception:
+        # Each server has errors of its own for parts that are not as long as they say.
+        raise BadRequest("The body is not framed as HTTP says. Send it again.") from None
+
+
 def _allow_body() -> None:
     """What some views take is larger than any form: they are marked with `body_max_bytes`. Raises RequestEntityTooLarge."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    most: int | None = getattr(view, "body_max_bytes", None)
+    most = _most_bytes()
     if most is None or current_access() is None:
         return
     if (request.content_length or 0) > most:
@@ -94,14 +107,23 @@ def _allow_body() -> None:
     request.max_content_length = request.max_form_memory_size = most
 
 
+def _most_bytes() -> int | None:
+    """How large a body the view of this request takes, when it is one that takes files."""
+    most: int | None = getattr(current_app.view_functions.get(request.endpoint or ""), "body_max_bytes", None)
+    return most
+
+
 def _check_text() -> None:
     """A form is UTF-8 text, because what is not would be replaced without a word; raises BadRequest.
 
-    Files that are sent are manifests: text as well.
+    Files that are sent are manifests: text as well. Bundles are read as bytes, by views that say what is wrong with them.
     """
     if request.mimetype not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         return
-    said = request.get_data(cache=True)
+    # Kept before the form is taken apart: what has been read of the body is not there twice.
+    said = sent_bytes()
+    if _most_bytes() and any(file.filename for file in request.files.values()):
+        return
     try:
         (unquote_to_bytes(said) if request.mimetype.startswith("application/") else said).decode()
     except UnicodeDecodeError:

@@ -73,8 +73,10 @@ def register(app: Flask, config: Config) -> None:
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": SOCKET_SECONDS,
     }
-    app.config["RATELIMIT_HEADERS_ENABLED"] = True
     limiter.init_app(app)
+    # What is turned down counts as well. Who asks is found out before that: an error of the database is none of Redis.
+    checks = app.before_request_funcs[None]
+    checks[:0] = [know_caller, checks.pop()]
     app.extensions[EXTENSION] = limiter
     app.config[API_LIMIT] = config.api_requests_per_minute
     blueprints: dict[str, Any] = app.blueprints
@@ -86,18 +88,29 @@ def register(app: Flask, config: Config) -> None:
             views[endpoint] = limiter.limit(**limit)(views[endpoint])
 
 
+def know_caller() -> None:
+    """Before the count: raises what stands in the way of knowing who asks."""
+    if is_api() and request.endpoint:
+        current_access()
+
+
 def lift(app: Flask) -> None:
     """Count nothing in `app`: for one that no server serves."""
     app.extensions[EXTENSION].enabled = False
 
 
 def tell_limit(response: Response) -> Response:
-    """What is left of the API's limit (draft-ietf-httpapi-ratelimit-headers): nothing is said when it was not counted."""
-    counted = current_app.extensions[EXTENSION].current_limit if is_api() else None
+    """When to come back, for whoever has to; what is left of the API's limit (draft-ietf-httpapi-ratelimit-headers).
+    Nothing is said when it was not counted."""
+    counted = current_app.extensions[EXTENSION].current_limit
     if counted is None:
         return response
     with suppress(RedisError, StorageError):
         seconds = max(0, counted.reset_at - int(clock.now().timestamp()))
+        if response.status_code == 429:
+            response.headers.setdefault("Retry-After", str(max(1, seconds)))
+        if not is_api():
+            return response
         response.headers["RateLimit-Policy"] = f'"{API}";q={counted.limit.amount};w={counted.limit.get_expiry()}'
         response.headers["RateLimit"] = f'"{API}";r={max(0, counted.remaining)};t={seconds}'
     return response

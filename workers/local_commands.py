@@ -1,6 +1,6 @@
 """script/carillon: the command line on the installation that script/server keeps on this machine.
 
-It reaches the database of a script/server that runs, and otherwise starts PostgreSQL for as long as the command takes.
+It reaches the servers of a script/server that runs, and otherwise starts them for as long as the command takes.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from workers.local import ROOT, CannotStart, local_environment
-from workers.local_servers import AlreadyRunning, PostgresServer, ServerFailed
+from workers.local_server import AlreadyRunning, LocalServer
+from workers.local_servers import PostgresServer, ServerFailed, ValkeyServer
 
 NO_REDIS = "redis://127.0.0.1:9/0"
-"""Commands talk to the database alone, but the settings of a process name both."""
+"""Nobody listens there: commands work without Redis, but the settings of a process name one."""
 
 
 def main() -> int:
@@ -25,7 +26,9 @@ def main() -> int:
         with ExitStack() as servers:
             if not os.environ.get("DATABASE_URL"):
                 os.environ["DATABASE_URL"] = reached_database(directory, servers)
-            env = {"REDIS_URL": NO_REDIS, **local_environment(os.environ, directory)}
+            if not os.environ.get("REDIS_URL"):
+                os.environ["REDIS_URL"] = reached_redis(directory, servers)
+            env = local_environment(os.environ, directory)
             command = [sys.executable, "-m", "carillon", *sys.argv[1:]]
             return subprocess.run(command, cwd=ROOT, env=env, check=False).returncode
     except (CannotStart, ServerFailed, OSError) as error:
@@ -40,10 +43,21 @@ def reached_database(directory: Path, servers: ExitStack) -> str:
     """
     if not directory.joinpath("postgres").exists():
         raise CannotStart(f"There is no database in {directory} yet: run script/server once.")
+    return reached(PostgresServer(directory / "postgres"), servers)
+
+
+def reached_redis(directory: Path, servers: ExitStack) -> str:
+    """The address of the Redis in a data directory, whose server is started unless it runs; NO_REDIS without one."""
+    server = ValkeyServer(directory / "valkey")
+    return reached(server, servers) if server.directory.exists() else NO_REDIS
+
+
+def reached(server: LocalServer, servers: ExitStack) -> str:
+    """The address of a server, which is started unless another process runs it. Raises ServerFailed."""
     try:
-        return servers.enter_context(PostgresServer(directory / "postgres")).url
+        return servers.enter_context(server).url
     except AlreadyRunning:
-        return PostgresServer(directory / "postgres").join().url
+        return server.join().url
 
 
 if __name__ == "__main__":

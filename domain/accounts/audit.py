@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
 from domain.kernel.ids import new_id
+from domain.kernel.inserting import insert_rows
 from domain.kernel.log import current_number
 from domain.kernel.secret_values import shown
 
@@ -93,6 +94,32 @@ def record_change(
     What is sealed in them is left out, so a replaced secret reads the same before and after.
     """
     _write(actor, action, CHANGED, _kind(subject), subject.id, _label(subject), before, after, reason)
+
+
+def record_changes(actor: Actor, action: str, made: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:
+    """Write the rows of one change to many subjects of a kind, each with what it is now; few statements for all."""
+    common = {
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.user_id,
+        "actor_label": actor.label,
+        "action": action,
+        "result": CHANGED,
+        "request_id": actor.request_id or current_number(),
+    }
+    insert_rows(
+        AuditEntry,
+        [
+            {
+                "id": new_id(),
+                **common,
+                "subject_kind": _kind(subject),
+                "subject_id": subject.id,
+                "subject_label": _label(subject),
+                "after": shown(after),
+            }
+            for subject, after in made
+        ],
+    )
 
 
 def record_refusal(actor: Actor, action: str, subject_kind: str, subject_id: UUID | None, reason: str) -> None:

@@ -93,7 +93,7 @@ def create_token(
     db.session.add(token)
     db.session.flush()
     expiry = expires_at.isoformat() if expires_at else None
-    record_change(actor, "token.created", token, after={"scopes": token.scopes, "expires_at": expiry})
+    record_change(actor, "token.created", token, after={"scopes": token.scopes, "expiresAt": expiry})
     return token, secret
 
 

@@ -7,8 +7,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.kernel import strict_json
 from domain.kernel.errors import Refused
 from domain.kernel.strict_json import MAX_INTEGER, MIN_INTEGER
+
+_WRITTEN_WITH_EXPONENT = 1e16  # from here on Python writes 1e+16
 
 
 def canonical_bytes(document: Any) -> bytes:
@@ -21,8 +24,8 @@ def canonical_bytes(document: Any) -> bytes:
 
 
 def digest(document: Any) -> str:
-    """SHA-256 of the canonical bytes, in hexadecimal."""
-    return hashlib.sha256(canonical_bytes(document)).hexdigest()
+    """SHA-256 in hexadecimal, the same for documents that are written in the same bytes."""
+    return hashlib.sha256(strict_json.dumps(_plain(document)).encode()).hexdigest()
 
 
 def instant_text(instant: datetime) -> str:
@@ -48,6 +51,16 @@ def _plain(value: Any) -> Any:
         return {key: _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return _as_stored(value)
     if isinstance(value, int) and not isinstance(value, bool) and not MIN_INTEGER <= value <= MAX_INTEGER:
         return float(value)
     return value
+
+
+def _as_stored(number: float) -> float | int:
+    """The database has no negative zero, and makes whole numbers of what is written with an exponent, such as 1e16."""
+    if number == 0:
+        return 0.0
+    is_whole = abs(number) >= _WRITTEN_WITH_EXPONENT and MIN_INTEGER <= number < MAX_INTEGER
+    return int(number) if is_whole else number

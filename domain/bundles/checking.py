@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
+from domain.bundles.awake import Awake
 from domain.bundles.canonical import digest
-from domain.bundles.definition_checks import draft_problems, version_problems
+from domain.bundles.definition_checks import Judge
 from domain.bundles.dependencies import check_dependencies, claims_less, steps_of
 from domain.bundles.documents import Bundle, BundledVersion, BundledWorkflow
+from domain.bundles.form import shown
 from domain.bundles.reading import MAX_PROBLEMS, BundleRefused, schema_refusal
 from domain.engine.known import CALL_TYPE, Known, KnownWorkflow, known_names
-from domain.kernel.db import db
+from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.strict_json import pointer
 from domain.workflows.draft_fields import DraftFields, checked_fields
@@ -25,8 +25,7 @@ from domain.workflows.schema_rules import DIALECT, check_schema
 from domain.workflows.triggers import parse_trigger
 
 DEFINITION_INVALID = "DEFINITION_INVALID"
-# Checking sends no statements, and the database ends transactions that are idle for long.
-_STAYING_AWAKE = 100
+TIME_TRIGGER_MAX_BYTES = 10_000
 _STEP = re.compile(r"([a-z]+)\.steps\[([0-9]+)\]")
 Progress = Callable[[int, int], None]
 # Where a setting stands in `metadata`, by what a refusal of it is named.
@@ -58,17 +57,16 @@ def checked_workflows(tenant_id: UUID, bundle: Bundle, on_progress: Progress | N
     known = _known(tenant_id, bundle.workflows)
     check_dependencies(bundle.workflows, known)
     schemas = _Schemas(tenant_id)
+    awake = Awake()
     found: list[CheckedWorkflow] = []
     problems: list[Problem] = []
     for workflow in bundle.workflows:
-        settled, notes = _settled(tenant_id, workflow, schemas)
-        errors, warnings = _judged(settled, replace(known, own_key=workflow.key))
+        settled, notes = _settled(tenant_id, workflow, schemas, awake)
+        errors, warnings = _judged(settled, Judge(replace(known, own_key=workflow.key)), awake)
         problems += errors
         found.append(CheckedWorkflow(settled, (*workflow.notes, *notes, *_remarks(workflow), *warnings)))
         if on_progress:
             on_progress(len(found), len(bundle.workflows))
-        if len(found) % _STAYING_AWAKE == 0:
-            db.session.execute(select(1))
         if len(problems) >= MAX_PROBLEMS:
             break
     if problems:
@@ -77,11 +75,11 @@ def checked_workflows(tenant_id: UUID, bundle: Bundle, on_progress: Progress | N
 
 
 def _definition_refusal(problems: Sequence[Problem]) -> BundleRefused:
+    problems = [shown(problem) for problem in problems]
     first = problems[0]
     told = [{"path": p.path, "message": p.message, "code": p.code} for p in problems]
-    message = (
-        f"A published version could not run: {first.path}: {first.message} Correct it in the file and import again."
-    )
+    reason = "A draft cannot be stored" if "/draft/" in first.path else "A published version could not run"
+    message = f"{reason}: {first.path}: {first.message} Correct it in the file and import again."
     return BundleRefused(DEFINITION_INVALID, message, {"errors": told}, problems)
 
 
@@ -133,7 +131,9 @@ class _Schemas:
         return self.accepted[key]
 
 
-def _settled(tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas) -> tuple[BundledWorkflow, list[Problem]]:
+def _settled(
+    tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas, awake: Awake
+) -> tuple[BundledWorkflow, list[Problem]]:
     """The workflow with its settings as the columns will have them and a schema for every version, and what that changed."""
     problems: list[Problem] = []
     notes: list[Problem] = []
@@ -144,8 +144,10 @@ def _settled(tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas) -> t
         problems += (
             Problem(f"{workflow.place}/metadata/{_setting(p.path)}", p.message, p.code) for p in refused.problems
         )
+    problems += _time_trigger_problems(workflow)
     versions = []
     for version in workflow.versions:
+        awake.stir()
         try:
             versions.append(_settled_version(tenant_id, version, schemas, notes))
         except Refused as refused:
@@ -157,6 +159,15 @@ def _settled(tenant_id: UUID, workflow: BundledWorkflow, schemas: _Schemas) -> t
         workflow, trigger=columns["draft_trigger"], versions=tuple(versions), **{name: columns[name] for name in names}
     )
     return settled, notes
+
+
+def _time_trigger_problems(workflow: BundledWorkflow) -> Iterator[Problem]:
+    """One that no schedule can hold stays in the draft as it is, so it may not be just anything."""
+    for trigger in workflow.time_triggers:
+        try:
+            strict_json.check_value(trigger, max_bytes=TIME_TRIGGER_MAX_BYTES)
+        except Refused as refused:
+            yield from (Problem(f"{workflow.place}/metadata/trigger", p.message, p.code) for p in refused.problems)
 
 
 def _fields(workflow: BundledWorkflow) -> DraftFields:
@@ -193,7 +204,7 @@ def _settled_version(
     if schema is None:
         message = "This version names no payload schema and brings none along."
         raise Refused.at("payloadSchemaJson", message, "UNKNOWN_PAYLOAD_SCHEMA_REF")
-    if schema.get("$schema", DIALECT) != DIALECT:
+    if str(schema.get("$schema", DIALECT)).rstrip("#") != DIALECT:
         schema = {key: value for key, value in schema.items() if key != "$schema"}
         notes.append(_note(version, "Its payload schema is read as JSON Schema 2020-12.", "SCHEMA_DIALECT"))
     if problems := schemas.problems(schema):
@@ -208,15 +219,16 @@ def _note(version: BundledVersion, message: str, code: str) -> Problem:
     return Problem(f"version {version.version}", message, code)
 
 
-def _judged(workflow: BundledWorkflow, known: Known) -> tuple[list[Problem], list[Problem]]:
+def _judged(workflow: BundledWorkflow, judge: Judge, awake: Awake) -> tuple[list[Problem], list[Problem]]:
     """Why the workflow cannot live here, at JSON pointers, and what is wrong besides, at its part and step."""
     errors: list[Problem] = []
     warnings: list[Problem] = []
     for version in workflow.versions:
-        wrong, remarks = version_problems(version, known)
+        awake.stir()
+        wrong, remarks = judge.version_problems(version)
         errors += (_at(f"{version.place}/definition", one) for one in wrong)
         warnings += (_of(f"version {version.version}", one) for one in remarks)
-    wrong, remarks = draft_problems(workflow, known)
+    wrong, remarks = judge.draft_problems(workflow)
     errors += (_at(f"{workflow.place}/draft/definition", one) for one in wrong)
     if workflow.latest is None or workflow.latest.definition != workflow.draft_definition:
         warnings += (_of("draft", one) for one in remarks)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.bundles.documents import BundledWorkflow
+from domain.bundles.form import shortened
 from domain.bundles.reading import BundleRefused
 from domain.engine.actions.registry import ACTIONS
 from domain.engine.known import Known
@@ -16,6 +17,7 @@ from domain.workflows.definitions import BRANCHES
 
 MISSING_DEPENDENCIES = "MISSING_DEPENDENCIES"
 _SHOWN = 5
+_LISTED = 1_000
 
 
 @dataclass
@@ -27,11 +29,12 @@ class Needs:
     schema_refs: set[str] = field(default_factory=set)
 
     def document(self) -> dict[str, Any]:
-        """As the details of a refusal have them."""
+        """As the details of a refusal have them: the first thousand of each kind, names that are too long cut off."""
+        actions = sorted(self.actions)[:_LISTED]
         return {
-            "missingActions": [{"actionId": action, "version": version} for action, version in sorted(self.actions)],
-            "missingNodeTypes": sorted(self.node_types),
-            "missingSchemaRefs": sorted(self.schema_refs),
+            "missingActions": [{"actionId": shortened(action), "version": version} for action, version in actions],
+            "missingNodeTypes": [shortened(name) for name in sorted(self.node_types)[:_LISTED]],
+            "missingSchemaRefs": [shortened(ref) for ref in sorted(self.schema_refs)[:_LISTED]],
         }
 
     def __bool__(self) -> bool:
@@ -135,6 +138,6 @@ def _missing(needs: Needs, known: Known) -> Needs:
 def _words(needs: Needs) -> str:
     actions = [f"{action} in version {version}" for action, version in sorted(needs.actions)]
     kinds = (("action", actions), ("step type", sorted(needs.node_types)), ("schema", sorted(needs.schema_refs)))
-    named = [f"the {kind} {name}" for kind, names in kinds for name in names]
+    named = [f"the {kind} {shortened(name)}" for kind, names in kinds for name in names]
     more = f" and {len(named) - _SHOWN} more" if len(named) > _SHOWN else ""
     return ", ".join(named[:_SHOWN]) + more

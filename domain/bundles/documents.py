@@ -10,7 +10,7 @@ from typing import Any
 from domain.bundles.canonical import canonical_bytes, digest, instant_text, parse_instant_text
 from domain.bundles.portable import notes_of, portable
 from domain.bundles.reading import BundleRefused, read_document, schema_refusal
-from domain.bundles.schema import FORMAT, FORMAT_VERSION, VALIDATOR
+from domain.bundles.schema import FORM, FORMAT, FORMAT_VERSION
 from domain.kernel.errors import Problem, Refused
 from domain.publishing.inline_triggers import is_time_trigger
 from domain.workflows.draft_fields import INFERRED, PINNED
@@ -140,7 +140,7 @@ def read_bundle(raw: bytes) -> Bundle:
     Raises BundleRefused with INVALID_BUNDLE, UNSUPPORTED_FORMAT, UNSUPPORTED_FORMAT_VERSION, SCHEMA_VALIDATION_FAILED,
     DUPLICATE_KEY or DUPLICATE_VERSION.
     """
-    document = read_document(raw, FORMAT, FORMAT_VERSION, VALIDATOR)
+    document = read_document(raw, FORMAT, FORMAT_VERSION, FORM)
     try:
         exported_at = parse_instant_text(document["exportedAt"], "/exportedAt")
     except Refused as refused:
@@ -191,7 +191,7 @@ def _workflow(entry: dict[str, Any], keys: Mapping[str, str], place: str) -> Bun
     retention = metadata["retentionPolicyOverride"]
     trigger, mode = metadata["trigger"], metadata["payloadSchemaMode"] or PINNED
     ref = metadata["payloadSchemaRef"] or metadata["pinnedPayloadSchemaRef"]
-    draft = {key: value for key, value in portable(written, keys).items() if key not in _STATED}
+    draft = {key: value for key, value in portable(written, keys).items() if key != "trigger" or value is None}
     versions = [
         _version(one, (trigger, mode, ref), keys, f"{place}/publishedVersions/{index}")
         for index, one in enumerate(entry["publishedVersions"])
@@ -235,14 +235,10 @@ def _version(
         definition={key: value for key, value in definition.items() if key not in _STATED},
         trigger=None if is_time_trigger(stated) else stated,
         schema_mode=own_mode if own_mode in (PINNED, INFERRED) else mode,
-        schema_ref=_ref(definition.get("payloadSchemaRef", ref)),
+        schema_ref=definition.get("payloadSchemaRef", ref),
         schema=entry["payloadSchemaJson"],
         place=place,
     )
-
-
-def _ref(written: Any) -> str | None:
-    return None if written is None else str(written)
 
 
 def _time_triggers(trigger: Any, draft: dict[str, Any], published: dict[str, Any]) -> tuple[dict[str, Any], ...]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import select
@@ -12,6 +11,7 @@ from sqlalchemy import select
 from domain.accounts.tenants import owned
 from domain.bundles.canonical import instant_text, parse_instant_text
 from domain.bundles.documents import Bundle, BundledVersion, BundledWorkflow, bundle_bytes
+from domain.bundles.portable import portable
 from domain.bundles.schema import MAX_WORKFLOWS
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
@@ -57,10 +57,11 @@ def bundled(tenant_id: UUID, workflows: Sequence[Workflow]) -> list[BundledWorkf
     versions: defaultdict[UUID, list[WorkflowVersion]] = defaultdict(list)
     for version in db.session.scalars(query.order_by(WorkflowVersion.version)):
         versions[version.workflow_id].append(version)
-    return [_bundled(workflow, versions[workflow.id]) for workflow in workflows]
+    keys = {str(workflow.id): workflow.key for workflow in workflows}
+    return [_bundled(workflow, versions[workflow.id], keys) for workflow in workflows]
 
 
-def _bundled(workflow: Workflow, versions: Sequence[WorkflowVersion]) -> BundledWorkflow:
+def _bundled(workflow: Workflow, versions: Sequence[WorkflowVersion], keys: Mapping[str, str]) -> BundledWorkflow:
     return BundledWorkflow(
         key=workflow.key,
         name=workflow.name,
@@ -77,21 +78,17 @@ def _bundled(workflow: Workflow, versions: Sequence[WorkflowVersion]) -> Bundled
         failure_rate_min_runs=workflow.failure_rate_min_runs,
         retention_policy_override=workflow.retention_policy_override,
         draft_version=workflow.draft_version,
-        draft_definition=_without_id(workflow.draft_definition),
-        versions=tuple(_bundled_version(version) for version in versions),
+        draft_definition=portable(workflow.draft_definition, keys),
+        versions=tuple(_bundled_version(version, keys) for version in versions),
     )
 
 
-def _bundled_version(version: WorkflowVersion) -> BundledVersion:
+def _bundled_version(version: WorkflowVersion, keys: Mapping[str, str]) -> BundledVersion:
     return BundledVersion(
         version=version.version,
-        definition=_without_id(version.definition),
+        definition=portable(version.definition, keys),
         trigger=version.trigger,
         schema_mode=version.payload_schema_mode,
         schema_ref=version.payload_schema_ref,
         schema=version.payload_schema,
     )
-
-
-def _without_id(definition: Any) -> dict[str, Any]:
-    return {key: value for key, value in definition.items() if key != "id"}

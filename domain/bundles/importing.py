@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import Actor, record_change
+from domain.bundles.canonical import instant_text
 from domain.bundles.checking import Progress
 from domain.bundles.documents import Bundle, BundledVersion, BundledWorkflow
 from domain.bundles.plans import (
@@ -32,7 +34,7 @@ from domain.firing.tick import settle
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Problem
 from domain.publishing.inline_triggers import AdoptedTrigger, adopt_time_trigger, distinct_triggers, is_scheduled
-from domain.publishing.replacing import carry_over, retire_workflows, scheduled
+from domain.publishing.replacing import carry_over, record_replaced, retire_workflows, scheduled
 from domain.workflows.definitions import definition_hash
 from domain.workflows.drafts import hold_keys
 from domain.workflows.payload_schemas import use_schema
@@ -114,7 +116,18 @@ def import_bundle(
         for workflow, row in zip(coming, made, strict=True)
     ]
     kept = tuple(entry.key for entry in prepared.plan.entries if entry.action not in (CREATE, REPLACE))
+    _keep_export_date(bundle.exported_at, [existing[key] for key in kept], is_newest=not made)
     return ImportSummary(tuple(imported), kept, canceled)
+
+
+def _keep_export_date(exported_at: datetime, kept: Sequence[Workflow], *, is_newest: bool) -> None:
+    """Give workflows that stay as they are the date of the file where exporting them again would write another one.
+    `is_newest`: whether one of them has to be as new as the file."""
+    dates = [instant_text(workflow.content_changed_at) for workflow in kept]
+    wanted = instant_text(exported_at)
+    if kept and (max(dates) > wanted or (is_newest and max(dates) < wanted)):
+        values = {"content_changed_at": exported_at, "updated_at": Workflow.updated_at}
+        db.session.execute(update(Workflow).where(Workflow.id.in_([one.id for one in kept])).values(values))
 
 
 def _settle(actor: Actor, existing: Mapping[str, Workflow], now: datetime) -> bool:
@@ -250,7 +263,11 @@ def _finish(
     min_interval_seconds: int,
 ) -> ImportedWorkflow:
     """What comes after the rows are there: schedules from the old workflow, schedules from time triggers, the record."""
-    schedules = carried(carry_over(actor, old, row, _latest(row), now)) if old else ()
+    schedules: tuple[CarriedSchedule, ...] = ()
+    if old is not None and entry.schedules:
+        schedules = carried(carry_over(actor, old, row, _latest(row), now))
+    elif old is not None:
+        record_replaced(actor, old, row)
     adopted = _adopt(actor, workflow, row, now, min_interval_seconds) if workflow.time_triggers else ()
     after = {"key": row.key, "versions": list(entry.versions)} | ({"replaces": str(old.id)} if old else {})
     record_change(actor, "workflow.imported", row, after=after)

@@ -8,6 +8,7 @@ from typing import Any
 from domain.engine.known import CALL_TYPE
 from domain.kernel.errors import Problem
 from domain.publishing.inline_triggers import is_time_trigger
+from domain.workflows.definitions import BRANCHES
 
 _CHILD_ID, _CHILD_KEY = "workflowId", "workflowKey"
 
@@ -15,17 +16,21 @@ _CHILD_ID, _CHILD_KEY = "workflowId", "workflowKey"
 def portable(definition: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     """The definition without its own id. A call that names a child by id names it by the key that this id has in `keys`;
     an unknown id stays as it is, in the place of the key: no workflow answers to it, and a check says so."""
-    return {name: _rewritten(value, keys) for name, value in definition.items() if name != "id"}
+    found = {name: value for name, value in definition.items() if name != "id"}
+    return found | {"steps": _rewritten(found["steps"], keys)} if "steps" in found else found
 
 
-def _rewritten(value: Any, keys: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_rewritten(item, keys) for item in value]
-    if not isinstance(value, dict):
-        return value
-    members = {name: _rewritten(member, keys) for name, member in value.items()}
+def _rewritten(steps: Any, keys: Mapping[str, str]) -> Any:
+    """Steps at any depth. What looks like one elsewhere, such as in an input, is somebody's value."""
+    if not isinstance(steps, list):
+        return steps
+    return [_step(step, keys) if isinstance(step, dict) else step for step in steps]
+
+
+def _step(step: dict[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    members = {name: _rewritten(value, keys) if name in BRANCHES else value for name, value in step.items()}
     child = members.get(_CHILD_ID)
-    if value.get("type") == CALL_TYPE and isinstance(child, str) and _CHILD_KEY not in value:
+    if step.get("type") == CALL_TYPE and isinstance(child, str) and _CHILD_KEY not in step:
         del members[_CHILD_ID]
         members[_CHILD_KEY] = keys.get(child.lower(), child)
     return members

@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import jsonschema_rs
-
+from domain.bundles.form import Form, shortened, shown
 from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
-from domain.workflows.payload_messages import payload_problem
 
 MAX_BYTES = 16_000_000
 # Definitions may nest 64 levels deep, and stand some levels down in a bundle.
@@ -40,10 +38,8 @@ class BundleRefused(Refused):
         return self.message
 
 
-def read_document(
-    raw: bytes, file_format: str, format_version: int, schema: jsonschema_rs.Draft202012Validator
-) -> dict[str, Any]:
-    """The document in the bytes of a file, which has this format and fits its schema.
+def read_document(raw: bytes, file_format: str, format_version: int, form: Form) -> dict[str, Any]:
+    """The document in the bytes of a file, which has this format and this form.
 
     Raises BundleRefused with INVALID_BUNDLE, UNSUPPORTED_FORMAT, UNSUPPORTED_FORMAT_VERSION or SCHEMA_VALIDATION_FAILED.
     """
@@ -55,13 +51,14 @@ def read_document(
     if not isinstance(document, dict):
         raise BundleRefused(INVALID_BUNDLE, "A bundle is a JSON object. Choose a file that was exported as one.")
     _check_header(document, file_format, format_version)
-    if problems := [p for error in islice(schema.iter_errors(document), MAX_PROBLEMS) for p in payload_problem(error)]:
+    if problems := list(islice(form.problems(document), MAX_PROBLEMS)):
         raise schema_refusal(problems)
     return document
 
 
 def schema_refusal(problems: Sequence[Problem]) -> BundleRefused:
     """What is raised for a document with these problems, each at its JSON pointer."""
+    problems = [shown(problem) for problem in problems[:MAX_PROBLEMS]]
     first = problems[0]
     told = [{"path": p.path, "message": p.message, "code": p.code} for p in problems]
     message = f"The bundle is not of the form that is asked for: {first.path or '/'}: {first.message}"
@@ -72,11 +69,18 @@ def _check_header(document: dict[str, Any], file_format: str, format_version: in
     found = document.get("format")
     if found != file_format:
         message = f"This is no file of the format {file_format}. Choose one that was exported as such."
-        details = {"expectedFormat": file_format, "receivedFormat": found}
+        details = {"expectedFormat": file_format, "receivedFormat": _received(found)}
         raise BundleRefused(UNSUPPORTED_FORMAT, message, details, [Problem("/format", message, UNSUPPORTED_FORMAT)])
     version = document.get("formatVersion")
     if type(version) is not int or version != format_version:
         message = f"Only version {format_version} of this format can be read. Export the file again with a release that writes it."
-        details = {"expectedFormatVersion": format_version, "receivedFormatVersion": version}
+        details = {"expectedFormatVersion": format_version, "receivedFormatVersion": _received(version)}
         problem = Problem("/formatVersion", message, UNSUPPORTED_FORMAT_VERSION)
         raise BundleRefused(UNSUPPORTED_FORMAT_VERSION, message, details, [problem])
+
+
+def _received(value: Any) -> Any:
+    """What a header says, for an answer: a list or an object there says nothing."""
+    if isinstance(value, str):
+        return shortened(value)
+    return None if isinstance(value, dict | list) else value

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from domain.bundles.canonical import canonical_bytes, digest
 from domain.bundles.reading import BundleRefused, read_document
-from domain.bundles.schedule_schema import FORMAT, FORMAT_VERSION, VALIDATOR
+from domain.bundles.schedule_schema import FORM, FORMAT, FORMAT_VERSION
 from domain.extensions.paths import parse_method, parse_path
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.names import parse_name
@@ -47,7 +47,7 @@ class ScheduleBundle:
 
 def read_schedule_bundle(raw: bytes) -> ScheduleBundle:
     """What a file holds. Raises BundleRefused: for what is no such file, and with DUPLICATE_KEY."""
-    document = read_document(raw, FORMAT, FORMAT_VERSION, VALIDATOR)
+    document = read_document(raw, FORMAT, FORMAT_VERSION, FORM)
     schedules = tuple(normal_document(one) for one in document["schedules"])
     _check_keys(schedules)
     return ScheduleBundle(schedules)

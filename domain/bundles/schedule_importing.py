@@ -13,13 +13,15 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import Tenant, load
-from domain.bundles.canonical import canonical_bytes, digest
+from domain.bundles.canonical import digest
 from domain.bundles.reading import BundleRefused
 from domain.bundles.schedule_documents import Document, ScheduleBundle, draft_of, is_over, kind_of, target_words
 from domain.bundles.schedule_exporting import StoredSchedule, schedules_by_key
+from domain.bundles.schedule_making import NewSchedules
 from domain.bundles.schedule_targets import MISSING, NamedTargets, missing_details
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, edit_schedule
@@ -28,7 +30,7 @@ from domain.kernel.db import db, transaction
 from domain.kernel.errors import Conflict, DomainError, Forbidden, Problem, Refused
 from domain.kernel.secret_values import SECRET
 from domain.schedules.limits import hold_limits
-from domain.schedules.schedules import ACTIVE, COMPLETED, ENDPOINT, INVALID, Schedule
+from domain.schedules.schedules import ACTIVE, COMPLETED, ENDPOINT, INVALID, WORKFLOW, Schedule
 
 CREATE, UPDATE, UNCHANGED, SKIP, CONFLICT = "create", "update", "unchanged", "skip", "conflict"
 OVER = "Its time has passed, so nothing is made of it."
@@ -136,12 +138,54 @@ def _imported(work: _Import, bundle: ScheduleBundle, on_progress: Progress | Non
     work = replace(work, stored=schedules_by_key(tenant.id, [one["externalKey"] for one in bundle.schedules]))
     changing = [one for one in bundle.schedules if not _is_unchanged(one, work.stored.get(one["externalKey"]))]
     targets = _held_targets(work, changing)
-    entries: list[ScheduleEntry] = []
-    for index, document in enumerate(bundle.schedules):
-        entries.append(_taken(work, document, targets, index))
-        if on_progress is not None:
-            on_progress(len(entries), len(bundle.schedules))
+    count = _Count(len(bundle.schedules), on_progress)
+    fresh = [index for index, one in enumerate(bundle.schedules) if _is_fresh(work, one)]
+    found: dict[int, ScheduleEntry] = {}
+    # What is there comes first: a name that it gives up is free for what is new.
+    for index in sorted(set(range(len(bundle.schedules))) - set(fresh)):
+        found[index] = _taken(work, bundle.schedules[index], targets, index)
+        count.up()
+    found |= _made(work, bundle, fresh, targets, count)
+    entries = [found[index] for index in range(len(bundle.schedules))]
     return ScheduleImport(tuple(entries), _fingerprint(bundle, entries, work.stored))
+
+
+@dataclass
+class _Count:
+    """How many of how many are looked at."""
+
+    of: int
+    tell: Progress | None
+    done: int = 0
+
+    def up(self) -> None:
+        self.done += 1
+        if self.tell is not None:
+            self.tell(min(self.done, self.of), self.of)
+
+
+def _is_fresh(work: _Import, document: Document) -> bool:
+    """Whether it is to be a new schedule of a workflow: those of endpoints count against limits, one after the other."""
+    is_there = document["externalKey"] in work.stored
+    return not is_there and kind_of(document) == WORKFLOW and not is_over(document, work.now)
+
+
+def _made(
+    work: _Import, bundle: ScheduleBundle, fresh: Sequence[int], targets: NamedTargets, count: _Count
+) -> dict[int, ScheduleEntry]:
+    documents = [bundle.schedules[index] for index in fresh]
+    new = NewSchedules(work.actor, targets, work.now, work.least_seconds)
+    try:
+        made = new.make(documents, count.up)
+    except IntegrityError:
+        # Somebody took a name or a key at this moment: one by one it shows which.
+        return {index: _taken(work, bundle.schedules[index], targets, index) for index in fresh}
+    return {
+        index: _refused(_entry(document, None), index, one)
+        if isinstance(one, DomainError)
+        else replace(_entry(document, None), schedule_id=one)
+        for index, document, one in zip(fresh, documents, made, strict=True)
+    }
 
 
 def _take_turn(tenant_id: UUID) -> None:
@@ -170,10 +214,14 @@ def _taken(work: _Import, document: Document, targets: NamedTargets, index: int)
     try:
         with db.session.begin_nested():
             return replace(entry, schedule_id=_write(work, document, targets, stored))
-    except Refused as refused:
-        problems = tuple(_problem_at(index, one) for one in refused.problems)
     except DomainError as error:
-        problems = (Problem(f"/schedules/{index}", error.message, error.code),)
+        return _refused(entry, index, error)
+
+
+def _refused(entry: ScheduleEntry, index: int, error: DomainError) -> ScheduleEntry:
+    """The entry of one that cannot be taken. A refusal says what is wrong where, anything else is about it as a whole."""
+    found = error.problems if isinstance(error, Refused) else [Problem("", error.message, error.code)]
+    problems = tuple(_problem_at(index, one) for one in found)
     return replace(entry, action=CONFLICT, warnings=(), problems=problems)
 
 
@@ -202,7 +250,7 @@ def _entry(document: Document, stored: StoredSchedule | None) -> ScheduleEntry:
 
 
 def _is_unchanged(document: Document, stored: StoredSchedule | None) -> bool:
-    return stored is not None and canonical_bytes(document) == canonical_bytes(stored.document)
+    return stored is not None and digest(document) == digest(stored.document)
 
 
 def _problem_at(index: int, problem: Problem) -> Problem:

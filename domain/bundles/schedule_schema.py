@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
-
+from domain.bundles.form import Form
 from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.drafts import (
     ATTEMPTS_MAX,
@@ -24,7 +23,7 @@ from domain.workflows.schema_rules import DIALECT
 
 FORMAT = "carillon.schedule-bundle"
 FORMAT_VERSION = 1
-MAX_SCHEDULES = 1_000
+MAX_SCHEDULES = 10_000
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": MAX_CHARACTERS}
 _TEXT = {"type": "string", "minLength": 1}
@@ -125,4 +124,4 @@ SCHEMA: dict[str, Any] = {
     "$defs": {"schedule": _SCHEDULE, "target": _TARGET, "timing": _TIMING, "policies": _POLICIES},
 }
 
-VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
+FORM = Form(SCHEMA, "schedules")

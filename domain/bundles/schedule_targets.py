@@ -105,6 +105,12 @@ def _workflows(tenant_id: UUID, targets: list[Mapping[str, str]]) -> dict[str, U
     keys = {one["workflow"] for one in targets if "workflow" in one}
     if not keys:
         return {}
+    found = _living(tenant_id, keys)
+    # One that was waited for may have been replaced meanwhile: its successor is seen by the next statement only.
+    return found | _living(tenant_id, missing) if (missing := keys - set(found)) else found
+
+
+def _living(tenant_id: UUID, keys: Collection[str]) -> dict[str, UUID]:
     living = select(Workflow.key, Workflow.id).where(
         Workflow.tenant_id == tenant_id, Workflow.deleted_at.is_(None), Workflow.key.in_(keys)
     )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
-
+from domain.bundles.form import Form
 from domain.workflows.draft_fields import (
     DESCRIPTION_MAX_CHARACTERS,
     INFERRED,
@@ -20,11 +19,12 @@ FORMAT = "alga-psa.workflow-bundle"
 FORMAT_VERSION = 1
 MAX_WORKFLOWS = 1_000
 MAX_VERSIONS = 1_000
-_MAX_INTEGER = 2**31 - 2
+# The versions that are published after it have to fit the column too.
+_MAX_VERSION = 999_999_999
 
 _BOOLEAN = {"type": "boolean"}
 _OBJECT = {"type": "object"}
-_NUMBER = {"type": "integer", "minimum": 1, "maximum": _MAX_INTEGER}
+_NUMBER = {"type": "integer", "minimum": 1, "maximum": _MAX_VERSION}
 _REF = {"type": ["string", "null"], "minLength": 1, "maxLength": 200}
 
 
@@ -34,7 +34,7 @@ def _strict(required: dict[str, Any], **optional: Any) -> dict[str, Any]:
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
 
 
 def _list(items: dict[str, Any], most: int = 10_000) -> dict[str, Any]:
@@ -72,7 +72,13 @@ _DEPENDENCIES = _strict(
         "schemaRefs": _list({"type": "string"}),
     }
 )
-_VERSION = _strict({"version": _NUMBER, "definition": _OBJECT, "payloadSchemaJson": _or_null(_OBJECT)})
+_VERSION = _strict(
+    {
+        "version": _NUMBER,
+        "definition": {**_OBJECT, "properties": {"payloadSchemaRef": _REF}},
+        "payloadSchemaJson": _or_null(_OBJECT),
+    }
+)
 _WORKFLOW = _strict(
     {
         "key": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]*$", "maxLength": KEY_MAX_CHARACTERS},
@@ -103,4 +109,4 @@ SCHEMA: dict[str, Any] = {
     },
 }
 
-VALIDATOR = jsonschema_rs.Draft202012Validator(SCHEMA, validate_formats=True)
+FORM = Form(SCHEMA, "workflows")

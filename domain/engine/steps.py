@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.engine.actions.action import PURE
@@ -18,8 +18,13 @@ from domain.engine.retries import Retry
 from domain.expressions import ExpressionError
 from domain.kernel import strict_json
 
-# Of a step's work: the connection failed, or there was none to be had in time. Neither says anything about the step.
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+
+def is_database_away(error: Exception) -> bool:
+    """Whether a step's work met a connection that failed or was ended, or there was none to be had in time. None of it
+    says anything about the step."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
 
 
 class At(NamedTuple):
@@ -117,7 +122,9 @@ class Task:
         fails neither: the run goes on elsewhere."""
         try:
             return self.act(given, attempt)
-        except (StepFailed, *DATABASE_AWAY):
+        except StepFailed:
             raise
         except Exception as error:
+            if is_database_away(error):
+                raise
             raise failure_of(error) from error

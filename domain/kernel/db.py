@@ -119,6 +119,19 @@ def transaction() -> Iterator[None]:
         act()
 
 
+def end_reading() -> None:
+    """Give the connection back before a wait for somebody else, who may take longer than an idle transaction lasts. What
+    was read stays as it is. Inside an open unit of work nothing is given back."""
+    session = db.session()
+    if UNIT_OF_WORK in session.info:
+        return
+    session.expire_on_commit = False
+    try:
+        session.commit()
+    finally:
+        session.expire_on_commit = True
+
+
 def after_commit(act: Callable[[], None]) -> None:
     """Do `act` when the open unit of work has been committed, and never when it, or the savepoint in which this is
     asked, is rolled back. Outside of a unit of work it is done at once. It must not fail, nor use the database."""

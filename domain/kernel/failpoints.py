@@ -48,7 +48,8 @@ def _act(action: str, name: str) -> None:
     if kind == "kill9":
         os.kill(os.getpid(), signal.SIGKILL)
     elif kind == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread: given to the process, the signal may wait for another one while this one goes on.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
     elif kind == "sleep":
         time.sleep(float(argument))
     elif kind == "raise":

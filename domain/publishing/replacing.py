@@ -85,9 +85,6 @@ def carry_over(actor: Actor, old: Workflow, new: Workflow, latest: WorkflowVersi
     """Give the settled schedules of `old` to `new`, which runs `latest`: those that fit go on, the others become invalid,
     and what was invalid and fits is paused until someone resumes it."""
     ids = schedule_ids(old.tenant_id, old.id)
-    if not ids:
-        _record(actor, old, new, 0, 0)
-        return Fitting((), (), ())
     mode, ref = (latest.payload_schema_mode, latest.payload_schema_ref) if latest else ("", None)
     fit = schedule_fit(old, mode, ref, latest.payload_schema if latest else None)
     values = {"ids": ids, "workflow_id": new.id, "version": latest.version if latest else None, "now": now}
@@ -99,10 +96,11 @@ def carry_over(actor: Actor, old: Workflow, new: Workflow, latest: WorkflowVersi
         db.session.execute(_MOVE, values)
         seal_payloads(new.tenant_id, new.id, latest.payload_schema or {})
         rebind(actor, fit, latest.version, now)
-    _record(actor, old, new, len(ids), len(fit.newly_invalid))
+    record_replaced(actor, old, new, len(ids), len(fit.newly_invalid))
     return fit
 
 
-def _record(actor: Actor, old: Workflow, new: Workflow, moved: int, invalid: int) -> None:
+def record_replaced(actor: Actor, old: Workflow, new: Workflow, moved: int = 0, invalid: int = 0) -> None:
+    """Put on record that `new` is in the place of `old`, and what that meant for its schedules."""
     after = {"by": str(new.id), "schedulesMoved": moved, "schedulesInvalid": invalid}
     record_change(actor, "workflow.replaced", old, after=after)

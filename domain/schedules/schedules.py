@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.tenants import Owned
 from domain.kernel.db import Base, Identified, db
-from domain.kernel.errors import Refused
+from domain.kernel.errors import Problem, Refused
 from domain.timing.decisions import CatchUp, Overlap, Policy
 from domain.timing.timing import Timing
 
@@ -192,8 +192,7 @@ def flush_schedule(schedule: Schedule) -> None:
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
         if constraint == "uq_schedules_name":
-            message = f"This workflow has a schedule named {name} already. Choose another name."
-            raise Refused.at("name", message, "NAME_TAKEN") from error
+            raise Refused([name_taken(name)]) from error
         if constraint == "uq_schedules_install_name":
             message = f"This extension has a schedule named {name} already. Choose another name."
             raise Refused.at("name", message, "NAME_TAKEN") from error
@@ -201,6 +200,11 @@ def flush_schedule(schedule: Schedule) -> None:
             message = f"Another schedule has the external key {external_key}."
             raise Refused.at("externalKey", message, "EXTERNAL_KEY_TAKEN") from error
         raise
+
+
+def name_taken(name: str) -> Problem:
+    """Why a workflow gets no second schedule of a name."""
+    return Problem("name", f"This workflow has a schedule named {name} already. Choose another name.", "NAME_TAKEN")
 
 
 def snapshot(schedule: Schedule) -> dict[str, Any]:

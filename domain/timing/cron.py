@@ -130,8 +130,12 @@ def count_between(
 
 def shortest_interval_seconds(cron: Cron, zone: str, after: datetime) -> int | None:
     """The smallest distance between two of the next 200 instants; None when fewer than two remain."""
-    start = to_epoch(after)
-    return _closest(islice(_walk(_rhythm(cron, zone, "after", "first"), start + 1, _LAST), _INTERVAL_SAMPLE))
+    return _shortest(_rhythm(cron, zone, "after", "first"), to_epoch(after))
+
+
+@lru_cache(maxsize=16384)
+def _shortest(rhythm: _Rhythm, start: int) -> int | None:
+    return _closest(islice(_walk(rhythm, start + 1, _LAST), _INTERVAL_SAMPLE))
 
 
 def check_frequency(
@@ -156,6 +160,7 @@ def check_frequency(
         raise Refused.at("cron", message, code="CRON_TOO_FREQUENT")
 
 
+@lru_cache(maxsize=16384)
 def _shortest_at_changes(rhythm: _Rhythm, start: int) -> int | None:
     """As above, around the next changes of the zone's clock."""
     years = range(year_of(start), min(year_of(start) + _YEARS_OF_CHANGES, year_of(_LAST)) + 1)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from domain.bundles.exporting import export_bundle
 from domain.bundles.schedule_exporting import export_schedules
@@ -78,6 +78,53 @@ def test_a_file_is_dropped_looked_at_confirmed_and_imported_while_its_progress_i
     inspect(page, watch)
     page.get_by_role("link", name="Go to the workflows").click()
     expect(page.locator("#workflow-count")).to_have_text(str(1 + COPIES))
+
+
+def test_an_import_whose_answer_is_lost_is_asked_for_again_and_done_once(
+    acme: Acme, visit: Visit, watch: Watch
+) -> None:
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    page.get_by_label("workflow-bundle.json").set_input_files(file_of(copies(exported(acme))))
+    button = page.get_by_role("button", name=f"Import {COPIES} workflows")
+    sent: list[str] = []
+
+    def lose(route: Route) -> None:
+        sent.append(route.request.url)
+        if len(sent) == 1:
+            route.fulfill(status=500, body="<p>broken</p>", content_type="text/html")
+        elif len(sent) == 2:
+            route.fetch()
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/workflows/import", lose)
+    watch.is_on = False
+    button.click()
+    expect(page.get_by_text("Carillon could not finish this import.")).to_be_visible()
+    assert workflow_count(acme) == 1
+    button.click()
+    expect(page.get_by_text("No answer came.")).to_be_visible()
+    expect(page.get_by_text(f"{COPIES} workflows imported.")).to_be_focused()
+    assert len(sent) == 3 and workflow_count(acme) == 1 + COPIES
+
+
+def test_what_cannot_be_dropped_is_told_and_never_leaves_the_page(acme: Acme, visit: Visit, watch: Watch) -> None:
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    page.locator("[data-drop]").evaluate("form => { form.dataset.most = 1000; }")
+    page.evaluate(DROP, [" " * 1_200_000, "huge.json"])
+    expect(page.get_by_role("alert").filter(has_text="huge.json has 1.2 MB.")).to_be_visible()
+    page.get_by_label("workflow-bundle.json").set_input_files(
+        {"name": "picture.png", "mimeType": "image/png", "buffer": b"\x89PNG\xff"}
+    )
+    expect(page.get_by_role("alert").filter(has_text="This is not UTF-8 text")).to_be_focused()
+    page.evaluate(DROP, [exported(acme).decode(), "workflow-bundle.json"])
+    expect(page.get_by_role("heading", name="1 workflow in the file")).to_be_visible()
+    page.evaluate(DROP, [exported(acme).decode(), "workflow-bundle.json"])
+    expect(page.get_by_role("alert").filter(has_text="A file is shown here already.")).to_be_visible()
+    inspect(page, watch)
 
 
 def test_replacing_is_chosen_on_the_plan_and_a_broken_file_is_explained(acme: Acme, visit: Visit) -> None:

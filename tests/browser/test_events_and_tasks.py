@@ -78,7 +78,7 @@ def answer_it(page: Page) -> None:
     page.get_by_role("button", name="Send answer").last.dblclick()
     told = notice(page, f"Answered. {ASKING.name} goes on.")
     told.get_by_role("link", name="Open run").click()
-    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible()
     expect(page.locator("#run")).to_contain_text(f"Started by the event {EVENT}")
 
 

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from domain.demo_workflows import INVOICE_SYNC
@@ -15,10 +16,11 @@ from tests.browser.site import PAYLOAD, SCHEMA_REF, WORKFLOW, Site, an_acme, soo
 from tests.factories import PASSWORD
 
 NAME = "First sync"
-# Long enough to type the rest of the form in, short enough to wait for.
-DUE_SECONDS = 12
+# Long enough to save the form and look at the list on a machine that is busy, short enough to wait for.
+DUE_SECONDS = 30
 
 
+@pytest.mark.timeout(300)
 def test_an_operator_publishes_schedules_watches_and_deletes(site: Site, visit: Visit) -> None:
     acme = an_acme(site, has_workflow=False)
     page = visit()
@@ -36,7 +38,7 @@ def test_an_operator_publishes_schedules_watches_and_deletes(site: Site, visit: 
         "ON s.id = o.schedule_id WHERE s.tenant_id = :id",
         id=acme.actor.tenant_id,
     )
-    assert 0 <= late < 30
+    assert 0 <= late < DUE_SECONDS
     make_it_repeat(page)
     pause_and_resume(page)
     run_it_now(page)
@@ -87,7 +89,7 @@ def watch_it_fire(page: Page) -> None:
     page.get_by_role("link", name="Runs", exact=True).click()
     page.evaluate("window.isSamePage = true")
     line = page.get_by_role("row").filter(has_text=NAME)
-    expect(line).to_contain_text("Queued", timeout=30_000)
+    expect(line).to_contain_text("Queued", timeout=90_000)
     assert page.evaluate("window.isSamePage")
     line.get_by_role("link", name=WORKFLOW).click()
     expect(page.locator("#run")).to_contain_text(f"Fired by {NAME}")
@@ -97,7 +99,7 @@ def watch_its_run(site: Site, page: Page) -> None:
     expect(page.get_by_role("status").filter(has_text="Queued")).to_be_visible()
     page.evaluate("window.isSamePage = true")
     site.fleet.send(site.worker, signal.SIGCONT)
-    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible()
     expect(page.get_by_role("button", name="Run again")).to_be_visible()
     expect(page.locator("#run[data-live]")).to_have_count(0)
     assert page.evaluate("window.isSamePage")

@@ -14,7 +14,7 @@ from tests.browser.site import SCHEMA_REF, WORKFLOW, Acme, Site, an_acme
 NAME = "Region report"
 STEPS = [
     {"id": "begin", "type": "state.set", "config": {"state": {"$expr": "payload.region"}}},
-    {"id": "rest", "type": "time.wait", "config": {"mode": "duration", "durationMs": 3000}},
+    {"id": "rest", "type": "time.wait", "config": {"mode": "duration", "durationMs": 3_600_000}},
     {"id": "end", "type": "control.return", "value": {"$expr": "payload.batchSize"}},
 ]
 LINES = ",\n".join(map(json.dumps, STEPS))
@@ -28,7 +28,7 @@ def test_an_author_mends_a_mistake_publishes_runs_and_watches(site: Site, visit:
     mend_the_definition(page)
     publish_through_the_review(page)
     run_by_hand(page)
-    watch_it_end(page)
+    watch_it_end(acme, page)
     page.go_back()
     expect(page.get_by_role("heading", name=NAME, level=1)).to_be_visible()
     expect(drawer(page)).to_be_hidden()
@@ -88,11 +88,14 @@ def run_by_hand(page: Page) -> None:
     form.get_by_role("button", name="Run now").last.dblclick()
 
 
-def watch_it_end(page: Page) -> None:
+def watch_it_end(acme: Acme, page: Page) -> None:
     notice(page, f"{NAME} runs now.").get_by_role("link", name="Open run").click()
     expect(page.get_by_role("status").filter(has_text="Waiting")).to_be_visible()
     page.evaluate("window.isSamePage = true")
-    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible(timeout=30_000)
+    acme.site.execute(
+        "UPDATE waits SET due_at = clock_timestamp() WHERE tenant_id = :id AND status = 'open'", id=acme.actor.tenant_id
+    )
+    expect(page.get_by_role("status").filter(has_text="Succeeded")).to_be_visible()
     assert page.evaluate("window.isSamePage")
     expect(page.locator(".tree")).to_contain_text("rest")
     expect(page.locator("#run-output")).to_have_text("7")

@@ -298,7 +298,9 @@ TRIGGERS = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(settings_trigger=TRIGGERS, inside=TRIGGERS, is_published=st.booleans(), times=st.integers(2, 3))
 def test_migrating_again_changes_nothing_and_no_trigger_is_lost(
     db: Any, settings_trigger: Any, inside: Any, is_published: bool, times: int

@@ -25,6 +25,8 @@ from workers.process import process_app
 # Generous: a machine under load is slow, not wrong.
 DEADLINE_SECONDS = 90
 LEASE_SECONDS = 2
+PATIENT_LEASE_SECONDS = 60
+LOG_SHOWN = 12_000
 
 SCHEDULER = [sys.executable, "-m", "workers.scheduler"]
 WORKER = [
@@ -48,7 +50,21 @@ class Fleet:
         self.env = env | {"CARILLON_LEASE_SECONDS": str(LEASE_SECONDS), "CARILLON_LOG_FORMAT": "console"}
         self.log = Path(tempfile.mkdtemp(prefix="carillon-fleet-")) / "log"
         self.running: list[subprocess.Popen[bytes]] = []
-        self.app = process_app(Config.from_env(env), "command", 12)
+        # As many connections as a test has threads: none is to wait for another thread's.
+        self.app = process_app(Config.from_env(env), "command", 32)
+
+    def be_patient(self) -> None:
+        """Nobody who is started from now on is taken for dead while the test lasts, however slow the machine is."""
+        self.env["CARILLON_LEASE_SECONDS"] = str(PATIENT_LEASE_SECONDS)
+
+    def said(self, sentence: str) -> bool:
+        """Whether one of the processes has logged it."""
+        return sentence in self.log.read_text(errors="replace")
+
+    def await_stop(self, process: subprocess.Popen[bytes]) -> None:
+        """Until a failpoint has stopped a scheduler where it is."""
+        stat = Path(f"/proc/{process.pid}/stat")
+        wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "a process that stands still")
 
     def await_processes(self, count: int) -> None:
         """Until `count` processes have a heartbeat."""
@@ -98,14 +114,12 @@ class Fleet:
 
 @contextmanager
 def fleet_on(env: dict[str, str]) -> Iterator[Fleet]:
-    """A fleet that is gone afterwards; its log is shown when the test fails."""
+    """A fleet that is gone afterwards. The end of its log is written where pytest keeps it for tests that fail."""
     fleet = Fleet(env)
     try:
         yield fleet
-    except BaseException:
-        sys.stderr.write(fleet.log.read_text(errors="replace")[-6000:] if fleet.log.exists() else "")
-        raise
     finally:
+        sys.stderr.write(fleet.log.read_text(errors="replace")[-LOG_SHOWN:] if fleet.log.exists() else "")
         fleet.close()
 
 

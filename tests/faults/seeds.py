@@ -47,7 +47,14 @@ def seed_workflow(app: Flask, steps: list[dict[str, Any]], *, is_pure: bool, lim
 
 
 def seed_one_time_schedules(
-    app: Flask, workflow_id: UUID, count: int, *, in_seconds: float, over_seconds: float = 0, overlap: str = "allow"
+    app: Flask,
+    workflow_id: UUID,
+    count: int,
+    *,
+    in_seconds: float,
+    over_seconds: float = 0,
+    overlap: str = "allow",
+    name: str = "Schedule",
 ) -> None:
     """`count` one-time schedules, due `in_seconds` from now, all at once or spread over `over_seconds`."""
     with app.app_context(), transaction():
@@ -55,12 +62,19 @@ def seed_one_time_schedules(
             text("""
                 INSERT INTO schedules (id, tenant_id, name, workflow_id, workflow_version, trigger_type, run_at, timezone,
                     payload_json, status, overlap)
-                SELECT gen_random_uuid(), w.tenant_id, 'Schedule ' || n, w.id, w.published_version, 'schedule',
+                SELECT gen_random_uuid(), w.tenant_id, CAST(:name AS text) || ' ' || n, w.id, w.published_version, 'schedule',
                     date_trunc('second', clock_timestamp() + make_interval(secs => :delay + :over * n / :count)),
                     'UTC', jsonb_build_object('n', n), 'active', :overlap
                 FROM workflows w, generate_series(1, :count) AS n WHERE w.id = :workflow_id
             """),
-            {"delay": in_seconds, "over": over_seconds, "count": count, "workflow_id": workflow_id, "overlap": overlap},
+            {
+                "delay": in_seconds,
+                "over": over_seconds,
+                "count": count,
+                "workflow_id": workflow_id,
+                "overlap": overlap,
+                "name": name,
+            },
         )
         db.session.execute(
             text("""

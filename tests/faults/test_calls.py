@@ -19,14 +19,19 @@ from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_runs, seed_workflow
 from tests.runners import LocalRunner
 
-TIMEOUT_SECONDS = 5
+TIMEOUT_SECONDS = 10
+PATIENT_TIMEOUT_SECONDS = 60
+# How much longer than its timeout a call may take on a machine that is busy; what dawdles does so for much longer.
+BUSY_SECONDS = 20
+# Until it is told to go on.
+DAWDLING = {"do": "delay", "seconds": 3_600}
 MOST_GROWTH_KB = 50_000
 
 
 @pytest.fixture
 def calling(fleet: Fleet, runner: LocalRunner) -> Fleet:
-    """A fleet that knows the runner."""
-    know_runner(fleet, runner, CARILLON_RUNNER_TIMEOUT_SECONDS=TIMEOUT_SECONDS)
+    """A fleet that knows the runner, and does not give it up because the machine is slow."""
+    know_runner(fleet, runner, CARILLON_RUNNER_TIMEOUT_SECONDS=PATIENT_TIMEOUT_SECONDS)
     return fleet
 
 
@@ -36,6 +41,7 @@ def call_count(fleet: Fleet, status: str) -> int:
 
 
 def test_a_fire_reaches_the_runner_from_end_to_end(calling: Fleet, runner: LocalRunner) -> None:
+    calling.be_patient()
     calling.scheduler()
     calling.worker()
     [schedule_id] = seed_fires(calling.app, seed_install(calling.app), 1, {"full": True})
@@ -68,6 +74,7 @@ def test_a_worker_killed_in_a_call_leaves_one_effect(calling: Fleet, runner: Loc
     doomed = calling.worker(failpoint)
     seed_fires(calling.app, seed_install(calling.app), 1, {"n": 1}, max_attempts=1)
     wait_until(lambda: doomed.poll() is not None, "the worker's death")
+    calling.be_patient()
     calling.worker()
     wait_for_all(calling.app, 1)
     assert len(runner.effects()) == 1
@@ -77,13 +84,16 @@ def test_a_worker_killed_in_a_call_leaves_one_effect(calling: Fleet, runner: Loc
 
 
 def test_a_worker_killed_while_the_runner_works_leaves_one_effect(calling: Fleet, runner: LocalRunner) -> None:
-    runner.script({"do": "delay", "seconds": 3, "times": 1})
+    runner.script(DAWDLING | {"times": 1})
     calling.scheduler()
     doomed = calling.worker()
     seed_calls(calling.app, seed_install(calling.app), 1)
-    wait_until(runner.calls, "the call")
+    wait_until(runner.effects, "the effect")
     calling.kill(doomed)
+    calling.be_patient()
     calling.worker()
+    wait_until(lambda: len(runner.calls()) == 2, "the same call again, while the first is still going")
+    runner.script()
     wait_for_all(calling.app, 1)
     assert len(runner.effects()) == 1
     made = outcomes(calling.app)
@@ -95,16 +105,15 @@ def test_a_worker_stopped_past_its_lease_does_not_overwrite_what_the_next_one_re
     calling: Fleet, runner: LocalRunner
 ) -> None:
     calling.scheduler()
-    frozen = calling.worker("call.after_answer=sleep:1@1")
+    frozen = calling.worker("call.after_answer=stop@1")
     seed_calls(calling.app, seed_install(calling.app), 1)
-    wait_until(runner.calls, "the call")
-    calling.send(frozen, signal.SIGSTOP)
     wait_until(lambda: call_count(calling, "lost"), "the reaper")
+    calling.be_patient()
     calling.worker()
     wait_for_all(calling.app, 1)
     before = rows(calling.app, "SELECT * FROM invocations ORDER BY id")
     calling.send(frozen, signal.SIGCONT)
-    wait_until(lambda: "claim was lost" in calling.log.read_text(), "the late worker's end")
+    wait_until(lambda: calling.said("claim was lost"), "the late worker's end")
     assert rows(calling.app, "SELECT * FROM invocations ORDER BY id") == before
     assert len(runner.effects()) == 1
     check_invariants(calling.app)
@@ -112,24 +121,25 @@ def test_a_worker_stopped_past_its_lease_does_not_overwrite_what_the_next_one_re
 
 def test_a_worker_that_comes_back_before_it_has_called_does_not_call(calling: Fleet, runner: LocalRunner) -> None:
     calling.scheduler()
-    frozen = calling.worker("engine.mid_step=sleep:1@1")
+    frozen = calling.worker("engine.mid_step=stop@1")
     seed_calls(calling.app, seed_install(calling.app), 1)
-    wait_until(lambda: scalar(calling.app, "SELECT count(*) FROM run_steps") == 1, "the attempt")
-    calling.send(frozen, signal.SIGSTOP)
     wait_until(lambda: scalar(calling.app, "SELECT claim_epoch FROM runs") >= 2, "the reaper")
+    assert scalar(calling.app, "SELECT count(*) FROM run_steps") == 1
+    calling.be_patient()
     calling.worker()
     wait_for_all(calling.app, 1)
     calling.send(frozen, signal.SIGCONT)
-    wait_until(lambda: "claim was lost" in calling.log.read_text(), "the late worker's end")
+    wait_until(lambda: calling.said("claim was lost"), "the late worker's end")
     assert len(runner.calls()) == 1 and outcomes(calling.app) == [("succeeded", None)]
 
 
 def test_a_worker_told_to_stop_waits_for_the_calls_it_has_begun(calling: Fleet, runner: LocalRunner) -> None:
     runner.script({"do": "delay", "seconds": 2})
+    calling.be_patient()
     calling.scheduler()
     worker = calling.worker()
     seed_calls(calling.app, seed_install(calling.app), 10)
-    wait_until(lambda: len(runner.calls()) == 4, "as many calls as may go")
+    wait_until(lambda: len(runner.calls()) >= 4, "as many calls as may go")
     calling.send(worker, signal.SIGTERM)
     assert worker.wait(60) == 0
     assert outcomes(calling.app) == [("succeeded", None)] * len(runner.calls())
@@ -143,8 +153,9 @@ def test_a_worker_told_to_stop_waits_for_the_calls_it_has_begun(calling: Fleet, 
 def test_slow_calls_hold_up_neither_workflows_nor_calls_of_another_tenant(calling: Fleet, runner: LocalRunner) -> None:
     slow, quick = seed_install(calling.app, "slow"), seed_install(calling.app, "quick")
     tenant_id = str(scalar(calling.app, "SELECT tenant_id FROM installs WHERE id = :id", id=slow))
-    runner.script({"do": "delay", "seconds": 3, "tenant": tenant_id})
+    runner.script(DAWDLING | {"tenant": tenant_id})
     seed_calls(calling.app, slow, 12)
+    calling.be_patient()
     calling.scheduler()
     calling.worker()
     wait_until(lambda: len(runner.calls()) >= 4, "slow calls under way")
@@ -154,7 +165,8 @@ def test_slow_calls_hold_up_neither_workflows_nor_calls_of_another_tenant(callin
     ended = "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL AND (install_id IS NULL OR install_id <> :slow)"
     wait_until(lambda: scalar(calling.app, ended, slow=slow) == 30, "everything that is not slow")
     left = "SELECT count(*) FROM runs WHERE finished_at IS NULL AND install_id = :slow"
-    assert scalar(calling.app, left, slow=slow) > 0
+    assert scalar(calling.app, left, slow=slow) == 12
+    runner.script()
     wait_for_all(calling.app, 42)
     check_invariants(calling.app)
 
@@ -191,6 +203,8 @@ def memory_kb(process: subprocess.Popen[bytes]) -> int:
 def test_no_misbehaviour_harms_the_worker_and_each_has_its_reason_on_record(
     calling: Fleet, runner: LocalRunner
 ) -> None:
+    calling.env["CARILLON_RUNNER_TIMEOUT_SECONDS"] = str(TIMEOUT_SECONDS)
+    calling.be_patient()
     calling.scheduler()
     worker = calling.worker()
     install_id = seed_install(calling.app)
@@ -208,7 +222,7 @@ def test_no_misbehaviour_harms_the_worker_and_each_has_its_reason_on_record(
             "SELECT DISTINCT r.status, r.error ->> 'code', i.error_code, i.duration_ms < :most AS is_in_time"
             " FROM runs r JOIN invocations i ON i.run_id = r.id WHERE r.schedule_id = ANY(:fires)",
             fires=fires,
-            most=(TIMEOUT_SECONDS + 3) * 1_000,
+            most=(TIMEOUT_SECONDS + BUSY_SECONDS) * 1_000,
         )
         assert [tuple(row) for row in told] == [("failed", code, code, True)], behaviour
         # The circuit is not what is looked at here.
@@ -224,6 +238,7 @@ def test_no_misbehaviour_harms_the_worker_and_each_has_its_reason_on_record(
 
 def test_a_runner_that_fails_twice_and_comes_back_is_called_again(calling: Fleet, runner: LocalRunner) -> None:
     runner.fail(2)
+    calling.be_patient()
     calling.scheduler()
     calling.worker()
     seed_calls(calling.app, seed_install(calling.app), 1)

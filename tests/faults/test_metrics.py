@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families as families
 
 from domain.kernel.config import Config
 from domain.kernel.db import db
-from tests.faults.fleet import Fleet, execute, wait_until
+from tests.faults.fleet import Fleet, wait_until
 from tests.faults.invariants import wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
 from tests.servers import make_app
@@ -46,14 +46,14 @@ def test_one_scrape_tells_of_all_processes_and_no_total_ever_falls(fleet: Fleet)
         return all(found[sample] == number for sample, number in expected.items())
 
     wait_until(all_is_told, "every count on record")
-    assert told(client)["carillon_processes", (("kind", "worker"),)] == 2
+    alive = "carillon_processes", (("kind", "worker"),)
+    wait_until(lambda: told(client)[alive] == 2, "two workers that are alive")
     for process in processes:
         fleet.kill(process)
     assert all_is_told()
     fleet.scheduler()
     last = fleet.worker()
-    execute(fleet.app, "UPDATE schedules SET name = concat('Earlier ', name)")
-    seed_one_time_schedules(fleet.app, workflow_id, 5, in_seconds=0)
+    seed_one_time_schedules(fleet.app, workflow_id, 5, in_seconds=0, name="Later")
     wait_for_all(fleet.app, 65)
     fleet.send(last, signal.SIGTERM)
     expected = {FIRED: 65, ENDED: 65, TIMED: 65, LATE: 65}

@@ -28,7 +28,11 @@ def test_a_scheduler_killed_inside_its_tick_loses_and_doubles_nothing(fleet: Fle
     fleet.worker()
     doomed = fleet.scheduler(failpoint)
     fleet.await_processes(2)
-    seed_one_time_schedules(fleet.app, workflow_id, 300, in_seconds=1, over_seconds=3)
+    # One by itself, so that the others are decided in a second tick, however slow the machine is.
+    seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=0, name="First")
+    decided = "SELECT count(*) FROM occurrences"
+    wait_until(lambda: doomed.poll() is not None or scalar(fleet.app, decided), "the first decision")
+    seed_one_time_schedules(fleet.app, workflow_id, 299, in_seconds=1, over_seconds=3)
     assert doomed.wait(60) == -9
     fleet.scheduler()
     wait_for_all(fleet.app, 300)

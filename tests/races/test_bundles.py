@@ -14,6 +14,7 @@ from domain.accounts.tenants import Tenant
 from domain.bundles.documents import read_bundle
 from domain.bundles.importing import ImportSummary, import_bundle
 from domain.bundles.reading import BundleRefused
+from domain.bundles.schedule_importing import ScheduleImport, import_schedules
 from domain.firing.lifecycle import create_schedule
 from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
@@ -25,6 +26,7 @@ from domain.workflows.drafts import create_workflow
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
 from tests import servers
+from tests.domain.bundles import schedule_files
 from tests.domain.bundles.bundle_files import a_file, an_entry
 from tests.factories import a_published_workflow, a_tenant, an_actor
 from tests.races.together import together
@@ -105,6 +107,19 @@ def test_a_schedule_created_while_its_workflow_is_replaced_is_never_stranded(app
         bound = db.session.execute(select(Schedule.workflow_id, Schedule.workflow_version)).all()
     expected = [] if isinstance(answers[1], DomainError) else [(replaced, 2)]
     assert [tuple(row) for row in bound] == expected
+
+
+def test_schedules_find_the_workflow_that_takes_the_place_of_theirs_meanwhile(app: Flask, alice: Actor) -> None:
+    with app.app_context(), transaction():
+        a_published_workflow(_tenant(alice), "Sync")
+    for number in range(ROUNDS):
+        schedules = schedule_files.a_bundle(schedule_files.an_item(f"k{number}", target={"workflow": "sync"}))
+        answers = together(
+            app,
+            importing(alice, an_entry("sync", versions=(number + 2,)), force=True),
+            lambda schedules=schedules: import_schedules(alice, schedules, database_now()),
+        )
+        assert [type(answer) for answer in answers] == [ImportSummary, ScheduleImport]
 
 
 def test_a_run_started_while_its_workflow_is_replaced_is_refused_or_respected(app: Flask, alice: Actor) -> None:

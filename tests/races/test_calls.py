@@ -73,16 +73,17 @@ def test_limits_of_install_and_tenant_hold_while_many_admit_and_work(
     """
     seen: set[int] = set()
 
+    def all_is_done(worker: Worker) -> bool:
+        with transaction():
+            beat(worker.id, WORKER, "test", 1, "test", 60)
+            admit_calls(database_now())
+        worker.work(CALL)
+        seen.update(row.calls for row in rows(fleet.app, going))
+        return bool(scalar(fleet.app, "SELECT count(*) = 0 FROM runs WHERE finished_at IS NULL"))
+
     def work(_number: int) -> None:
         worker = Worker(new_id(), run_deadline_seconds=600)
-        for _ in range(200):
-            with transaction():
-                beat(worker.id, WORKER, "test", 1, "test", 60)
-                admit_calls(database_now())
-            worker.work(CALL)
-            seen.update(row.calls for row in rows(fleet.app, going))
-            if scalar(fleet.app, "SELECT count(*) FROM runs WHERE finished_at IS NULL") == 0:
-                return
+        wait_until(lambda: all_is_done(worker), "the end of all calls")
 
     at_once(fleet.app, work)
     assert scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'succeeded'") == 60

@@ -93,11 +93,8 @@ def test_skip_holds_during_catch_up_with_two_schedulers(fleet: Fleet) -> None:
         fleet.app,
         "UPDATE schedules SET trigger_type = 'recurring', run_at = NULL, cron = '* * * * *', catch_up = 'all'",
     )
-    execute(
-        fleet.app,
-        "UPDATE schedule_cursors SET next_fire_at = date_trunc('hour', now()), wake_at = date_trunc('hour', now())",
-    )
     start = scalar(fleet.app, "SELECT date_trunc('hour', now())")
+    execute(fleet.app, "UPDATE schedule_cursors SET next_fire_at = :start, wake_at = :start", start=start)
     worker = Worker(new_id(), run_deadline_seconds=600)
 
     def tick(_number: int) -> None:

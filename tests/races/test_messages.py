@@ -21,6 +21,7 @@ def send(fleet: Fleet, lane: str, times: int) -> None:
 
 def test_the_same_message_delivered_fifty_times_gives_one_run(fleet: Fleet) -> None:
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
+    fleet.be_patient()
     fleet.scheduler()
     fleet.worker()
     fleet.await_processes(2)

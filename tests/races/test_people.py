@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 from domain.accounts.audit import Actor
 from domain.firing.lifecycle import delete_schedule, edit_schedule, pause_schedule
@@ -14,26 +17,43 @@ from domain.schedules.drafts import ScheduleDraft
 from tests.faults.fleet import Fleet, execute, rows, scalar, wait_until
 from tests.faults.invariants import check_invariants
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
+from tests.races.test_run_races import WAITING_FOR_A_LOCK
 
+# Due this minute, and then for an hour no more.
 DUE = """
-    UPDATE schedules SET trigger_type = 'recurring', run_at = NULL, cron = '* * * * *';
-    UPDATE schedule_cursors SET next_fire_at = date_trunc('minute', clock_timestamp()), wake_at = clock_timestamp()
+    WITH due AS (SELECT date_trunc('minute', clock_timestamp()) AS instant), timed AS (
+        UPDATE schedules SET trigger_type = 'recurring', run_at = NULL, cron = extract(minute FROM instant) || ' * * * *'
+        FROM due
+    )
+    UPDATE schedule_cursors SET next_fire_at = instant, wake_at = instant FROM due
 """
 
 
-def frozen_tick(fleet: Fleet) -> Any:
-    """A scheduler that sleeps between locking the one due schedule and committing; answers the schedule's id."""
+def a_due_schedule(fleet: Fleet) -> UUID:
+    """The only one there is; its id."""
     workflow_id = seed_workflow(fleet.app, PURE_STEPS, is_pure=True)
-    fleet.scheduler("tick.before_commit=sleep:2")
-    fleet.await_processes(1)
     seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=3600)
-    for statement in DUE.split(";"):
-        execute(fleet.app, statement)
-    sleeping = (
-        "SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()"
-    )
-    wait_until(lambda: scalar(fleet.app, sleeping), "a tick between lock and commit")
-    return scalar(fleet.app, "SELECT id FROM schedules")
+    execute(fleet.app, DUE)
+    schedule_id: UUID = scalar(fleet.app, "SELECT id FROM schedules")
+    return schedule_id
+
+
+def during_a_tick(fleet: Fleet, change: Callable[[], Any]) -> None:
+    """Do `change` when a scheduler stands still between locking the due schedule and committing; the scheduler goes on
+    once somebody waits for it."""
+    scheduler = fleet.scheduler("tick.before_commit=stop@1")
+    fleet.await_stop(scheduler)
+
+    def changing() -> None:
+        with fleet.app.app_context(), transaction():
+            change()
+
+    with ThreadPoolExecutor(1) as pool:
+        changed = pool.submit(changing)
+        # The database ends a transaction that stands still for too long: then the change has had its way.
+        wait_until(lambda: changed.done() or scalar(fleet.app, WAITING_FOR_A_LOCK), "somebody who waits for the tick")
+        fleet.send(scheduler, signal.SIGCONT)
+        changed.result(60)
 
 
 def actor_of(fleet: Fleet) -> Actor:
@@ -45,9 +65,8 @@ def decided(fleet: Fleet) -> list[Any]:
 
 
 def test_a_pause_during_a_tick_waits_for_it_and_stops_the_next_instant(fleet: Fleet) -> None:
-    schedule_id = frozen_tick(fleet)
-    with fleet.app.app_context(), transaction():
-        pause_schedule(actor_of(fleet), schedule_id, "now", clock.database_now())
+    schedule_id, actor = a_due_schedule(fleet), actor_of(fleet)
+    during_a_tick(fleet, lambda: pause_schedule(actor, schedule_id, "now", clock.database_now()))
     assert decided(fleet) == [("fired", 1)]
     assert scalar(fleet.app, "SELECT wake_at FROM schedule_cursors") is None
     assert scalar(fleet.app, "SELECT status FROM schedules") == "paused"
@@ -55,15 +74,14 @@ def test_a_pause_during_a_tick_waits_for_it_and_stops_the_next_instant(fleet: Fl
 
 
 def test_an_edit_during_a_tick_is_neither_lost_nor_retroactive(fleet: Fleet) -> None:
-    schedule_id = frozen_tick(fleet)
+    schedule_id, actor = a_due_schedule(fleet), actor_of(fleet)
     draft = ScheduleDraft(
         workflow_id=scalar(fleet.app, "SELECT workflow_id FROM schedules"),
         name="Edited",
         cron="0 0 1 1 *",
         payload={"n": 9},
     )
-    with fleet.app.app_context(), transaction():
-        edit_schedule(actor_of(fleet), schedule_id, 1, draft, clock.database_now())
+    during_a_tick(fleet, lambda: edit_schedule(actor, schedule_id, 1, draft, clock.database_now()))
     assert decided(fleet) == [("fired", 1)]
     assert rows(fleet.app, "SELECT name, cron FROM schedules") == [("Edited", "0 0 1 1 *")]
     assert scalar(fleet.app, "SELECT input_json FROM runs") == {"n": 1}
@@ -72,9 +90,8 @@ def test_an_edit_during_a_tick_is_neither_lost_nor_retroactive(fleet: Fleet) -> 
 
 
 def test_a_deletion_during_a_tick_keeps_what_the_tick_decided(fleet: Fleet) -> None:
-    schedule_id = frozen_tick(fleet)
-    with fleet.app.app_context(), transaction():
-        delete_schedule(actor_of(fleet), schedule_id, clock.database_now())
+    schedule_id, actor = a_due_schedule(fleet), actor_of(fleet)
+    during_a_tick(fleet, lambda: delete_schedule(actor, schedule_id, clock.database_now()))
     assert decided(fleet) == [("fired", 1)]
     assert scalar(fleet.app, "SELECT wake_at FROM schedule_cursors") is None
     check_invariants(fleet.app)

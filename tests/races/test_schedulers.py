@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.faults.fleet import Fleet, execute, rows, scalar, wait_until
+from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
 
@@ -50,10 +50,7 @@ def test_a_tick_that_is_stopped_between_lock_and_commit_holds_nobody_up_for_long
     fleet.worker()
     fleet.await_processes(2)
     seed_one_time_schedules(fleet.app, workflow_id, 50, in_seconds=0)
-    locked = (
-        "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()"
-    )
-    wait_until(lambda: scalar(fleet.app, locked), "a scheduler frozen inside its tick")
+    fleet.await_stop(frozen)
     fleet.scheduler()
     wait_for_all(fleet.app, 50)
     fleet.kill(frozen)

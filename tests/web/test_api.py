@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 from flask import Flask
+from gunicorn.http.errors import InvalidChunkSize
 from sqlalchemy import func, select
 
 from domain.accounts.permissions import VIEWER
 from domain.accounts.tenants import Tenant
+from domain.accounts.users import User
+from domain.kernel.db import db as database
 from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
@@ -26,6 +31,7 @@ from tests.factories import (
     a_workflow,
 )
 from tests.web.callers import Caller, problems_of
+from web.api.reading import NAMED_MAX
 
 REGION = {
     "type": "object",
@@ -137,7 +143,9 @@ def test_other_methods_are_told_which_there_are(alice: Caller) -> None:
     answer = alice.send("PUT", "/schedules")
     assert answer.status_code == 405 and {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
     assert answer.content_type == "application/problem+json"
-    assert alice.get("/nothing-here").status_code == 404
+    for path in ("/nothing-here", "/", ""):
+        missing = alice.get(path)
+        assert missing.status_code == 404 and missing.content_type == "application/problem+json"
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -167,6 +175,57 @@ def test_a_body_that_cannot_be_read_one_way_only_is_refused(alice: Caller, raw: 
     assert answer.status_code == 422 and problems_of(answer) == {path: code}
 
 
+def test_a_body_is_not_packed(alice: Caller, sync: Workflow, db: Any) -> None:
+    answer = alice.send("POST", "/schedules", a_body(sync), {"Content-Encoding": "gzip"})
+    assert answer.status_code == 415 and "Content-Encoding" in answer.json["detail"]
+    assert schedule_count(db) == 0
+    assert alice.send("POST", "/schedules", a_body(sync), {"Content-Encoding": "identity"}).status_code == 201
+
+
+class Misframed(BytesIO):
+    """A chunked body whose parts are not as long as they say, as gunicorn reads it."""
+
+    def read(self, *_: Any) -> bytes:
+        raise InvalidChunkSize(b"zz")
+
+    readinto = readline = read  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("path", ["/api/schedules", "/sign-in"])
+def test_a_body_that_is_framed_wrongly_is_the_fault_of_who_sent_it(alice: Caller, path: str) -> None:
+    kind = "application/json" if path.startswith("/api") else "application/x-www-form-urlencoded"
+    headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": kind}
+    chunked = {"wsgi.input": Misframed(), "wsgi.input_terminated": True}
+    answer = alice.client.post(path, headers=headers, environ_overrides=chunked)
+    assert answer.status_code == 400 and "not framed" in answer.text
+
+
+class Watched(BytesIO):
+    """A body that arrives while somebody looks whether the database is kept waiting."""
+
+    seen: set[bool] = set()
+
+    def read(self, *size: Any) -> bytes:
+        self.seen.add(database.session().in_transaction())
+        return super().read(*size)
+
+    def readinto(self, into: Any) -> int:
+        self.seen.add(database.session().in_transaction())
+        return super().readinto(into)
+
+
+@pytest.mark.parametrize("path", ["/api/workflow-definitions/import", "/api/events"])
+def test_while_a_body_arrives_no_transaction_is_open(alice: Caller, sync: Workflow, db: Any, path: str) -> None:
+    db.commit()
+    Watched.seen = set()
+    headers = {"Authorization": f"Bearer {alice.secret}", "Content-Type": "application/json", "Idempotency-Key": "k-1"}
+    body = b'{"format": "none"}'
+    answer = alice.client.post(
+        path, headers=headers, input_stream=Watched(body), environ_overrides={"CONTENT_LENGTH": str(len(body))}
+    )
+    assert answer.status_code in (400, 422) and Watched.seen == {False}
+
+
 def test_a_body_that_is_too_large_is_not_read(alice: Caller, sync: Workflow) -> None:
     answer = alice.post("/schedules", a_body(sync, payload={"region": "x" * 256_000}))
     assert answer.status_code == 413 and "256,000 bytes" in answer.json["detail"]
@@ -183,6 +242,14 @@ def test_unknown_and_answered_fields_are_refused_by_name(alice: Caller, sync: Wo
         "status": "READ_ONLY_FIELD",
     }
     assert schedule_count(db) == 0
+
+
+def test_the_answer_to_a_body_of_nonsense_is_no_longer_than_what_was_sent(alice: Caller, sync: Workflow) -> None:
+    nonsense = {f"x{number}": 1 for number in range(10_000)}
+    for path, body in (("/schedules", nonsense), ("/workflow-definitions", {"name": "x", "draft": nonsense})):
+        answer = alice.post(path, body)
+        assert answer.status_code == 422 and len(answer.json["errors"]) == NAMED_MAX
+        assert len(answer.text) < len(json.dumps(body))
 
 
 @pytest.mark.parametrize("path", LISTS)
@@ -212,6 +279,16 @@ def test_the_pages_of_a_list_hold_everything_once(alice: Caller, acme: Tenant, p
             break
         cursor = f"&cursor={answer['nextCursor']}"
     assert (len(seen), len(set(seen)), pages) == (5, 5, 3)
+
+
+def test_a_cursor_that_is_nobodys_is_refused_where_a_page_depends_on_it(
+    alice: Caller, charlie: Caller, sync: Workflow, db: Any
+) -> None:
+    db.commit()
+    for cursor in (str(sync.id), "01a1fb80-25f1-7000-9878-3cc29d3900f9"):
+        answer = charlie.get(f"/workflow-definitions?cursor={cursor}")
+        assert problems_of(answer) == {"cursor": "CURSOR_UNKNOWN"}
+    assert alice.get(f"/workflow-definitions?cursor={sync.id}").json == {"items": [], "nextCursor": None}
 
 
 @pytest.mark.parametrize(
@@ -313,6 +390,20 @@ def test_keys_of_two_tenants_have_nothing_to_do_with_each_other(
     other = a_published_workflow(db.scalars(select(Tenant).where(Tenant.slug == "globex")).one(), schema=REGION)
     assert alice.post("/schedules", a_body(sync), key="k-1").status_code == 201
     assert charlie.post("/schedules", a_body(other), key="k-1").status_code == 201
+
+
+def test_keys_are_the_persons_own_whichever_token_they_use(
+    app: Flask, alice: Caller, acme: Tenant, sync: Workflow, db: Any
+) -> None:
+    owner = db.scalars(select(User).filter_by(email="alice@acme.test")).one()
+    again = Caller(app.test_client(), a_token(acme, owner, name="another")[1])
+    dora = Caller(app.test_client(), a_token(acme, a_user(acme, "dora@acme.test"))[1])
+    made = alice.post("/schedules", a_body(sync), key="k-1")
+    assert again.post("/schedules", a_body(sync), key="k-1").json == made.json
+    assert problems_of(dora.post("/schedules", a_body(sync), key="k-1")) == {"name": "NAME_TAKEN"}
+    assert dora.post("/schedules", a_body(sync, name="Another"), key="k-1").status_code == 201
+    runs = {caller.post(f"/schedules/{made.json['id']}/run-now", key="k-2").json["id"] for caller in (alice, dora)}
+    assert len(runs) == 2
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "ä"])

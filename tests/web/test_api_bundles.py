@@ -16,6 +16,7 @@ from domain.workflows.workflows import Workflow
 from tests.calls import a_call_schedule
 from tests.factories import a_published_workflow, a_schedule, a_tenant, a_token, a_user, an_install
 from tests.web.callers import Caller, problems_of
+from tests.web.cast import client_of
 
 DEFINITIONS, SCHEDULES = "/workflow-definitions", "/schedule-bundles"
 
@@ -125,6 +126,14 @@ def test_a_bundle_may_be_larger_than_other_bodies_and_not_without_end(alice: Cal
     assert send_raw(alice, f"{DEFINITIONS}/import", b" " * 2_000_000 + b"[]").json["code"] == "INVALID_BUNDLE"
     assert send_raw(alice, f"{DEFINITIONS}/import", b" " * 16_000_001).status_code == 413
     assert alice.send("POST", f"{DEFINITIONS}/import", {}, {"Content-Type": "text/plain"}).status_code == 415
+
+
+def test_a_session_may_send_as_large_a_bundle_as_a_token(app: Flask, acme: Tenant) -> None:
+    browser = client_of(app, a_user(acme, "dora@acme.test"), acme)
+    large = b'{"format": "none", "x": "%s"}' % (b"x" * 2_000_000)
+    for path in ("/api/workflow-definitions/import", "/api/schedule-bundles"):
+        answer = browser.open(path, method="POST", data=large, content_type="application/json")
+        assert (answer.status_code, answer.get_json()["code"]) == (400, "UNSUPPORTED_FORMAT"), path
 
 
 def test_what_is_not_there_cannot_be_exported(alice: Caller, charlie: Caller, acme: Tenant) -> None:

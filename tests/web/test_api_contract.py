@@ -41,6 +41,8 @@ RAW = [
     *("null", "[]", "{}", '""', "true", "1", "-1", "1e400", "NaN", "9223372036854775808", '"a\\u0000b"', '"\\ud800"'),
     *('"\\u202e"', json.dumps("x" * 10_000), "[" * 100 + "]" * 100, json.dumps(MARKUP), '"00000000000099999"'),
 ]
+# Thousands of requests, one after the other, beside whatever else the machine has to do.
+WALK_SECONDS = 600
 # The body as a whole is too deep to be looked into.
 UNREADABLE = {"JSON_TOO_DEEP"}
 # What is stored otherwise than it was sent, on purpose: defaults for what says nothing.
@@ -79,6 +81,7 @@ def check_answer(answer: Any, name: str, raw: str) -> None:
         assert stored == given, f"{what} and stores {stored}"
 
 
+@pytest.mark.timeout(WALK_SECONDS)
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_every_field_is_refused_by_name_or_stored_as_sent(alice: Caller, sync: Workflow, db: Any, method: str) -> None:
     schedule = a_schedule(sync)
@@ -96,6 +99,7 @@ def test_every_field_is_refused_by_name_or_stored_as_sent(alice: Caller, sync: W
             check_answer(answer, name, raw)
 
 
+@pytest.mark.timeout(WALK_SECONDS)
 @pytest.mark.parametrize(
     ("method", "below", "names"),
     [
@@ -154,6 +158,7 @@ def test_ids_of_another_tenant_in_a_body_or_a_query_are_nobodys(alice: Caller, s
     assert own.workflow_id == sync.id
 
 
+@pytest.mark.timeout(WALK_SECONDS)
 def test_a_token_opens_what_its_one_scope_opens_and_nothing_else(
     app: Flask, acme: Tenant, ids: dict[str, Any], db: Any
 ) -> None:
@@ -180,6 +185,7 @@ def test_a_token_opens_what_its_one_scope_opens_and_nothing_else(
                 assert answer.status_code in (303, 400), f"{method} {path} opens to a token"
 
 
+@pytest.mark.timeout(WALK_SECONDS)
 def test_each_role_opens_what_its_permissions_open_and_nothing_else(
     app: Flask, acme: Tenant, ids: dict[str, Any], db: Any
 ) -> None:

@@ -48,6 +48,14 @@ def another_install(acme: Tenant) -> Install:
     return an_install(acme, an_extension_version(an_extension(acme, "com.acme.other")))
 
 
+def test_what_is_made_below_an_extension_calls_that_one(alice: Caller, acme: Tenant, path: str, db: Any) -> None:
+    other = another_install(acme)
+    db.commit()
+    body = {"endpointId": str(endpoint_of(other).id), "installId": str(other.id), "cron": "0 7 * * *"}
+    assert problems_of(alice.post(f"{path}/schedules", body)) == {"installId": "INSTALL_OTHER"}
+    assert alice.get("/schedules").json["items"] == []
+
+
 def test_endpoints_say_whether_they_can_be_scheduled_and_why_not(alice: Caller, path: str, db: Any) -> None:
     db.commit()
     endpoints = alice.get(f"{path}/endpoints").json["items"]

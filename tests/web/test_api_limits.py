@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
+from domain.accounts.audit import REFUSED, AuditEntry
 from domain.accounts.tenants import Tenant
 from domain.workflows.workflows import Workflow
 from tests.factories import a_published_workflow, a_token, a_user
+from tests.statements import counted
 from tests.web.callers import Caller
 from tests.web.cast import Browser
 from web.throttle import API_LIMIT, EXTENSION
@@ -49,6 +54,7 @@ def test_every_answer_says_what_is_left(callers: list[Caller], limited: None) ->
     first = callers[0].get("/schedules")
     assert first.headers["RateLimit-Policy"] == f'"api";q={LIMIT};w=60'
     assert left_in(first) == LIMIT - 1
+    assert "Retry-After" not in first.headers
     refused = callers[0].post("/schedules", {"cron": "x"})
     assert refused.status_code == 422 and left_in(refused) == LIMIT - 2
 
@@ -65,6 +71,45 @@ def test_each_token_is_counted_by_itself_over_all_addresses(callers: list[Caller
     assert second.get("/schedules").status_code == 200
 
 
+def test_what_is_turned_down_counts_too_and_leaves_no_more_on_record_than_the_limit(
+    app: Flask, acme: Tenant, limited: None, db: Any
+) -> None:
+    reader = Caller(app.test_client(), a_token(acme, name="reader", scopes=["workflow:read"])[1])
+    db.commit()
+    forbidden = [reader.post("/events", {}) for _ in range(LIMIT + 2)]
+    assert [answer.status_code for answer in forbidden] == [403] * LIMIT + [429] * 2
+    assert left_in(forbidden[0]) == LIMIT - 1
+    assert db.scalar(select(func.count()).select_from(AuditEntry).filter_by(result=REFUSED)) == LIMIT
+
+
+def test_who_guesses_tokens_is_counted_by_address_and_stops_nobody_else(
+    app: Flask, callers: list[Caller], limited: None
+) -> None:
+    guesses = [Caller(app.test_client(), f"carillon_{number}").get("/schedules") for number in range(LIMIT + 1)]
+    assert [answer.status_code for answer in guesses] == [401] * LIMIT + [429]
+    assert callers[0].get("/schedules").status_code == 200
+
+
+def test_an_address_that_does_not_exist_costs_nothing(callers: list[Caller]) -> None:
+    with counted() as statements:
+        assert callers[0].get("/nothing-here").status_code == 404
+    assert statements == []
+
+
+def test_an_error_of_the_database_is_told_as_such_and_not_taken_for_one_of_redis(
+    app: Flask, callers: list[Caller], limited: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise OperationalError("SELECT", {}, psycopg.OperationalError("gone"))
+
+    monkeypatch.setattr("web.access.token_access", broken)
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+    answer = callers[0].get("/schedules")
+    assert (answer.status_code, answer.json["code"]) == (503, "SERVICE_UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "5"
+    assert not app.extensions[EXTENSION]._storage_dead
+
+
 def test_pages_are_not_counted_with_the_api(alice: Browser, limited: None) -> None:
     for _ in range(LIMIT + 1):
         page = alice.get("/schedules")
@@ -72,17 +117,22 @@ def test_pages_are_not_counted_with_the_api(alice: Browser, limited: None) -> No
 
 
 def test_without_redis_nobody_is_kept_waiting_or_turned_away(
-    app: Flask, callers: list[Caller], monkeypatch: pytest.MonkeyPatch
+    app: Flask, callers: list[Caller], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def away(*_: Any, **__: Any) -> bool:
         raise ConnectionError("Redis is away")
 
     limiter = app.extensions[EXTENSION]
     monkeypatch.setattr(limiter._limiter, "hit", away)
+    monkeypatch.setattr(limiter._storage, "check", lambda: False)
     try:
-        assert callers[0].get("/schedules").status_code == 200
+        answers = [caller.get("/schedules") for caller in callers * 3]
     finally:
         limiter._storage_dead = False
+    assert {answer.status_code for answer in answers} == {200}
+    assert [record.message for record in caplog.records if record.name == "flask-limiter"] == [
+        "Rate limit storage unreachable - falling back to in-memory storage"
+    ]
 
 
 def test_a_session_reads_and_is_counted_like_a_token(alice: Browser, limited: None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema.validators import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31
 from werkzeug.routing import Rule
 
 from domain.accounts.tenants import Tenant
@@ -92,6 +93,41 @@ def references(said: Any) -> Iterator[str]:
             yield said["$ref"]
         for one in said.values():
             yield from references(one)
+
+
+def test_the_description_is_openapi_3_1(client: FlaskClient) -> None:
+    described = client.get("/api/openapi.json").get_json()
+    assert not [f"{one.json_path} {one.message}" for one in Draft202012Validator(OPENAPI_31).iter_errors(described)]
+    described["paths"]["/api/audit"]["get"]["parameters"][0]["in"] = "nowhere"
+    assert not Draft202012Validator(OPENAPI_31).is_valid(described)
+
+
+def test_the_examples_are_what_the_views_take(
+    client: FlaskClient, caller: Caller, acme: Tenant, ids: dict[str, Any], db: Any
+) -> None:
+    schemas = client.get("/api/openapi.json").get_json()["components"]["schemas"]
+    examples = {title: example for title, schema in schemas.items() for example in schema.get("examples", ())}
+    for title, example in examples.items():
+        resolved = Draft202012Validator({**schemas[title], "components": {"schemas": schemas}})
+        assert resolved.is_valid(example), title
+    made = caller.post("/schedules", examples["NewSchedule"] | {"workflowId": str(ids["workflow_id"])})
+    schedule = f"/schedules/{made.json['id']}"
+    assert made.status_code == 201
+    for path, title, status in (
+        (f"{schedule}/pause", "Pause", 200),
+        ("/schedules/preview", "Timing", 200),
+        ("/workflow-definitions", "NewWorkflowDefinition", 201),
+        ("/payload-schemas", "NewPayloadSchema", 201),
+    ):
+        assert caller.post(path, examples[title]).status_code == status, title
+    revision = caller.get(schedule).json["revision"]
+    assert caller.patch(schedule, examples["ScheduleChange"] | {"revision": revision}).status_code == 200
+
+
+def test_who_has_to_wait_or_to_say_who_asks_is_told_by_headers(client: FlaskClient) -> None:
+    told = client.get("/api/openapi.json").get_json()["components"]["responses"]
+    headers = {status: list(answer.get("headers", ())) for status, answer in told.items()}
+    assert headers["429"] == headers["503"] == ["Retry-After"] and headers["401"] == ["WWW-Authenticate"]
 
 
 def test_it_says_what_each_route_needs(client: FlaskClient) -> None:

@@ -103,6 +103,23 @@ def test_an_install_has_a_tag_too(alice: Caller, acme: Tenant) -> None:
     assert alice.get(path).json["config"] == {"region": "eu"}
 
 
+def test_an_install_is_held_and_taken_out_only_as_it_was_read(alice: Caller, acme: Tenant, db: Any) -> None:
+    path = f"/extensions/{an_install(acme).extension_id}/install"
+    db.commit()
+    tag = alice.get(path).headers["ETag"]
+    assert alice.patch(path, {"config": {"region": "eu"}}).status_code == 200
+    calls = (("POST", f"{path}/disable"), ("POST", f"{path}/enable"), ("DELETE", path))
+    upgrade = (path.replace("/install", "/upgrade"), {"version": "1.0.0"})
+    assert only_if(alice, tag, "POST", *upgrade).status_code == 412
+    for method, address in calls:
+        late = only_if(alice, tag, method, address)
+        assert (late.status_code, late.json["code"]) == (412, "PRECONDITION_FAILED"), f"{method} {address}"
+    assert alice.get(path).json["enabled"] is True
+    tag = alice.get(path).headers["ETag"]
+    assert only_if(alice, tag, "POST", *upgrade).status_code == 200
+    assert [only_if(alice, tag, method, address).status_code for method, address in calls] == [200, 200, 204]
+
+
 def test_the_query_of_an_address_belongs_to_the_request_that_a_key_is_for(alice: Caller, morning: Schedule) -> None:
     path = f"{path_of(morning)}/run-now"
     assert alice.post(path, key="k-1").status_code == 202

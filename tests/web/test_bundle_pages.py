@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -43,9 +44,9 @@ def sent(browser: Browser, address: str, **fields: bytes) -> Any:
 
 def confirmed(page: str, content: bytes, **more: Any) -> dict[str, Any]:
     """The form of a plan as the page would send it."""
-    found = re.search(r'name="fingerprint" value="([^"]+)"', page)
-    assert found, page
-    return {"fingerprint": found[1], "bundle": content.decode(), **more}
+    found = re.findall(r'name="(fingerprint|request_key)" value="([^"]+)"', page)
+    assert len(found) == 2, page
+    return dict(found) | {"bundle": content.decode(), **more}
 
 
 def living_schedules(db: Any, tenant: Tenant) -> int:
@@ -158,11 +159,72 @@ def test_a_plan_that_is_out_of_date_is_shown_again_instead_of_being_done(
     form = confirmed(plan.text, schedules)
     assert alice.post("/schedules/import", form, htmx=True).status_code == 200
 
-    again = alice.post("/schedules/import", form, htmx=True)
+    again = alice.post("/schedules/import", form | {"request_key": "another"}, htmx=True)
 
     assert again.status_code == 409 and "There is nothing to import" in again.text
     assert living_schedules(db, acme) == 1
     assert alice.post("/schedules/import", form | {"fingerprint": ""}, htmx=True).status_code == 409
+
+
+def test_an_import_that_is_sent_again_is_told_again_and_done_once(
+    alice: Browser, acme: Tenant, schedules: bytes, db: Any
+) -> None:
+    key = export_bundle(acme.id).replace(b"Invoice sync", b"Payroll").replace(b'"invoice-sync"', b'"payroll"')
+    for kind, content in (("schedule", schedules), ("workflow", key)):
+        plan = alice.post(f"/{kind}s/import/plan", chosen(content))
+        form = confirmed(plan.text, content)
+        first = alice.post(f"/{kind}s/import", form)
+        count = db.scalar(select(func.count()).select_from(Schedule if kind == "schedule" else Workflow))
+
+        again = alice.post(f"/{kind}s/import", form)
+
+        assert (first.status_code, again.status_code) == (200, 200)
+        assert f"1 {kind} imported." in first.text and again.text.count(f"1 {kind} imported.") == 1
+        made = re.findall(rf'href="(/{kind}s/[0-9a-f-]{{36}})"', first.text)
+        assert made and made == re.findall(rf'href="(/{kind}s/[0-9a-f-]{{36}})"', again.text)
+        assert db.scalar(select(func.count()).select_from(Schedule if kind == "schedule" else Workflow)) == count
+    # The same form with another choice is another request.
+    assert alice.post("/workflows/import", form | {"force": "1"}, htmx=True).status_code == 409
+
+
+def test_a_file_of_the_other_kind_is_led_to_its_page(alice: Browser, acme: Tenant, schedules: bytes) -> None:
+    workflows = export_bundle(acme.id)
+    here = alice.post("/workflows/import/plan", chosen(schedules), htmx=True)
+    there = alice.post("/schedules/import/plan", chosen(workflows), htmx=True)
+
+    assert (here.status_code, there.status_code) == (422, 422)
+    assert "This file holds schedules, not workflows." in here.text and 'href="/schedules/import"' in here.text
+    assert "This file holds workflows, not schedules." in there.text and 'href="/workflows/import"' in there.text
+    assert "carillon.schedule-bundle" not in here.text
+
+
+def test_what_is_no_bundle_at_all_is_told_apart(alice: Browser) -> None:
+    said = {
+        b"": "This file is empty.",
+        b"\x89PNG\r\n\x1a\n\x00\x00\xff": "This is not UTF-8 text: byte 1 cannot be read. Choose a workflow-bundle.json",
+        b"hello": "This is not valid JSON",
+        b"[]": "A bundle is a JSON object.",
+        b'{"format": "other"}': "This is no file of the format alga-psa.workflow-bundle.",
+        b'{"format": ["a"]}': "This is no file of the format alga-psa.workflow-bundle.",
+    }
+    for content, words in said.items():
+        answer = alice.post("/workflows/import/plan", chosen(content), htmx=True)
+        assert answer.status_code == 422 and words in answer.text, (content, answer.text)
+
+
+def test_bytes_that_are_no_text_are_refused_where_they_would_be_replaced(alice: Browser) -> None:
+    answer = sent(alice, "/workflows/import/plan", bundle=b'{"format": "\xff"}')
+    assert answer.status_code == 400 and "no text in UTF-8" in answer.text
+
+
+def test_the_text_of_a_plan_has_no_ends_of_lines_which_a_browser_would_double(alice: Browser, schedules: bytes) -> None:
+    odd = b"\xef\xbb\xbf" + schedules.replace(b"\n", b"\r\n").replace(b"Morning sync", "Morning\u2028sync".encode())
+
+    page = alice.post("/schedules/import/plan", chosen(odd), htmx=True).text
+
+    held = re.search(r'<textarea name="bundle"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
+    assert held and "\n" not in held[1] and "\r" not in held[1]
+    assert json.loads(html.unescape(held[1])) == json.loads(odd.decode("utf-8-sig"))
 
 
 def test_a_file_that_cannot_be_taken_is_explained_at_its_places(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 from flask import Flask
@@ -14,6 +15,7 @@ from tests.web.cast import HTMX
 from web.access import public
 from web.errors import STATUSES, status_of
 
+PROBLEM = "application/problem+json"
 FAILURES: dict[str, tuple[Exception, int]] = {
     "refused": (errors.Refused.at("name", "Enter a name.", "NAME_REQUIRED"), 422),
     "notfound": (errors.NotFound(), 404),
@@ -39,6 +41,14 @@ def failing() -> Flask:
     for prefix in ("/fail", "/api/fail"):
         app.add_url_rule(f"{prefix}/<name>", endpoint=prefix, view_func=fail, methods=["GET"])
     return app
+
+
+def test_a_host_that_is_not_known_is_told_to_programs_as_a_problem() -> None:
+    client = make_app(replace(plain_config(), host_names=("carillon.test",))).test_client()
+    asked = client.get("/api/schedules", headers={"Host": "elsewhere.test"})
+    assert (asked.status_code, asked.content_type, asked.get_json()["code"]) == (400, PROBLEM, "BAD_REQUEST")
+    page = client.get("/schedules", headers={"Host": "elsewhere.test"})
+    assert (page.status_code, page.mimetype) == (400, "text/plain")
 
 
 def test_every_class_of_error_has_a_status() -> None:

@@ -329,5 +329,7 @@ def test_html_configures_htmx_for_the_policy(app):
     assert settings["includeIndicatorStyles"] is settings["allowEval"] is settings["allowScriptTags"] is False
     assert settings["selfRequestsOnly"] is True
     assert settings["historyCacheSize"] == 0
+    # A choice or a key between a swap and its settling would be lost.
+    assert settings["defaultSettleDelay"] == 0
     assert {"code": "422", "swap": True} in settings["responseHandling"]
     assert {"code": "409", "swap": True} in settings["responseHandling"]

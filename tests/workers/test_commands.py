@@ -65,7 +65,7 @@ def stored(query: Any) -> list[Any]:
 def test_the_tenants_are_listed_with_their_editions(fresh_env: dict[str, str], acme: str) -> None:
     lines = carillon(fresh_env, "tenants", "list").stdout.splitlines()
     assert [line.split()[:3] for line in lines] == [
-        ["acme", "enterprise", "UTC"], ["globex", "enterprise", "Europe/Berlin"],
+        ["SLUG", "EDITION", "ZONE"], ["acme", "enterprise", "UTC"], ["globex", "enterprise", "Europe/Berlin"],
     ]  # fmt: skip
     answer = carillon(fresh_env, "tenants", "list", "--json")
     assert json.loads(answer.stdout)[1] == {

@@ -143,7 +143,7 @@ def test_a_payload_and_a_whole_body_come_from_a_file_or_standard_input(here: Com
         "schedules", "create", "--workflow", "Regions", "--cron", "@hourly", "--payload", "-", said='{"region": "us"}'
     )
     assert typed["payload"] == {"region": "us"}
-    assert "This is not JSON" in here.refused("schedules", "create", "--cron", "@daily", "--payload", "{", code=2)
+    assert "This is not valid JSON" in here.refused("schedules", "create", "--cron", "@daily", "--payload", "{", code=2)
     assert "cannot be read" in here.refused("schedules", "create", "--payload", f"@{tmp_path}/none", code=2)
 
 
@@ -151,7 +151,7 @@ def test_every_problem_of_a_refusal_is_named_and_nothing_is_made(here: CommandLi
     words = here.refused("schedules", "create", "--workflow", "Regions", "--cron", "* * *", "--timezone", "Nowhere")
     assert "cron: " in words and "timezone: " in words
     assert stored(select(func.count()).select_from(Schedule)) == [0]
-    assert "Nothing in this list is called Nightly" in here.refused("schedules", "show", "Nightly")
+    assert "No schedule is called Nightly" in here.refused("schedules", "show", "Nightly")
     assert "Name a SCHEDULE" in here.refused("schedules", "preview", code=2)
 
 
@@ -171,7 +171,7 @@ def test_with_several_tenants_the_command_asks_which(here: CommandLine) -> None:
     assert "which tenant is meant: acme, globex" in here.refused("schedules", "list")
     assert "There is no tenant nobody" in here.refused("schedules", "list", "--tenant", "nobody")
     named = CommandLine(here.env | {"CARILLON_TENANT": "globex"})
-    assert "Nothing in this list is called Invoice sync" in named.refused("runs", "list", "--workflow", "Invoice sync")
+    assert "No workflow is called Invoice sync" in named.refused("runs", "list", "--workflow", "Invoice sync")
     assert named.done("runs", "list", "--workflow", "Theirs") == "There is no such run.\n"
 
 
@@ -214,7 +214,7 @@ def test_a_version_is_published_from_elsewhere_inside_the_tenant_of_the_token(
     file = tmp_path / "manifest.json"
     file.write_text(json.dumps(a_manifest("1.4.0")))
     said = elsewhere.done("extensions", "publish", str(file))
-    assert said.startswith("Version 1.4.0 is published: 3 endpoints, sha256:")
+    assert said.startswith("Version 1.4.0 is published for the tenant of the token: 3 endpoints, sha256:")
     assert stored(select(Extension.tenant_id)) == [db.session.merge(acme).id]
     file.write_text(json.dumps(a_manifest("1.4")))
     assert "Write the version as three numbers" in elsewhere.refused("extensions", "publish", str(file))

@@ -46,7 +46,7 @@ def test_a_workflow_is_published_run_held_and_deleted(line: CommandLine, draft: 
 
 def test_a_workflow_is_not_deleted_without_a_yes(here: CommandLine, draft: str) -> None:
     asked = here.run("workflows", "delete", draft, said="n\n")
-    assert asked.exit_code == 1 and "end its schedules?" in asked.stdout
+    assert asked.exit_code == 1 and "end its schedules?" in asked.stderr
     assert stored(select(Workflow).where(Workflow.deleted_at.is_not(None))) == []
 
 

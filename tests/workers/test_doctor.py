@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_who_is_gone_and_who_is_older_is_said(line: CommandLine) -> None:
     assert wrong["versions"]["state"] == "warn"
 
 
+def test_clocks_that_disagree_are_told_with_how_much(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    true_now = clock.now
+    monkeypatch.setattr(clock, "now", lambda: true_now() - timedelta(seconds=600))
+    code, wrong = found(line)
+    assert (code, set(wrong), wrong["clocks"]["state"]) == (0, {"clocks"}, "warn")
+    apart = int(wrong["clocks"]["sentence"].split()[-3])
+    assert 580 <= apart <= 620 and "NTP" in wrong["clocks"]["remedy"]
+
+
 def test_without_redis_nothing_is_lost_and_the_command_ends_well(line: CommandLine) -> None:
     code, wrong = found(CommandLine(line.env | {"REDIS_URL": "redis://127.0.0.1:9/0"}))
     assert (code, wrong["redis"]["state"]) == (0, "warn")
@@ -106,10 +116,14 @@ def test_from_outside_the_server_and_the_token_are_looked_at(
 ) -> None:
     with transaction():
         token = a_token(db.session.merge(acme))[1]
+        narrow = a_token(db.session.merge(acme), name="Narrow", scopes=["extension:read"])[1]
     with serving(fresh_env, tmp_path / "web.log") as url:
         assert found(CommandLine({"CARILLON_URL": url, "CARILLON_TOKEN": token})) == (0, {})
+        assert found(CommandLine({"CARILLON_URL": url, "CARILLON_TOKEN": narrow})) == (0, {})
         code, wrong = found(CommandLine({"CARILLON_URL": url, "CARILLON_TOKEN": "carillon_gone"}))
     assert (code, set(wrong)) == (1, {"token"})
+    code, wrong = found(CommandLine({"CARILLON_URL": "http://127.0.0.1:9", "CARILLON_TOKEN": token}))
+    assert (code, set(wrong)) == (1, {"server"}) and "cannot be reached" in wrong["server"]["sentence"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

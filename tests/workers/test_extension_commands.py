@@ -1,4 +1,4 @@
-"""`carillon extensions`, through its real entry in a process of its own."""
+"""`carillon extensions`, on the database of its environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from domain.extensions.extensions import ExtensionVersion
 from domain.extensions.installs import Install
 from domain.kernel.db import db, transaction
 from tests.factories import a_manifest, an_extension, an_extension_version
-from tests.workers.test_commands import acme, app, carillon, stored
+from tests.workers.test_commands import acme, app, stored
+from tests.workers.test_install_commands import carillon
 
 __all__ = ["acme", "app"]
 
@@ -40,15 +41,24 @@ def test_a_version_is_published_for_every_tenant_and_installed(
     assert carillon(fresh_env, "extensions", "publish", str(manifest)).returncode == 0
 
     install = carillon(
-        fresh_env, "extensions", "install", acme, SHARED, "--grant", "cap:http.fetch", "--config", "region=eu=west"
+        fresh_env,
+        "extensions",
+        "install",
+        SHARED,
+        "--tenant",
+        acme,
+        "--grant",
+        "cap:http.fetch",
+        "--config",
+        "region=eu=west",
     )
 
-    assert "is installed for acme. Not granted: cap:secrets.get." in install.stdout
+    assert "is installed. Not granted: cap:secrets.get." in install.stdout
     made = stored(select(Install))[0]
     assert (made.capabilities, made.config) == (["cap:http.fetch"], {"region": "eu=west"})
     labels = [(one.action, one.actor_label) for one in stored(select(AuditEntry).order_by(AuditEntry.id))]
     assert labels == [("extension.published", "Command line"), ("install.created", "Command line")]
-    again = carillon(fresh_env, "extensions", "install", acme, SHARED)
+    again = carillon(fresh_env, "extensions", "install", SHARED, "--tenant", acme)
     assert again.returncode == 1 and "is installed already" in again.stderr
 
 
@@ -58,11 +68,11 @@ def test_what_is_published_inside_a_tenant_is_listed_for_it_alone(
     assert "for acme" in carillon(fresh_env, "extensions", "publish", str(manifest), "--tenant", acme).stdout
 
     listed = json.loads(carillon(fresh_env, "extensions", "list", "--tenant", acme, "--json").stdout)
-    assert [(one["name"], one["publishedBy"], one["versions"]) for one in listed] == [(SHARED, "tenant", ["1.4.0"])]
+    assert [(one["name"], one["isOwn"], one["latestVersion"]) for one in listed] == [(SHARED, True, "1.4.0")]
     assert "Nothing is published" in carillon(fresh_env, "extensions", "list").stdout
     assert "Nothing is published" in carillon(fresh_env, "extensions", "list", "--tenant", "globex").stdout
-    refused = carillon(fresh_env, "extensions", "install", "globex", SHARED)
-    assert refused.returncode == 1 and "There is no extension com.shared.sync" in refused.stderr
+    refused = carillon(fresh_env, "extensions", "install", SHARED, "--tenant", "globex")
+    assert refused.returncode == 1 and "No extension is called com.shared.sync" in refused.stderr
 
 
 def test_a_broken_manifest_is_refused_with_every_reason(fresh_env: dict[str, str], acme: str, tmp_path: Path) -> None:
@@ -95,7 +105,7 @@ def test_a_version_is_taken_back_unless_something_refers_to_it(
     fresh_env: dict[str, str], acme: str, manifest: Path
 ) -> None:
     carillon(fresh_env, "extensions", "publish", str(manifest))
-    carillon(fresh_env, "extensions", "install", acme, SHARED)
+    carillon(fresh_env, "extensions", "install", SHARED, "--tenant", acme)
 
     kept = carillon(fresh_env, "extensions", "delete-version", SHARED, "1.4.0")
     assert kept.returncode == 1 and "cannot be deleted: it is installed" in kept.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import ROOT, alembic, environment
-from workers.local_servers import PostgresServer
+from workers.local_servers import PostgresServer, ValkeyServer
 
 
 @pytest.fixture
@@ -41,6 +42,25 @@ def test_the_database_is_reached_while_it_runs_and_started_while_it_does_not(dir
     assert (beside.returncode, beside.stderr) == (0, "")
     assert beside.stdout.startswith("There is no tenant yet.")
     assert (alone.returncode, alone.stdout) == (0, "[]\n")
+
+
+def finding(directory: Path, name: str) -> str:
+    """What `doctor` finds of one thing."""
+    found = json.loads(carillon(directory, "doctor", "--json").stdout)["checks"]
+    return str(next(one["state"] for one in found if one["name"] == name))
+
+
+def test_redis_is_reached_like_the_database(directory: Path) -> None:
+    with PostgresServer(directory / "postgres", is_durable=False) as server:
+        subprocess.run(
+            alembic("upgrade", "head"), cwd=ROOT, env=environment(server.url, "redis://127.0.0.1:9/0"), check=True,
+            capture_output=True, timeout=90,
+        )  # fmt: skip
+        assert finding(directory, "redis") == "warn"
+        with ValkeyServer(directory / "valkey", is_durable=False) as redis:
+            assert finding(directory, "redis") == "ok"
+            assert redis.exit_code is None and redis.is_ready()
+        assert finding(directory, "redis") == "ok"
 
 
 def test_where_nothing_was_ever_started_that_is_said(directory: Path) -> None:

@@ -236,6 +236,16 @@ def test_whoever_waits_longer_than_its_deadline_is_told_so(runner: LocalRunner) 
     assert (status, error) == (500, "execute_failed: the first call with this key is still running")
 
 
+def test_another_script_ends_what_dawdles(runner: LocalRunner) -> None:
+    runner.script({"do": "delay", "seconds": 600})
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(ask, runner, a_body())
+        while not runner.effects():
+            pass
+        runner.script()
+        assert handled(slow.result(60)) == (200, None)
+
+
 def test_a_failure_is_tried_again_under_the_same_key(runner: LocalRunner) -> None:
     runner.script({"do": "answer", "answer": {"status": 503}, "times": 2})
     body = a_body()

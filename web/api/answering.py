@@ -58,12 +58,13 @@ def page_within(items: Sequence[Any], written: Callable[[Any], Json]) -> Respons
 def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
     """Carry out a POST in one transaction; with an Idempotency-Key a repetition changes nothing and is answered the same.
 
-    `act(request key)` gives the status, the document and its address. Raises KeyReused, and whatever `act` raises.
+    `act(request key)` gives the status, the document and its address. Keys are the person's own: with two tokens one may
+    go on with what the other began. Raises KeyReused, and whatever `act` raises.
     """
     given = idempotency_key()
-    key = f"api:{given or new_id()}"
     with transaction():
-        tenant_id = member_access().tenant.id
+        tenant_id, person_id = member_access().tenant.id, member_access().user.id
+        key = f"api:{person_id}:{given or new_id()}"
         earlier = claim_request(tenant_id, key, str(request.endpoint)) if given else None
         if earlier:
             answer = earlier.answer or {}

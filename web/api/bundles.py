@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import Response, current_app, url_for
@@ -29,9 +30,17 @@ from web.api.reading import check_query, collected, query_flag, query_ids, query
 from web.errors import Answer, problem_answer
 from web.kinds import require_change
 
+View = TypeVar("View", bound=Callable[..., Any])
+
 CONFLICTS = frozenset({"WORKFLOW_KEY_CONFLICT", "WORKFLOW_RUNS_UNFINISHED"})
 UNUSABLE = frozenset({"DEFINITION_INVALID", "SCHEDULE_INVALID"})
 """What stands in a file of the right form and cannot be stored. All other refusals are of the file itself: 400."""
+
+
+def takes_file(view: View) -> View:
+    """A body as large as a bundle, also by a session."""
+    view.body_max_bytes = MAX_BYTES  # type: ignore[attr-defined]
+    return view
 
 
 @blueprint.errorhandler(BundleRefused)
@@ -67,6 +76,7 @@ def export_definitions() -> Response:
     body=shapes.WORKFLOW_BUNDLE,
     needs_body=True,
 )
+@takes_file
 @requires("workflow:admin")
 def import_definitions() -> Response:
     check_query(("force", "cancelRuns", "dryRun", "fingerprint"))
@@ -106,6 +116,7 @@ def export_schedule_bundle() -> Response:
     body=schedule_shapes.SCHEDULE_BUNDLE,
     needs_body=True,
 )
+@takes_file
 @requires_by_kind(CHANGE)
 def import_schedule_bundle() -> Response:
     check_query(("dryRun", "fingerprint"))

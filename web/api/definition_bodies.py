@@ -18,7 +18,7 @@ from domain.workflows.payload_schemas import EMPTY_REF
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
 from web.api.answering import Json, instant
-from web.api.reading import collected, flag_in, text_in
+from web.api.reading import NAMED_MAX, collected, flag_in, text_in
 
 BODY_MAX_DEPTH = MAX_DEPTH + 2
 """Of JSON in a body: a definition stands two levels below it."""
@@ -161,7 +161,7 @@ def _draft_in(body: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     if not isinstance(draft, dict):
         raise Refused.at("draft", "The draft is a JSON object, in curly braces.", "OBJECT_REQUIRED")
-    problems = [_unknown(member) for member in draft if member not in IN_DRAFT]
+    problems = [_unknown(member) for member in draft if member not in IN_DRAFT][:NAMED_MAX]
     ref = draft.get("payloadSchemaRef")
     if ref is not None and not isinstance(ref, str):
         problems.append(Problem("draft/payloadSchemaRef", "This must be text.", "TEXT_REQUIRED"))

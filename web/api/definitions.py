@@ -6,7 +6,9 @@ from uuid import UUID
 
 from flask import Response, url_for
 
+from domain.accounts.tenants import load
 from domain.kernel.db import transaction
+from domain.kernel.errors import NotFound, Refused
 from domain.publishing import STATUSES, delete_workflow, workflows_page
 from domain.workflows.draft_fields import checked_fields
 from domain.workflows.drafts import create_workflow, save_draft
@@ -38,7 +40,7 @@ from web.api.schedule_changes import revision_in
 def list_definitions() -> Response:
     check_query(("q", "status"))
     q, status, cursor, limit = collected(
-        lambda: query_text("q"), lambda: query_choice("status", STATUSES), page_cursor, page_limit
+        lambda: query_text("q"), lambda: query_choice("status", STATUSES), _cursor, page_limit
     )
     found = workflows_page(_tenant(), q, status, cursor, limit + 1)
     return page(found, limit, row_document, lambda row: row.id)
@@ -100,6 +102,16 @@ def remove_definition(workflow_id: UUID) -> Response:
         # Nobody changes it any more: what is compared now is what was deleted.
         check_match(workflow.revision)
     return Response(status=204)
+
+
+def _cursor() -> UUID | None:
+    """Pages follow the names: a cursor has to be a workflow of the tenant, which may have been deleted meanwhile."""
+    after = page_cursor()
+    try:
+        return load(_tenant(), Workflow, after).id if after else None
+    except NotFound:
+        message = "Nothing in this list has this id any more. Begin again without a cursor."
+        raise Refused.at("cursor", message, "CURSOR_UNKNOWN") from None
 
 
 def living(workflow_id: UUID) -> Workflow:

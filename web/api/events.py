@@ -43,7 +43,8 @@ from web.api.reading import (
 @declared("Tell that something happened", happenings.EVENT, status=202, body=happenings.NEW_EVENT, needs_body=True)
 @requires("workflow:manage")
 def send_event() -> Response:
-    return answered_once(_sent)
+    body = json_body(("name", "correlationKey", "payload"))
+    return answered_once(lambda key: _sent(key, body))
 
 
 @blueprint.get("/events")
@@ -77,8 +78,7 @@ def show_event(event_id: UUID) -> Response:
     return document(_document(detail.event, detail.deliveries))
 
 
-def _sent(key: str) -> tuple[int, Json, str]:
-    body = json_body(("name", "correlationKey", "payload"))
+def _sent(key: str, body: Json) -> tuple[int, Json, str]:
     name, correlation_key = collected(
         lambda: _text(body, "name", NAME_MAX_CHARACTERS),
         lambda: _text(body, "correlationKey", CORRELATION_MAX_CHARACTERS, otherwise=""),

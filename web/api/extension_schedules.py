@@ -9,7 +9,7 @@ from flask import Response, url_for
 from domain.extensions.endpoints import endpoints_of
 from domain.firing.lifecycle import delete_schedule
 from domain.kernel.db import transaction
-from domain.kernel.errors import NotFound
+from domain.kernel.errors import NotFound, Refused
 from domain.runs.invocations import invocations_of_schedule
 from domain.schedules.listing import ScheduleFilters, ScheduleView, schedule_view, schedules_listed
 from domain.schedules.schedules import ENDPOINT
@@ -26,6 +26,7 @@ from web.api.preconditions import conditional
 from web.api.reading import (
     check_query,
     collected,
+    id_in,
     json_body,
     page_cursor,
     page_limit,
@@ -84,6 +85,8 @@ def create_extension_schedule(extension_id: UUID) -> Response:
     body = {**body, "targetKind": body.get("targetKind") or ENDPOINT}
     if body.get("installId") is None:
         body["installId"] = str(install.id)
+    if id_in(body["installId"], "installId") != install.id:
+        raise Refused.at("installId", "This is not the install of this extension. Leave it out.", "INSTALL_OTHER")
     return created(body, lambda schedule_id: _address(extension_id, schedule_id))
 
 

@@ -25,7 +25,7 @@ from web.api.extension_bodies import asked_version
 from web.api.extension_documents import install_document, secret_document
 from web.api.openapi import extensions as shapes
 from web.api.openapi.declaring import declared, declared_list
-from web.api.preconditions import conditional
+from web.api.preconditions import check_match, conditional
 from web.api.reading import check_query, json_body, text_in
 from web.api.schedule_changes import revision_in
 
@@ -64,9 +64,9 @@ def install_from_body(extension_id: UUID) -> Response:
 @declared("Change what an install may and knows", shapes.INSTALL, body=shapes.INSTALL_CHANGE, is_conditional=True)
 @requires("extension:write")
 def configure_from_body(extension_id: UUID) -> Response:
+    body = json_body(CONFIGURABLE, (*READ_ONLY, "version"))
     with transaction():
         _, install = installed(extension_id, lock="change")
-        body = json_body(CONFIGURABLE, (*READ_ONLY, "version"))
         with conditional(install.revision, revision_in(body)) as revision:
             seen = install.revision if revision is None else revision
             configure_install(actor(), install.id, seen, *_settings(body))
@@ -75,38 +75,36 @@ def configure_from_body(extension_id: UUID) -> Response:
 
 
 @blueprint.delete("/extensions/<uuid:extension_id>/install")
-@declared("Uninstall an extension", status=204)
+@declared("Uninstall an extension", status=204, is_conditional=True)
 @requires("extension:write")
 def uninstall_extension(extension_id: UUID) -> Response:
     with transaction():
-        _, install = installed(extension_id)
+        install = matching_install(extension_id)
         uninstall(actor(), install.id, request_now())
     return Response(status=204)
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/install/disable")
-@declared("Hold an extension", shapes.INSTALL, body=shapes.REASON)
+@declared("Hold an extension", shapes.INSTALL, body=shapes.REASON, is_conditional=True)
 @requires("extension:write")
 def disable_extension(extension_id: UUID) -> Response:
-    _, install = installed(extension_id)
     reason = text_in(json_body(("reason",)), "reason")
 
     def act(_key: str) -> tuple[int, Json, str]:
-        disable_install(actor(), install.id, reason, request_now())
+        disable_install(actor(), matching_install(extension_id).id, reason, request_now())
         return 200, _document(extension_id), address_of_install(extension_id)
 
     return answered_once(act)
 
 
 @blueprint.post("/extensions/<uuid:extension_id>/install/enable")
-@declared("Let an extension go on", shapes.INSTALL, body=shapes.NOTHING)
+@declared("Let an extension go on", shapes.INSTALL, body=shapes.NOTHING, is_conditional=True)
 @requires("extension:write")
 def enable_extension(extension_id: UUID) -> Response:
-    _, install = installed(extension_id)
     json_body(())
 
     def act(_key: str) -> tuple[int, Json, str]:
-        enable_install(actor(), install.id, request_now())
+        enable_install(actor(), matching_install(extension_id).id, request_now())
         return 200, _document(extension_id), address_of_install(extension_id)
 
     return answered_once(act)
@@ -131,9 +129,9 @@ def list_install_secrets(extension_id: UUID) -> Response:
 )
 @requires("extension:write")
 def keep_install_secret(extension_id: UUID, secret_name: str) -> Response:
+    value = text_in(json_body(("value",)), "value")
     with transaction():
         _, install = installed(extension_id)
-        value = text_in(json_body(("value",)), "value")
         is_new = secret_name not in {one.name for one in install_secrets(install)}
         kept = set_install_secret(actor(), install.id, secret_name, value, request_now())
         answer = secret_document(kept)
@@ -154,6 +152,13 @@ def installed(extension_id: UUID, lock: str | None = None) -> tuple[Extension, I
     """An extension that the tenant has installed, and its install; raises NotFound."""
     extension = extension_of(_tenant(), extension_id)
     return extension, living_install(_tenant(), extension.id, lock)
+
+
+def matching_install(extension_id: UUID) -> Install:
+    """The tenant's install, held until the transaction ends, and as it was read when the request says that."""
+    _, install = installed(extension_id, lock="change")
+    check_match(install.revision)
+    return install
 
 
 def address_of_install(extension_id: UUID) -> str:

@@ -16,11 +16,14 @@ from domain.kernel import strict_json
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.ids import parse_id
 from domain.timing.zones import parse_instant
+from web.security import sent_bytes
 
 BODY_MAX_BYTES = 256_000
 LIMIT_DEFAULT, LIMIT_MAX = 50, 200
 KEY_MAX_CHARACTERS = 128
 Q_MAX_CHARACTERS = 128
+NAMED_MAX = 50
+"""How many of the fields that are not known are named."""
 _SHOWN_NAME_CHARACTERS = 64
 
 
@@ -29,7 +32,7 @@ def json_body(
 ) -> dict[str, Any]:
     """The object in the body; an empty body is an empty object.
 
-    Raises UnsupportedMediaType, RequestEntityTooLarge, and Refused naming every member that is not `allowed`.
+    Raises UnsupportedMediaType, RequestEntityTooLarge, and Refused naming the members that are not `allowed`.
     """
     raw = raw_body(BODY_MAX_BYTES)
     if not raw:
@@ -40,20 +43,24 @@ def json_body(
         raise _located(raw, refused, max_depth) from None
     if not isinstance(body, dict):
         raise Refused.at("", "The body is a JSON object, in curly braces.", "BODY_NOT_OBJECT")
-    problems = [_unknown(name, allowed, read_only) for name in body if name not in allowed]
+    # As many as somebody reads: an answer is not many times as long as what was sent.
+    problems = [_unknown(name, allowed, read_only) for name in body if name not in allowed][:NAMED_MAX]
     if problems:
         raise Refused(problems)
     return body
 
 
 def raw_body(max_bytes: int) -> bytes:
-    """The bytes of a body that says it is JSON. Raises UnsupportedMediaType and RequestEntityTooLarge."""
+    """The bytes of a body that says it is JSON. Raises UnsupportedMediaType, RequestEntityTooLarge and BadRequest."""
     if request.mimetype not in ("", "application/json"):
         raise UnsupportedMediaType("Send the body as application/json.")
+    # What unpacks to a thousand times its size is nothing to be read here.
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     if (request.content_length or 0) > max_bytes:
         raise _too_large(max_bytes)
     request.max_content_length = max(max_bytes, request.max_content_length or 0)
-    raw = request.get_data(cache=True)
+    raw = sent_bytes()
     if len(raw) > max_bytes:
         raise _too_large(max_bytes)
     if raw and not request.mimetype:

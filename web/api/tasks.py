@@ -53,10 +53,11 @@ def show_task(task_id: UUID) -> Response:
 @declared("Answer a task", happenings.TASK, body=happenings.TASK_ANSWER, needs_body=True)
 @requires(ANSWER_PERMISSION)
 def give_answer(task_id: UUID) -> Response:
+    body = json_body(("answer",))
+
     def act(request_key: str) -> tuple[int, Json, str]:
         tenant_id = member_access().tenant.id
         task_view(tenant_id, task_id)
-        body = json_body(("answer",))
         if "answer" not in body:
             raise Refused.at("answer", "Say what the answer is.", "REQUIRED")
         answer_task(actor(), task_id, body["answer"], request_key, request_now())

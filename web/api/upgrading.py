@@ -13,7 +13,7 @@ from web.api import blueprint
 from web.api.answering import Json, answered_once, document
 from web.api.extension_bodies import asked_version, missing_to_disable, new_endpoints, new_grant
 from web.api.extension_documents import missing_document, preview_document, upgraded_document
-from web.api.installs import address_of_install, installed
+from web.api.installs import address_of_install, installed, matching_install
 from web.api.openapi import extensions as shapes
 from web.api.openapi.declaring import declared
 from web.api.reading import collected, flag_in, json_body, text_in
@@ -36,6 +36,7 @@ def answer_missing(error: RemapFailed) -> Response:
     {"anyOf": [shapes.UPGRADED, shapes.UPGRADE_PREVIEW]},
     body=shapes.UPGRADE,
     needs_body=True,
+    is_conditional=True,
 )
 @requires("extension:write")
 def upgrade_extension(extension_id: UUID) -> Response:
@@ -55,7 +56,7 @@ def upgrade_extension(extension_id: UUID) -> Response:
 
     def act(_key: str) -> tuple[int, Json, str]:
         agreed = answers | {"fingerprint": fingerprint or None}
-        upgraded = upgrade_install(actor(), install.id, version.id, request_now(), **agreed)
+        upgraded = upgrade_install(actor(), matching_install(extension_id).id, version.id, request_now(), **agreed)
         return 200, upgraded_document(upgraded), address_of_install(extension_id)
 
     return answered_once(act)

@@ -12,7 +12,6 @@ from domain.bundles.schedule_documents import ScheduleBundle, read_schedule_bund
 from domain.bundles.schedule_exporting import export_schedules
 from domain.bundles.schedule_importing import ScheduleEntry, ScheduleImport, import_schedules, plan_schedule_import
 from domain.bundles.schedule_schema import MAX_SCHEDULES
-from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, Refused
 from domain.schedules.narrowing import ScheduleFilter, matching_ids
 from web.access import actor, is_fragment, member_access, request_now, requires_by_kind
@@ -20,16 +19,17 @@ from web.bundles import (
     Line,
     Outcome,
     Page,
-    Progress,
     asked_ids,
     download,
+    import_once,
     import_page,
-    refusals,
+    planned_page,
+    refused_page,
     sent_bundle,
     takes_files,
-    told,
 )
 from web.kinds import require_change
+from web.progress import Progress, told
 from web.schedules.frame import blueprint, min_interval_seconds, tenant_id
 from web.schedules.listing import asked_filter, parts_of
 
@@ -80,9 +80,10 @@ def show_import() -> ResponseReturnValue:
 def preview_import() -> ResponseReturnValue:
     try:
         text = sent_bundle()
-        return _planned(_read(text), text)
+        bundle = _read(text)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
+        return refused_page(PAGE, refused)
+    return _planned(bundle, text)
 
 
 @blueprint.post("/import")
@@ -94,25 +95,29 @@ def start_import() -> ResponseReturnValue:
         text = sent_bundle()
         bundle = _read(text)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
+        return refused_page(PAGE, refused)
     return told(lambda progress: _imported(bundle, text, progress))
 
 
 def _imported(bundle: ScheduleBundle, text: bytes, progress: Progress) -> ResponseReturnValue:
     seen = request.form.get("fingerprint", "")
     try:
-        with transaction():
-            done = import_schedules(actor(), bundle, request_now(), seen, min_interval_seconds(), progress)
+        lines = import_once(
+            lambda: _lines(import_schedules(actor(), bundle, request_now(), seen, min_interval_seconds(), progress))
+        )
     except Conflict as changed:
         return _planned(bundle, text, 409, changed.message)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
-    return import_page(PAGE, done=_outcome(done))
+        return refused_page(PAGE, refused)
+    return import_page(PAGE, done=Outcome(lines))
 
 
 def _planned(bundle: ScheduleBundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
-    plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds())
-    return import_page(PAGE, status, plan=_outcome(plan), text=text.decode("utf-8-sig"), said=said)
+    try:
+        plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds())
+    except Refused as refused:
+        return refused_page(PAGE, refused)
+    return planned_page(PAGE, Outcome(_lines(plan), plan.fingerprint), text, status, said=said)
 
 
 def _read(text: bytes) -> ScheduleBundle:
@@ -123,8 +128,8 @@ def _read(text: bytes) -> ScheduleBundle:
     return bundle
 
 
-def _outcome(found: ScheduleImport) -> Outcome:
-    return Outcome([_line(entry) for entry in found.entries], found.fingerprint)
+def _lines(found: ScheduleImport) -> list[Line]:
+    return [_line(entry) for entry in found.entries]
 
 
 def _line(entry: ScheduleEntry) -> Line:

@@ -11,8 +11,7 @@ from flask.typing import ResponseReturnValue
 from domain.bundles.documents import Bundle, read_bundle
 from domain.bundles.exporting import export_bundle
 from domain.bundles.importing import ImportedWorkflow, ImportSummary, import_bundle
-from domain.bundles.plans import KEY_CONFLICT, CarriedSchedule, ImportEntry, ImportPlan, plan_import
-from domain.kernel.db import transaction
+from domain.bundles.plans import KEY_CONFLICT, UNCHANGED, CarriedSchedule, ImportEntry, ImportPlan, plan_import
 from domain.kernel.errors import Conflict, Problem, Refused
 from domain.publishing.inline_triggers import AdoptedTrigger
 from domain.schedules.schedules import INVALID
@@ -22,15 +21,16 @@ from web.bundles import (
     Option,
     Outcome,
     Page,
-    Progress,
     asked_ids,
     download,
+    import_once,
     import_page,
-    refusals,
+    planned_page,
+    refused_page,
     sent_bundle,
     takes_files,
-    told,
 )
+from web.progress import Progress, told
 from web.workflows.frame import blueprint, tenant_id
 
 PAGE = Page(
@@ -51,7 +51,7 @@ CANCEL_RUNS = Option(
     "Cancel their unfinished runs",
     "Without this a workflow is not replaced while a run of it is queued, running or waiting.",
 )
-EXISTS = "A workflow with this key exists already. Choose above to replace it, or leave it out of the file."
+EXISTS = "A workflow with this key is here already."
 
 
 @blueprint.get("/export")
@@ -73,9 +73,10 @@ def show_import() -> ResponseReturnValue:
 def preview_import() -> ResponseReturnValue:
     try:
         text = sent_bundle()
-        return _planned(read_bundle(text), text)
+        bundle = read_bundle(text)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
+        return refused_page(PAGE, refused)
+    return _planned(bundle, text)
 
 
 @blueprint.post("/import")
@@ -87,36 +88,39 @@ def start_import() -> ResponseReturnValue:
         text = sent_bundle()
         bundle = read_bundle(text)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
+        return refused_page(PAGE, refused)
     return told(lambda progress: _imported(bundle, text, progress))
 
 
 def _imported(bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
-    least: int = current_app.config["CARILLON"].min_interval_seconds
     try:
-        with transaction():
-            done = import_bundle(
-                actor(),
-                bundle,
-                **_choices(),
-                now=request_now(),
-                fingerprint=request.form.get("fingerprint", ""),
-                on_progress=progress,
-                min_interval_seconds=least,
-            )
-            lines = _done_lines(bundle, done)
+        return import_page(PAGE, done=Outcome(import_once(lambda: _done(bundle, progress))))
     except Conflict as changed:
         return _planned(bundle, text, 409, changed.message)
     except Refused as refused:
-        return import_page(PAGE, 422, refused=refusals(refused))
-    return import_page(PAGE, done=Outcome(lines))
+        return refused_page(PAGE, refused)
+
+
+def _done(bundle: Bundle, progress: Progress) -> list[Line]:
+    done = import_bundle(
+        actor(),
+        bundle,
+        **_choices(),
+        now=request_now(),
+        fingerprint=request.form.get("fingerprint", ""),
+        on_progress=progress,
+        min_interval_seconds=current_app.config["CARILLON"].min_interval_seconds,
+    )
+    return _done_lines(bundle, done)
 
 
 def _planned(bundle: Bundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
-    plan = plan_import(actor(), bundle, **_choices(), now=request_now())
+    try:
+        plan = plan_import(actor(), bundle, **_choices(), now=request_now())
+    except Refused as refused:
+        return refused_page(PAGE, refused)
     outcome = Outcome([_planned_line(entry) for entry in plan.entries], plan.fingerprint)
-    shown = {"plan": outcome, "text": text.decode("utf-8-sig"), "options": _options(plan), "said": said}
-    return import_page(PAGE, status, **shown)
+    return planned_page(PAGE, outcome, text, status, options=_options(plan), said=said)
 
 
 def _choices() -> dict[str, Any]:
@@ -134,17 +138,16 @@ def _options(plan: ImportPlan) -> list[tuple[Option, bool]]:
 
 def _planned_line(entry: ImportEntry) -> Line:
     is_conflict = entry.conflict is not None
+    is_kept = entry.action == UNCHANGED
+    triggers = [f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers]
     return Line(
         key=entry.key,
         name=entry.name,
         action=entry.action,
         about=_versions(entry.versions),
         href=url_for("workflows.show", workflow_id=entry.existing_id) if entry.existing_id else None,
-        notes=[
-            *_warnings(entry.warnings[is_conflict:]),
-            *_carried(entry.schedules),
-            *(f"Its time trigger becomes a schedule: {_when(trigger)}." for trigger in entry.inline_triggers),
-        ],
+        facts=[*_going_over(entry.schedules), *triggers],
+        notes=[] if is_kept else [*_warnings(entry.warnings[is_conflict:]), *_held(entry.schedules)],
         problems=[EXISTS] if entry.conflict == KEY_CONFLICT else _warnings(entry.warnings[:is_conflict]),
     )
 
@@ -161,14 +164,19 @@ def _done_line(one: ImportedWorkflow) -> Line:
         action="replace" if one.replaced_id else "create",
         about=_versions(one.versions),
         href=url_for("workflows.show", workflow_id=one.workflow_id),
-        notes=[*_warnings(one.warnings), *_carried(one.schedules), *map(_adopted, one.adopted)],
+        facts=[*_going_over(one.schedules), *(_adopted(found) for found in one.adopted if not found.reason)],
+        notes=[
+            *_warnings(one.warnings),
+            *_held(one.schedules),
+            *(_adopted(found) for found in one.adopted if found.reason),
+        ],
     )
 
 
 def _versions(versions: Sequence[int]) -> str:
     if not versions:
         return "draft only"
-    return f"version {versions[0]}" if len(versions) == 1 else f"{len(versions):,} versions, {versions[-1]} runs"
+    return f"version {versions[0]}" if len(versions) == 1 else f"{len(versions):,} versions, the last is {versions[-1]}"
 
 
 def _warnings(problems: Sequence[Problem]) -> list[str]:
@@ -176,11 +184,14 @@ def _warnings(problems: Sequence[Problem]) -> list[str]:
     return [f"{one.path}: {one.message}" if "/" in one.path else one.message for one in problems]
 
 
-def _carried(schedules: Sequence[CarriedSchedule]) -> list[str]:
-    """Those that go on are counted; those that no longer fit are named with the reason."""
+def _going_over(schedules: Sequence[CarriedSchedule]) -> list[str]:
     fitting = sum(one.becomes != INVALID for one in schedules)
-    said = [f"{fitting:,} schedule{' goes' if fitting == 1 else 's go'} over to it."] if fitting else []
-    return said + [
+    return [f"{fitting:,} schedule{' goes' if fitting == 1 else 's go'} over to it."] if fitting else []
+
+
+def _held(schedules: Sequence[CarriedSchedule]) -> list[str]:
+    """Those that no longer fit, by name, with the reason."""
+    return [
         f"The schedule {one.name} no longer fits and is held: {one.reason}"
         for one in schedules
         if one.becomes == INVALID

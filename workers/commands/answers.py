@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,19 +12,21 @@ import click
 NOTHING = "–"
 CELL_MAX_CHARACTERS = 60
 SHOWN_DEFAULT = 50
+HAS_SAID = "carillon.has_said"
+"""In the context of a command that has said its document: nothing may follow it."""
 
 # The word above a column → the field of the document below it, or what makes its text.
 Columns = Mapping[str, str | Callable[[Any], Any]]
 
 
 def say_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    """The one JSON document of a command on standard output."""
+    _say(json.dumps(value, ensure_ascii=_is_ascii_safer(), indent=2))
 
 
 def say_line(value: Any) -> None:
-    """One JSON document on a line of its own."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON document of several on a line of its own."""
+    _say(json.dumps(value, ensure_ascii=_is_ascii_safer()))
 
 
 def say_list(items: Sequence[Any], columns: Columns, *, is_json: bool, limit: int | None, nothing: str) -> None:
@@ -82,3 +85,14 @@ def counted(count: int, noun: str) -> str:
 
 def _cell(item: Any, how: str | Callable[[Any], Any]) -> str:
     return shown(item.get(how) if isinstance(how, str) else how(item))
+
+
+def _say(document: str) -> None:
+    if (ctx := click.get_current_context(silent=True)) is not None:
+        ctx.meta[HAS_SAID] = True
+    click.echo(document)
+
+
+def _is_ascii_safer() -> bool:
+    """Whether the terminal cannot show every character: what it cannot, stands in JSON as an escape."""
+    return not (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf8")

@@ -1,18 +1,31 @@
-"""What commands that read and write bundles share: the file, how far an import is, and why one is refused."""
+"""What commands that read and write bundles share: the file, and why one is refused."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import click
 
-from domain.bundles.reading import BundleRefused
-from workers.commands.answers import say_json, shown
+from domain.bundles.reading import MAX_BYTES, BundleRefused
+from workers.commands.answers import shown
+from workers.commands.api import Api, Json, error_lines
+from workers.commands.failures import Failed, failure_document, failure_of
+from workers.commands.progress import waiting
 
 PROBLEMS_SHOWN = 50
+OF_FILE = (400, 409, 422)
+"""The statuses of a server that found something wrong with what it was sent."""
+
+
+def read_file(file: BinaryIO) -> bytes:
+    """As many bytes as a bundle may have, and one more. Raises ClickException."""
+    try:
+        return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise click.ClickException(f"{file.name} cannot be read: {error.strerror}.") from error
 
 
 def write_bundle(content: bytes, output: Path | None) -> None:
@@ -26,26 +39,28 @@ def write_bundle(content: bytes, output: Path | None) -> None:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from error
 
 
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, for people only."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    with click.progressbar(length=total, label=label, file=sys.stderr) as bar:
-        yield lambda done, _total: bar.update(done - bar.pos)
+def sent_bundle(api: Api, path: str, content: bytes, *, is_dry: bool, **choices: bool) -> Json:
+    """What a server answers to a bundle: the plan, or what was done."""
+    flags = {name: "true" for name, is_on in {**choices, "dryRun": is_dry}.items() if is_on}
+    with waiting("Planning" if is_dry else "Importing"):
+        return api.post_file(path, content, **flags)
 
 
 @contextmanager
-def refusals_told(is_json: bool) -> Iterator[None]:
-    """What is wrong with a file: on standard output with --json, else line by line on standard error. Ends with 1."""
+def refusals_told() -> Iterator[None]:
+    """What is wrong with a file, here or said by a server: line by line, then its code and the whole in a sentence."""
     try:
         yield
     except BundleRefused as refused:
-        if is_json:
-            problems = [{"path": one.path, "message": one.message, "code": one.code} for one in refused.problems]
-            say_json({"errors": problems, **refused.details, "code": refused.code, "message": refused.message})
-        elif len(refused.problems) > 1:
-            for problem in refused.problems[:PROBLEMS_SHOWN]:
-                click.echo(f"{shown(problem.path)}: {shown(problem.message)}", err=True)
-        raise click.ClickException(f"{refused.code}: {shown(refused.message)}") from refused
+        document = failure_document(failure_of(refused))
+        raise Failed(_words(document), document) from refused
+    except Failed as failed:
+        if failed.document.get("status") not in OF_FILE:
+            raise
+        raise Failed(_words(failed.document), failed.document) from failed
+
+
+def _words(problem: Json) -> str:
+    lines = error_lines(problem)
+    first = lines[:PROBLEMS_SHOWN] if len(lines) > 1 else []
+    return "\n".join([*first, f"{problem['code']}: {shown(problem['detail'])}"])

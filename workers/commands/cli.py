@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import Any
 
@@ -16,7 +18,7 @@ from workers.commands.doctor import doctor
 from workers.commands.events import events
 from workers.commands.extensions import extensions
 from workers.commands.frame import Commands
-from workers.commands.installs import installs, upgrade
+from workers.commands.installs import install, installs, upgrade
 from workers.commands.people import tokens, users
 from workers.commands.runs import runs
 from workers.commands.schedule_bundles import schedule_bundle
@@ -54,10 +56,20 @@ for command in (
 ):
     carillon.add_command(command)
 carillon.add_command(migrate_triggers, "migrate-inline-triggers")
+extensions.add_command(install)
 extensions.add_command(upgrade)
 
 
 def main(local: LocalApi) -> Any:
     """Run the command that the arguments name; `local` gives the API on the database of the environment."""
-    configure_logs("WARNING", "console", sys.stderr)
+    _fit_terminal()
+    # What goes wrong is said in words; what a log would add is for whoever asks for it.
+    configure_logs(os.environ.get("CARILLON_LOG_LEVEL", "CRITICAL").upper(), "console", sys.stderr)
     return carillon(prog_name="carillon", obj=local)
+
+
+def _fit_terminal() -> None:
+    """A character that the terminal cannot show ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

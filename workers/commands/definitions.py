@@ -104,7 +104,7 @@ def delete(api: Api, workflow: str, yes: bool) -> None:
     """Delete WORKFLOW and end its schedules. Its versions and runs stay readable."""
     found = api.get(_address(api, workflow))
     if not yes:
-        click.confirm(f"Delete {found['name']} and end its schedules?", abort=True)
+        click.confirm(f"Delete {found['name']} and end its schedules?", abort=True, err=True)
     api.delete(f"{PATH}/{found['id']}")
     click.echo(f"{found['name']} was deleted. Its runs stay readable.")
 

@@ -20,7 +20,8 @@ from domain.kernel.db import db
 from domain.kernel.log import first_line
 from domain.runs.heartbeats import SCHEDULER, WORKER
 from workers.commands.answers import say_json, shown
-from workers.commands.api import api_at
+from workers.commands.api import Api, api_at
+from workers.commands.failures import Failed
 from workers.commands.frame import installation
 from workers.commands.options import as_json
 from workers.process import code_version
@@ -28,6 +29,7 @@ from workers.process import code_version
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 CLOCKS_MAY_DIFFER_SECONDS = 5
 REDIS_SECONDS = 3
+FORBIDDEN = 403
 OK, WARN, FAIL = "ok", "warn", "fail"
 MARKS = {OK: "ok", WARN: "WARN", FAIL: "FAIL"}
 START = {SCHEDULER: "python -m workers.scheduler", WORKER: "dramatiq workers.actors, as in the Procfile"}
@@ -82,14 +84,27 @@ def _inside() -> list[Finding]:
 
 def _outside(local: Any, url: str, token: str | None) -> list[Finding]:
     with api_at(local, url, token, None) as api:
-        health = api.health()
+        try:
+            health = api.health()
+        except click.ClickException as error:
+            return [
+                Finding(
+                    "server", FAIL, error.message, "Start it, or mend --url. On the server carillon doctor says more."
+                )
+            ]
         problems = [Finding("server", FAIL, one, "Run carillon doctor on the server.") for one in health["problems"]]
         found = problems or [Finding("server", OK, "It answers, and everything is alive.")]
-        try:
-            api.get("/workflow-runs", limit=1)
-        except click.ClickException as error:
-            return [*found, Finding("token", FAIL, error.message, "Make a token under Settings › API tokens.")]
-    return [*found, Finding("token", OK, "It is accepted.")]
+        return [*found, _token(api)]
+
+
+def _token(api: Api) -> Finding:
+    try:
+        api.get("/workflow-runs", limit=1)
+    except click.ClickException as error:
+        # What a token may not read says that it is known.
+        if not isinstance(error, Failed) or error.document.get("status") != FORBIDDEN:
+            return Finding("token", FAIL, error.message, "Make a token under Settings › API tokens.")
+    return Finding("token", OK, "It is accepted.")
 
 
 def _migrations() -> Finding:

@@ -1,88 +1,101 @@
-"""`carillon extensions`: what is published, for the whole installation or inside a tenant, and a first install of it."""
+"""`carillon extensions`: what is published, for the whole installation or inside a tenant."""
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import UUID
 
 import click
 
-from domain.accounts.tenants import Tenant
 from domain.extensions.endpoints import endpoints_of, fill_endpoints
 from domain.extensions.extensions import Extension, ExtensionVersion, version_numbered
-from domain.extensions.installs import install_extension
 from domain.extensions.listing import catalogue
 from domain.extensions.registry import publish_version
-from domain.kernel import clock, strict_json
+from domain.kernel import clock
 from domain.kernel.db import transacted
 from domain.kernel.errors import Refused
 from domain.upgrades.version_removal import delete_version
-from workers.commands.answers import say_json
-from workers.commands.api import LocalApi, api_at
+from workers.commands.answers import Columns, counted, say_fields, say_json, say_list, table_lines
+from workers.commands.api import Api, Json, LocalApi, api_at, id_called
 from workers.commands.frame import actor_for, installation, tenant_named
-from workers.commands.options import at_address
+from workers.commands.options import as_json, at_address, file_value, limited, one_more, over_api
 
+PATH = "/extensions"
+NOTHING_PUBLISHED = "Nothing is published. `carillon extensions publish manifest.json` publishes a version."
+COLUMNS: Columns = {
+    "id": "id",
+    "name": "name",
+    "publisher": "publisher",
+    "latest": "latestVersion",
+    "installed": "installedVersion",
+    "own": "isOwn",
+}
 FOR_TENANT = "Inside the tenant with this slug; without it, for the whole installation."
 
 
 @click.group()
 def extensions() -> None:
-    """See and publish extensions, install them, and take versions back."""
+    """See and publish extensions, install and upgrade them, and take versions back."""
 
 
 @extensions.command("list")
 @click.option("--tenant", "slug", help="What the tenant with this slug may install; without it, what every tenant may.")
-@click.option("--json", "is_json", is_flag=True, help="Answer with a JSON array.")
-def list_extensions(slug: str | None, is_json: bool) -> None:
-    """Name the published extensions and their versions, the latest first."""
-    with installation():
-        found = [_document(*one) for one in catalogue(tenant_named(slug).id if slug else None)]
+@limited
+@at_address
+@as_json
+@click.pass_obj
+def list_extensions(
+    local: LocalApi, slug: str | None, limit: int | None, url: str | None, token: str | None, is_json: bool
+) -> None:
+    """Name the published extensions and their latest versions."""
+    if url or slug:
+        with api_at(local, url, token, slug) as api:
+            found = list(api.items(PATH, one_more(limit)))
+    else:
+        with installation():
+            found = [_document(*one) for one in catalogue(None)]
+    say_list(found, COLUMNS, is_json=is_json, limit=limit, nothing=NOTHING_PUBLISHED)
+
+
+@extensions.command("show")
+@click.argument("extension")
+@as_json
+@over_api
+def show(api: Api, extension: str, is_json: bool) -> None:
+    """Say everything about EXTENSION: its name or id. What is installed of it, and its versions, the latest first."""
+    found = api.get(f"{PATH}/{id_called(api, PATH, extension, 'name')}")
+    versions = list(api.items(f"{PATH}/{found['id']}/versions"))
     if is_json:
-        say_json(found)
+        say_json({**found, "versions": versions})
         return
-    if not found:
-        click.echo("Nothing is published. `carillon extensions publish manifest.json` publishes a version.")
-    for one in found:
-        click.echo(f"{one['name']}  {one['publisher']}  {', '.join(one['versions'])}")
+    say_fields(found, is_json=False, without=("install",))
+    click.echo("\n" + "\n".join(table_lines(["version", "published", "content", ""], map(_version_row, versions))))
 
 
 @extensions.command("publish")
 @click.argument("manifest", type=click.File("rb"))
 @click.option("--tenant", "slug", help=FOR_TENANT)
 @at_address
+@as_json
 @click.pass_obj
-def publish(local: LocalApi, manifest: BinaryIO, slug: str | None, url: str | None, token: str | None) -> None:
+def publish(
+    local: LocalApi, manifest: BinaryIO, slug: str | None, url: str | None, token: str | None, is_json: bool
+) -> None:
     """Publish the version that the file MANIFEST describes; - reads standard input. It never changes afterwards.
 
     Publishing the same again changes nothing. Nothing that is installed changes: `carillon installs upgrade` does that.
     Over --url it is published inside the tenant of the token.
     """
-    text = manifest.read()
-    if url:
+    if url or slug:
         with api_at(local, url, token, slug) as api:
-            made = api.post("/extensions", {"manifest": strict_json.loads(text)})
-        count = len(made["endpoints"])
-        click.echo(f"Version {made['version']} is published: {count} endpoints, {made['contentHash']}")
-        return
-    with installation():
-        tenant = tenant_named(slug) if slug else None
-        words = transacted(lambda: _published(tenant, text))
-    click.echo(words)
-
-
-@extensions.command("install")
-@click.argument("slug")
-@click.argument("extension")
-@click.option("--version", "number", help="Its number; without it, the latest.")
-@click.option("--grant", "grants", multiple=True, metavar="CAPABILITY", help="One that the version asks for.")
-@click.option("--config", "settings", multiple=True, metavar="NAME=TEXT", help="An entry of its configuration.")
-def install(slug: str, extension: str, number: str | None, grants: tuple[str, ...], settings: tuple[str, ...]) -> None:
-    """Install EXTENSION for the tenant SLUG. It may do what --grant names of what it asks for, and no more."""
-    with installation():
-        tenant = tenant_named(slug)
-        config = dict(_entry(one) for one in settings)
-        words = transacted(lambda: _installed(tenant, extension, number, grants, config))
-    click.echo(words)
+            made = api.post(PATH, {"manifest": file_value(manifest)})
+        whom = f"for {slug}" if slug else "for the tenant of the token"
+    else:
+        text, whom = manifest.read(), "for every tenant"
+        with installation():
+            made = transacted(lambda: _published(text))
+    words = f"Version {made['version']} is published {whom}: {counted(len(made['endpoints']), 'endpoint')}"
+    say_json(made) if is_json else click.echo(f"{words}, {made['contentHash']}")
 
 
 @extensions.command("fill-endpoints")
@@ -114,21 +127,16 @@ def take_back(extension: str, number: str, slug: str | None) -> None:
     click.echo(f"{extension} {number} was deleted.")
 
 
-def _published(tenant: Tenant | None, text: bytes) -> str:
-    actor = actor_for(tenant) if tenant else None
-    version = publish_version(actor, tenant.id if tenant else None, text, clock.database_now())
-    count = len(endpoints_of(version.id))
-    whom = f"for {tenant.slug}" if tenant else "for every tenant"
-    return f"Version {version.version} is published {whom}: {count} endpoints, {version.content_hash}"
-
-
-def _installed(tenant: Tenant, name: str, number: str | None, grants: tuple[str, ...], config: dict[str, str]) -> str:
-    extension = _called(tenant.id, name)
-    version = _numbered(extension, number)
-    install_extension(actor_for(tenant), extension.id, version.id, list(grants), config, clock.database_now())
-    left = [one for one in version.asked if one not in grants]
-    denied = f" Not granted: {', '.join(left)}." if left else ""
-    return f"{name} {version.version} is installed for {tenant.slug}.{denied}"
+def _published(text: bytes) -> Json:
+    version = publish_version(None, None, text, clock.database_now())
+    endpoints = [{"method": one.method, "path": one.path} for one in endpoints_of(version.id)]
+    return {
+        "id": str(version.id),
+        "extensionId": str(version.extension_id),
+        "version": version.version,
+        "contentHash": version.content_hash,
+        "endpoints": endpoints,
+    }
 
 
 def _called(tenant_id: UUID | None, name: str, *, is_own: bool = False) -> Extension:
@@ -148,19 +156,17 @@ def _numbered(extension: Extension, number: str | None) -> ExtensionVersion:
     return found
 
 
-def _entry(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise click.BadParameter(f"Write NAME=TEXT instead of {text}.", param_hint="--config")
-    return name, value
+def _version_row(one: Json) -> list[str]:
+    return [one["version"], one["publishedAt"], one["contentHash"], "installed" if one["isInstalled"] else ""]
 
 
-def _document(extension: Extension, versions: list[str]) -> dict[str, Any]:
-    whose = "tenant" if extension.tenant_id else "installation"
+def _document(extension: Extension, versions: list[str]) -> Json:
+    """As lists of the API have it, with all versions: there is no install without a tenant."""
     return {
         "id": str(extension.id),
         "name": extension.name,
         "publisher": extension.publisher,
-        "publishedBy": whose,
+        "isOwn": False,
+        "latestVersion": versions[0],
         "versions": versions,
     }

@@ -7,34 +7,52 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import Tenant, tenants_by_slug
-from domain.health import is_database_away
-from domain.kernel.config import BadConfig, Config
+from domain.kernel.config import Config
 from domain.kernel.db import db
-from domain.kernel.errors import DomainError
 from domain.kernel.ids import new_id
-from domain.kernel.log import first_line, log_context
+from domain.kernel.log import log_context
 from domain.kernel.metric_counts import record_counts
+from workers.commands import INTERRUPTED
+from workers.commands.answers import HAS_SAID, say_json
+from workers.commands.failures import failure_document, failure_of
 from workers.process import process_app
 
 ACTOR = "Command line"
+IS_JSON, ODD = "carillon.is_json", "carillon.odd"
 
 
 class Commands(click.Group):
-    """A group whose commands say in words why something was not done, and end with exit code 1."""
+    """A group whose commands say why something was not done, and end with the exit code that goes with it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Known before the options of the command are read, which may be what is wrong.
+        ctx.meta[IS_JSON] = "--json" in args
+        ctx.meta[ODD] = [one for one in args if not _is_text(one)]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
+            for one in ctx.meta[ODD]:
+                raise click.UsageError(f"{one!a} is not written in the encoding of this terminal.", ctx)
             return super().invoke(ctx)
-        except (BadConfig, DomainError) as error:
-            raise click.ClickException(str(error)) from error
-        except DBAPIError as error:
-            if is_database_away(error):
-                raise click.ClickException(f"The database cannot be reached: {first_line(error)}") from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted. What was asked for may have been done.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from None
+        except (click.Abort, click.exceptions.Exit, BrokenPipeError):
             raise
+        except Exception as error:
+            failure = failure_of(error)
+            if ctx.meta[IS_JSON] and HAS_SAID not in ctx.meta:
+                say_json(failure_document(failure))
+            raise failure from None
+
+
+def _is_text(argument: str) -> bool:
+    """Whether the bytes of an argument could be read; what could not stands in it as lone surrogates (PEP 383)."""
+    return not any("\ud800" <= one <= "\udfff" for one in argument)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -17,6 +17,9 @@ from workers.commands.api import api_at
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+of_tenant = click.option(
+    "--tenant", "slug", envvar="CARILLON_TENANT", help="Whose, when there are several and no --url."
+)
 as_json = click.option("--json", "is_json", is_flag=True, help="Answer with a JSON document.")
 sent_once = click.option("--key", help="Sending the command once more with the same key does nothing more.")
 
@@ -70,14 +73,24 @@ def json_value(written: str | None, option: str) -> Any:
         return None
     try:
         if written == "-":
-            written = sys.stdin.read()
+            raw = sys.stdin.buffer.read()
         elif written.startswith("@"):
-            written = Path(written[1:]).read_text(encoding="utf-8")
-        return strict_json.loads(written.encode())
-    except (OSError, UnicodeDecodeError) as error:
+            raw = Path(written[1:]).read_bytes()
+        else:
+            raw = written.encode()
+        return strict_json.loads(raw)
+    except (OSError, ValueError) as error:
         raise click.BadParameter(f"It cannot be read: {error}.", param_hint=option) from None
     except Refused as refused:
-        raise click.BadParameter(f"This is not JSON: {refused}", param_hint=option) from None
+        raise click.BadParameter(str(refused), param_hint=option) from None
+
+
+def file_value(file: BinaryIO) -> Any:
+    """The JSON in a file. Raises Refused, ClickException."""
+    try:
+        return strict_json.loads(file.read())
+    except OSError as error:
+        raise click.ClickException(f"{file.name} cannot be read: {error.strerror}.") from error
 
 
 def without_none(**members: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def remove_user(email: str, yes: bool, slug: str | None) -> None:
         tenant = tenant_meant(slug)
         member_id = _membership(tenant, email).id
         if not yes:
-            click.confirm(f"Remove {email} from {tenant.slug}?", abort=True)
+            click.confirm(f"Remove {email} from {tenant.slug}?", abort=True, err=True)
         transacted(lambda: remove_member(actor_for(tenant), member_id, clock.database_now()))
         click.echo(f"{email} does not belong to {tenant.slug} any more.")
 

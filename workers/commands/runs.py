@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
 from workers.commands.answers import Columns, say_fields, say_json, say_line, say_list, shown, table_lines
-from workers.commands.api import Api, Json, id_called
+from workers.commands.api import Api, Json, id_called, run_id
 from workers.commands.options import as_json, limited, one_more, over_api, without_none
 
 COLUMNS: Columns = {
@@ -64,7 +65,7 @@ def list_runs(
 @over_api
 def show(api: Api, run: str, is_json: bool) -> None:
     """Say everything about the run with the id RUN, and its steps."""
-    found = api.get(f"/runs/{run}")
+    found = api.get(f"/runs/{run_id(run)}")
     say_fields(found, is_json=is_json, without=("steps", "waits", "calls", "children"))
     if not is_json and found["steps"]:
         rows = [[one["stepPath"], one["nodeType"], one["status"], str(one["attempt"])] for one in found["steps"]]
@@ -78,7 +79,7 @@ def show(api: Api, run: str, is_json: bool) -> None:
 @over_api
 def cancel(api: Api, run: str, reason: str | None, is_json: bool) -> None:
     """Cancel the run with the id RUN. One that is running ends after the step it is at."""
-    done = api.post(f"/runs/{run}/cancel", without_none(reason=reason))
+    done = api.post(f"/runs/{run_id(run)}/cancel", without_none(reason=reason))
     words = "is canceled" if done["status"] == "canceled" else f"is {done['status']}, and ends at its next step"
     say_json(done) if is_json else click.echo(f"Run {done['id']} {words}.")
 
@@ -95,7 +96,8 @@ def tail(api: Api, run: str | None, workflow: str | None, is_json: bool) -> None
     """
     if run is None:
         asked = {"workflowId": id_called(api, "/workflow-definitions", workflow, "key", "name")} if workflow else {}
-        _follow(_changes(api, asked), is_json)
+        with suppress(KeyboardInterrupt):
+            _follow(_changes(api, asked), is_json)
         return
     ended = _follow(_progress(api, run), is_json)
     if ended["status"] != "succeeded":
@@ -115,11 +117,11 @@ def _follow(told: Iterator[tuple[str, Json]], is_json: bool) -> Json:
     return document
 
 
-def _progress(api: Api, run_id: str) -> Iterator[tuple[str, Json]]:
+def _progress(api: Api, called: str) -> Iterator[tuple[str, Json]]:
     """What happens to one run until it has ended: its steps as they change, and its status."""
     told: dict[object, str] = {}
     while True:
-        run = api.get(f"/runs/{run_id}")
+        run = api.get(f"/runs/{run_id(called)}")
         for step in run["steps"]:
             place = (step["stepPath"], step["iteration"], step["attempt"])
             if told.get(place) != step["status"]:
@@ -128,7 +130,7 @@ def _progress(api: Api, run_id: str) -> Iterator[tuple[str, Json]]:
                 yield f"{at}  {step['status']:<9}  {step['stepPath']}  {step['nodeType']}", step
         if told.get("run") != run["status"]:
             told["run"] = run["status"]
-            yield f"{run['finishedAt'] or run['startedAt'] or run['createdAt']}  {run['status']:<9}  run {run_id}", run
+            yield f"{run['finishedAt'] or run['startedAt'] or run['createdAt']}  {run['status']:<9}  run {called}", run
         if run["status"] in ENDED:
             return
         time.sleep(TAIL_SECONDS)

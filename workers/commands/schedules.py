@@ -115,7 +115,7 @@ def delete(api: Api, schedule: str, yes: bool) -> None:
     """End SCHEDULE for good. What it did stays readable."""
     found = api.get(f"/schedules/{_id(api, schedule)}")
     if not yes:
-        click.confirm(f"Delete {found['displayName']}?", abort=True)
+        click.confirm(f"Delete {found['displayName']}?", abort=True, err=True)
     api.delete(f"/schedules/{found['id']}")
     click.echo(f"{found['displayName']} was deleted. Its runs stay readable.")
 

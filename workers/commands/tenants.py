@@ -11,10 +11,20 @@ from domain.kernel import clock
 from domain.kernel.db import transacted, transaction
 from domain.upgrades import delete_tenant
 from domain.workflows.drafts import key_from
-from workers.commands.answers import say_json
+from workers.commands.answers import Columns, say_list
 from workers.commands.frame import actor_for, installation, tenant_named
+from workers.commands.options import as_json
+from workers.commands.progress import waiting
 from workers.setup import set_up
 
+COLUMNS: Columns = {
+    "slug": "slug",
+    "edition": "edition",
+    "zone": "timezone",
+    "name": "name",
+    "deleted": "deletedAt",
+}
+NOBODY = "There is no tenant yet. `carillon tenants create` makes the first one."
 MEANINGS = {
     True: "It has schedules; what became due before was refused and stays on record so.",
     False: "Its schedules are held, not lost: what becomes due is refused until the edition returns.",
@@ -27,20 +37,12 @@ def tenants() -> None:
 
 
 @tenants.command("list")
-@click.option("--json", "is_json", is_flag=True, help="Answer with a JSON array.")
+@as_json
 def list_tenants(is_json: bool) -> None:
     """Name every tenant, its zone and its edition."""
     with installation():
         found = [_document(tenant) for tenant in tenants_by_slug()]
-    if is_json:
-        say_json(found)
-        return
-    if not found:
-        click.echo("There is no tenant yet. `carillon tenants create` makes the first one.")
-    width = max((len(str(one["slug"])) for one in found), default=0)
-    for one in found:
-        gone = "  (deleted)" if one["deletedAt"] else ""
-        click.echo(f"{one['slug']:<{width}}  {one['edition']:<10}  {one['timezone']}  {one['name']}{gone}")
+    say_list(found, COLUMNS, is_json=is_json, limit=None, nothing=NOBODY)
 
 
 @tenants.command("create")
@@ -89,14 +91,19 @@ def delete(slug: str, yes: bool) -> None:
     """
     with installation():
         tenant = tenant_named(slug, is_any=True)
-        if tenant.deleted_at is None and not yes and click.prompt(f"Type {slug} to delete it for good") != slug:
+        if tenant.deleted_at is None and not yes and _typed(slug) != slug:
             raise click.ClickException("That is not its slug. Nothing was changed.")
-        closed = transacted(lambda: delete_tenant(actor_for(tenant), clock.database_now()))
+        with waiting(f"Deleting {slug}"):
+            closed = transacted(lambda: delete_tenant(actor_for(tenant), clock.database_now()))
     if closed is None:
         click.echo(f"{slug} was deleted already.")
         return
     counts = ", ".join(f"{count} {name}" for name, count in asdict(closed).items())
     click.echo(f"{slug} is deleted. Ended with it: {counts}.")
+
+
+def _typed(slug: str) -> str:
+    return str(click.prompt(f"Type {slug} to delete it for good", err=True))
 
 
 def _document(tenant: Tenant) -> dict[str, str | None]:

@@ -1,91 +1,74 @@
-"""Changes of version as commands read and tell them."""
+"""Changes of version as commands ask for them and tell them."""
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
-
 import click
 
-from domain.extensions.endpoints import find_endpoint
-from domain.extensions.extensions import ExtensionVersion
-from domain.kernel.ids import parse_id
-from domain.upgrades import Missing, Plan, Remapped, Upgraded
+from domain.extensions.extensions import LATEST
+from workers.commands.answers import shown, table_lines
+from workers.commands.api import Api, Json, id_called
+
+COUNTS = ("remapped", "redirected", "disabled", "invalidated", "recovered")
+COLUMNS = ("what", "schedule", "calls", "")
 
 
-def chosen_endpoint(version: ExtensionVersion, written: str) -> tuple[UUID, UUID]:
-    """The ids of schedule and endpoint in `<schedule id>=POST /api/sync`. Raises BadParameter."""
-    schedule, _, called = written.partition("=")
-    method, _, path = called.strip().partition(" ")
-    schedule_id, endpoint = parse_id(schedule.strip()), find_endpoint(version.id, method, path)
-    if schedule_id is None:
-        raise click.BadParameter(f"{written}: write the id of a schedule before the =.", param_hint="--remap")
-    if endpoint is None:
-        raise click.BadParameter(f"Version {version.version} has no {called.strip()}.", param_hint="--remap")
-    return schedule_id, endpoint.id
+def chosen_endpoints(api: Api, extension_id: str, number: str, written: tuple[str, ...]) -> dict[str, str]:
+    """The ids of endpoints by the ids of schedules in `<schedule>=POST /api/sync`. Raises BadParameter, ClickException."""
+    if not written:
+        return {}
+    path = f"/extensions/{extension_id}/versions"
+    versions = [one for one in api.items(path) if number in (LATEST, one["version"])]
+    if not versions:
+        raise click.ClickException(f"There is no version {shown(number)}. `carillon extensions show` names them.")
+    endpoints = {called(one): one["id"] for one in api.get(f"{path}/{versions[0]['id']}")["endpoints"]}
+    return dict(_chosen(api, endpoints, versions[0]["version"], one) for one in written)
 
 
-def missing_line(one: Missing) -> str:
+def _chosen(api: Api, endpoints: dict[str, str], number: str, written: str) -> tuple[str, str]:
+    # A name may have an equals sign in it, and so may a path.
+    schedule, _, endpoint = written.partition("=")
+    method, _, path = endpoint.strip().partition(" ")
+    wanted = f"{method.upper()} {path.strip()}"
+    if not schedule.strip() or not path:
+        raise click.BadParameter(f"{written}: write SCHEDULE=POST /api/sync.", param_hint="--remap")
+    if wanted not in endpoints:
+        known = ", ".join(endpoints) or "none"
+        raise click.BadParameter(f"Version {number} has no {wanted}, but {known}.", param_hint="--remap")
+    return id_called(api, "/schedules", schedule.strip(), "name", "displayName"), endpoints[wanted]
+
+
+def called(endpoint: Json) -> str:
+    return f"{endpoint['method']} {endpoint['path']}"
+
+
+def missing_line(one: Json) -> str:
     """A schedule that finds no endpoint, with what it could call instead."""
-    nearest = ", ".join(near.called for near in one.nearest) or "nothing"
-    return f"  {one.schedule_id}  {one.name}  calls {one.called}; nearest: {nearest}"
+    return f"  {one['scheduleId']}  {shown(one['name'])}  calls {called(one)}; nearest: {_nearest(one)}"
 
 
-def plan_lines(plan: Plan) -> list[str]:
+def say_plan(plan: Json) -> None:
     """What a dry run says."""
-    lines = [
-        f"From {plan.from_version} to {plan.to_version}: schedules that find their endpoint: {len(plan.remapped)}."
+    click.echo(f"From {plan['fromVersion']} to {plan['toVersion']}.")
+    rows = [["goes along", shown(one["name"]), called(one), ""] for one in plan["remapped"] if not one["misfit"]]
+    rows += [
+        ["MISFIT", shown(one["name"]), called(one), shown(one["misfit"])] for one in plan["remapped"] if one["misfit"]
     ]
-    if plan.missing:
-        lines += ["These do not find it:", *map(missing_line, plan.missing)]
-    if misfits := (*plan.newly_invalid, *plan.still_invalid):
-        lines += ["The payload of these does not fit:"]
-        lines += [f"  {one.schedule_id}  {one.name}: {one.reason}" for one in misfits]
-    if plan.new_capabilities:
-        lines.append(f"It asks for more: {', '.join(plan.new_capabilities)}.")
-    return [*lines, f"Nothing was changed: this was a dry run. Fingerprint: {plan.fingerprint}"]
+    rows += [["MISSING", shown(one["name"]), called(one), f"nearest: {_nearest(one)}"] for one in plan["missing"]]
+    for line in table_lines(COLUMNS, rows) if rows else ["No schedule calls it."]:
+        click.echo(line)
+    if plan["newCapabilities"]:
+        left = f" Not granted yet: {', '.join(plan['ungranted'])}." if plan["ungranted"] else ""
+        click.echo(f"It asks for more: {', '.join(plan['newCapabilities'])}.{left}")
+    click.echo(f"Nothing was changed: this was a dry run. Fingerprint: {plan['fingerprint']}")
 
 
-def plan_document(plan: Plan) -> dict[str, Any]:
-    return {
-        "fromVersion": plan.from_version,
-        "toVersion": plan.to_version,
-        "remapped": [_remapped(one) for one in plan.remapped],
-        "missing": [_missing(one) for one in plan.missing],
-        "newCapabilities": list(plan.new_capabilities),
-        "fingerprint": plan.fingerprint,
-    }
-
-
-def outcome_document(done: Upgraded) -> dict[str, Any]:
-    versions = {"fromVersion": done.from_version, "toVersion": done.to_version}
-    return versions | _counts(done)
-
-
-def outcome_words(done: Upgraded) -> str:
-    if not done.is_changed:
-        return f"Version {done.to_version} is installed already."
-    told = ", ".join(f"{count} {name}" for name, count in _counts(done).items() if count)
+def outcome_words(done: Json) -> str:
+    if not done["changed"]:
+        return f"Version {done['toVersion']} is installed already."
+    told = ", ".join(f"{done[name]} {name}" for name in COUNTS if done[name])
     schedules = f" Of its schedules: {told}." if told else ""
-    return f"Version {done.to_version} is installed in the place of {done.from_version}.{schedules}"
+    return f"Version {done['toVersion']} is installed in the place of {done['fromVersion']}.{schedules}"
 
 
-def _counts(done: Upgraded) -> dict[str, int]:
-    return {
-        "remapped": done.remapped,
-        "redirected": done.redirected,
-        "disabled": done.disabled,
-        "invalidated": done.invalidated,
-        "recovered": done.recovered,
-    }
-
-
-def _remapped(one: Remapped) -> dict[str, Any]:
-    where = {"method": one.method, "path": one.path, "endpointId": str(one.endpoint_id)}
-    return {"scheduleId": str(one.schedule_id), "name": one.name, **where, "reason": one.reason}
-
-
-def _missing(one: Missing) -> dict[str, Any]:
-    where = {"enabled": one.enabled, "method": one.method, "path": one.path}
-    nearest = [near.called for near in one.nearest]
-    return {"scheduleId": str(one.schedule_id), "name": one.name, **where, "nearest": nearest}
+def _nearest(one: Json) -> str:
+    return ", ".join(called(near) for near in one["nearest"]) or "nothing"

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from workers.runner.scripts import Script
+from workers.runner.scripts import dawdle
 
 BLOCK = 64 * 1024
 
 
-def misbehave(exchange: BaseHTTPRequestHandler, script: Script, behaviour: dict[str, Any], answer: bytes) -> None:
+def misbehave(exchange: BaseHTTPRequestHandler, behaviour: dict[str, Any], answer: bytes) -> None:
     """Answer as told. `answer` is what a runner that behaves would have sent."""
     kind = behaviour["do"]
     if kind == "drop":
@@ -23,7 +23,7 @@ def misbehave(exchange: BaseHTTPRequestHandler, script: Script, behaviour: dict[
         given = behaviour.get("headers", {})
         _send(exchange, behaviour["status"], behaviour.get("text", "scripted").encode(), given)
     elif kind == "drip":
-        _drip(exchange, script, answer, behaviour.get("seconds", 1))
+        _drip(exchange, answer, behaviour)
     elif kind == "huge":
         _stream(exchange, _huge(behaviour.get("bytes", 1 << 30)), {})
     elif kind == "gzip_bomb":
@@ -43,12 +43,12 @@ def _drop(exchange: BaseHTTPRequestHandler) -> None:
     exchange.connection.close()
 
 
-def _drip(exchange: BaseHTTPRequestHandler, script: Script, answer: bytes, seconds: float) -> None:
+def _drip(exchange: BaseHTTPRequestHandler, answer: bytes, behaviour: dict[str, Any]) -> None:
     _head(exchange, 200, {"content-length": str(len(answer))})
     for number in range(len(answer)):
         exchange.wfile.write(answer[number : number + 1])
         exchange.wfile.flush()
-        if script.wait(seconds):
+        if dawdle(behaviour, behaviour.get("seconds", 1)):
             return
 
 

@@ -26,20 +26,20 @@ class Script:
         self._turn = threading.Lock()
         self._behaviours: list[dict[str, Any]] = []
         self._calls: list[dict[str, Any]] = []
-        # Set when whoever dawdles has to stop; each reset brings a new one.
+        # Set when whoever was told to dawdle has to stop, and replaced by a new one.
         self._ended = threading.Event()
 
     def set(self, behaviours: list[dict[str, Any]]) -> None:
-        """Replace what is to come."""
+        """Replace what is to come, and end every wait."""
         with self._turn:
             self._behaviours = [dict(one) for one in behaviours]
+            self._end_waits()
 
     def reset(self) -> None:
         """Behave, forget the calls, and end every wait."""
         with self._turn:
             self._behaviours, self._calls = [], []
-            self._ended.set()
-            self._ended = threading.Event()
+            self._end_waits()
 
     def calls(self) -> list[dict[str, Any]]:
         """What came since the last reset, oldest first, without secrets."""
@@ -47,7 +47,7 @@ class Script:
             return [dict(call) for call in self._calls]
 
     def behaviour(self, call: Call) -> dict[str, Any]:
-        """What to do about this call; `{"do": "run"}` unless told otherwise."""
+        """What to do about this call; `{"do": "run"}` unless told otherwise. `ended`: when to stop dawdling."""
         with self._turn:
             for one in self._behaviours:
                 times = one.get("times")
@@ -55,7 +55,7 @@ class Script:
                     continue
                 if times:
                     one["times"] = times - 1
-                return dict(one)
+                return one | {"ended": self._ended}
         return {"do": "run"}
 
     def record(self, headers: dict[str, str], body: Any) -> dict[str, Any]:
@@ -77,11 +77,15 @@ class Script:
         with self._turn:
             record.update(members)
 
-    def wait(self, seconds: float) -> bool:
-        """Dawdle. Answers whether the wait was cut short by a reset."""
-        with self._turn:
-            ended = self._ended
-        return ended.wait(seconds)
+    def _end_waits(self) -> None:
+        self._ended.set()
+        self._ended = threading.Event()
+
+
+def dawdle(behaviour: dict[str, Any], seconds: float) -> bool:
+    """Wait. Answers whether that was cut short by another script or a reset."""
+    ended: threading.Event = behaviour["ended"]
+    return ended.wait(seconds)
 
 
 def echo(call: Call, secrets: dict[str, str]) -> Reply:

@@ -22,7 +22,7 @@ from domain.kernel.log import first_line, logger
 from workers.runner.calls import BadCall, Call, Unprocessable, parse_call
 from workers.runner.executing import Answer, Executor, failure
 from workers.runner.misbehaving import BLOCK, misbehave
-from workers.runner.scripts import Script
+from workers.runner.scripts import Script, dawdle
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_DRAINED_BYTES = 8 * MAX_BODY_BYTES
@@ -158,7 +158,7 @@ class RunnerExchange(BaseHTTPRequestHandler):
         )
         if script and not is_polite:
             self.close_connection = True
-            return misbehave(self, script, told, json.dumps(answer).encode())
+            return misbehave(self, told, json.dumps(answer).encode())
         return self._answer(200, answer, {"x-idempotent-replay": "1"} if is_replay else {})
 
     def _told(self, told: dict[str, Any], record: dict[str, Any] | None, run: Callable[[], Answer]) -> Answer:
@@ -167,7 +167,7 @@ class RunnerExchange(BaseHTTPRequestHandler):
         if script and record is not None:
             script.write(record, executed=True)
         if script and told["do"] == "delay":
-            script.wait(told["seconds"])
+            dawdle(told, told["seconds"])
         return {**run(), **told.get("answer", {})}
 
     def _is_known(self) -> bool:

@@ -17,7 +17,7 @@ from domain.engine.nodes.node import OPTIONAL, REQUIRED, Compiler, Json, NodeTyp
 from domain.engine.problems import Report
 from domain.engine.running import Execution
 from domain.engine.secrecy import defused, has_secrets, redacted, redacted_text, resolved, without_new_references
-from domain.engine.steps import DATABASE_AWAY, Attempt, Task
+from domain.engine.steps import Attempt, Task, is_database_away
 from domain.expressions.mappings import compile_value
 from domain.kernel.db import transaction
 from domain.runs.children import depth_of
@@ -68,9 +68,9 @@ def called(action: Action, inputs: Json, context: ActionContext) -> Json:
     try:
         answer: Json = defused(redacted(action.call(inputs, context), hidden))
         return answer
-    except DATABASE_AWAY:
-        raise
     except Exception as error:
+        if is_database_away(error):
+            raise
         failure = failure_of(error)
         message, wait = redacted_text(failure.message, hidden), failure.retry_after_seconds
         raise StepFailed(message, failure.code, failure.category, retry_after_seconds=wait) from None

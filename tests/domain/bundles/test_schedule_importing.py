@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,9 +14,10 @@ from domain.accounts.audit import Actor, AuditEntry
 from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import COMMUNITY, Tenant
 from domain.bundles.reading import BundleRefused
-from domain.bundles.schedule_documents import ScheduleBundle, read_schedule_bundle
+from domain.bundles.schedule_documents import ScheduleBundle, draft_of, read_schedule_bundle
 from domain.bundles.schedule_exporting import derived_key, export_schedules
 from domain.bundles.schedule_importing import OVER, ScheduleImport, import_schedules, plan_schedule_import
+from domain.bundles.schedule_making import NewSchedules
 from domain.firing.lifecycle import create_schedule, pause_schedule
 from domain.firing.tick import fire_due
 from domain.kernel.db import db as database
@@ -27,6 +29,7 @@ from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
 from domain.workflows.payload_secrets import opened
 from domain.workflows.workflows import Workflow
+from tests import statements
 from tests.calls import a_call_schedule
 from tests.domain.bundles.schedule_files import CALL, HOURLY, a_bundle, a_call_item, an_item
 from tests.factories import (
@@ -34,6 +37,7 @@ from tests.factories import (
     a_published_workflow,
     a_schedule,
     a_tenant,
+    a_version,
     a_workflow,
     an_actor,
     an_extension,
@@ -92,6 +96,85 @@ def refusal(actor: Actor, *items: dict[str, Any]) -> BundleRefused:
     with pytest.raises(BundleRefused) as refused, database.session.begin_nested():
         import_schedules(actor, a_bundle(*items), NOW)
     return refused.value
+
+
+def told_of(schedule: Schedule) -> tuple[Any, ...]:
+    """What is stored of a schedule, its cursor and the record of it, but for who it is and when that was."""
+    own = {"id", "name", "external_key", "created_at", "updated_at"}
+    columns = {column.key: getattr(schedule, column.key) for column in Schedule.__table__.columns}
+    cursor = cursor_of(schedule)
+    entry = database.session.scalars(select(AuditEntry).where(AuditEntry.subject_id == schedule.id)).one()
+    told = {name: value for name, value in entry.after.items() if name not in ("name", "externalKey")}
+    record = (entry.action, entry.actor_id, entry.actor_label, entry.subject_kind, entry.result, entry.before, told)
+    assert entry.subject_label == schedule.name == entry.after["name"]
+    assert entry.after["externalKey"] == schedule.external_key
+    settings = {name: value for name, value in columns.items() if name not in own}
+    return settings, cursor.next_fire_at, cursor.wake_at, cursor.tenant_id, record
+
+
+@pytest.mark.parametrize("timing", [HOURLY, ONCE, {**HOURLY, "startsAt": "2026-04-01T00:00:00Z", "dstGap": "skip"}])
+def test_a_new_one_is_what_somebody_makes_and_pauses(
+    alice: Actor, acme: Tenant, workflow: Workflow, timing: dict[str, Any]
+) -> None:
+    payload = {"big": 2**53 + 1, "float": 1e300, "text": "é\u2028\\", "nothing": None}
+    item = an_item("one", payload=payload, timing=timing, policies={"spreadSeconds": 5, "overlap": "skip"})
+    with database.session.begin_nested():
+        a_version(workflow, 2, schema={"type": "object"})
+    taken(alice, item)
+    twin = draft_of(a_bundle(item | {"externalKey": "two", "name": "Two"}).schedules[0], {}, enabled=False)
+    made = create_schedule(alice, replace(twin, workflow_id=workflow.id), NOW)
+    database.session.flush()
+    database.session.expire_all()
+    assert told_of(stored("one", acme)) == told_of(made)
+
+
+def test_new_ones_cost_as_many_statements_as_one(alice: Actor, workflow: Workflow) -> None:
+    with statements.counted() as of_one:
+        taken(alice, an_item("one"))
+    database.session.expire_all()
+    with statements.counted() as of_many:
+        done = taken(alice, *[an_item(f"k{number}") for number in range(300)])
+    assert set(done.values()) == {"create"} and len(done) == 300
+    # On a busy machine the connection is kept awake meanwhile.
+    assert len([one for one in of_many if one != "SELECT 1"]) <= len(of_one) + 1
+
+
+def test_the_connection_is_kept_awake_while_many_are_checked(
+    alice: Actor, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1_000, 3))
+    monkeypatch.setattr("domain.bundles.awake.monotonic", lambda: float(next(clock)))
+    with statements.counted() as sent:
+        taken(alice, *[an_item(f"k{number}") for number in range(10)])
+    assert sent.count("SELECT 1") == 10
+
+
+def test_a_name_that_the_file_gives_to_two_is_refused_for_the_second(alice: Actor, workflow: Workflow) -> None:
+    a_schedule(workflow, "Taken")
+    items = [an_item("a", name="One"), an_item("b", name="One"), an_item("c", name="Taken"), an_item("d", name="Two")]
+    refused = refusal(alice, *items)
+    assert {(one.path, one.code) for one in refused.problems} == {
+        ("/schedules/1/name", "NAME_TAKEN"),
+        ("/schedules/2/name", "NAME_TAKEN"),
+    }
+
+
+def test_a_name_that_another_one_of_the_file_gives_up_is_free(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    taken(alice, an_item("old", name="Sync"))
+    assert taken(alice, an_item("new", name="Sync"), an_item("old", name="Before")) == {
+        "new": "create",
+        "old": "update",
+    }
+    assert (stored("new", acme).name, stored("old", acme).name) == ("Sync", "Before")
+
+
+def test_a_name_that_somebody_takes_at_this_moment_is_told_at_its_place(
+    alice: Actor, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_schedule(workflow, "Taken")
+    monkeypatch.setattr(NewSchedules, "_taken_names", lambda *_: set())
+    refused = refusal(alice, an_item("a", name="Free"), an_item("b", name="Taken"))
+    assert [(one.path, one.code) for one in refused.problems] == [("/schedules/1/name", "NAME_TAKEN")]
 
 
 def test_new_ones_arrive_paused_and_do_not_fire(alice: Actor, acme: Tenant, workflow: Workflow) -> None:

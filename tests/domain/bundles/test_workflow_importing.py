@@ -18,6 +18,7 @@ from domain.bundles.reading import BundleRefused
 from domain.kernel.errors import Conflict, NotFound, Refused
 from domain.publishing import publish_workflow
 from domain.schedules.schedules import Schedule
+from domain.workflows.schema_rules import DIALECT
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
 from tests.domain.bundles.bundle_files import FIXED, SAY_SO, a_file, an_entry
@@ -135,6 +136,46 @@ def test_what_is_exported_imports_and_exports_identically_in_another_tenant(alic
     assert len(summary.created) == 3
     db.expire_all()
     assert export_bundle(other.id) == once
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        {"steps": [], "trigger": None, "payloadSchemaMode": None},
+        {"steps": [{"id": "c", "type": "control.callWorkflow", "workflowId": "unknown"}]},
+        {"steps": [SAY_SO | {"config": {"x": {"type": "control.callWorkflow", "workflowId": "literal"}}}]},
+        {"steps": [], "n": [1, 1.0, 1e3, 1e16, 1e19, 1e300, -0.0, 5e-324, 2**63 - 1, -(2**63)]},
+        {"steps": [], "\uffff": 1, "\U0001f600": 2, "e\u0301": 3, "Z": 4, "z": 5, "": "\u2028\x7f\x01"},
+    ],
+)
+def test_any_draft_that_can_be_stored_travels_unchanged(alice: Actor, draft: Any, db: Any) -> None:
+    a_workflow(db.get_one(Tenant, alice.tenant_id), "A draft", draft_definition=draft)
+    db.expire_all()
+    once = export_bundle(alice.tenant_id)
+    other = an_actor(a_tenant("globex"))
+    import_bundle(other, read_bundle(once), now=NOW)
+    db.expire_all()
+    assert export_bundle(other.tenant_id) == once
+    assert import_bundle(other, read_bundle(once), force=True, now=NOW).unchanged == ("a-draft",)
+
+
+def test_a_draft_that_calls_by_an_id_is_exported_with_the_key(alice: Actor, db: Any) -> None:
+    tenant = db.get_one(Tenant, alice.tenant_id)
+    child = a_workflow(tenant, "Child")
+    call = {"id": "c", "type": "control.callWorkflow", "workflowId": str(child.id)}
+    a_workflow(tenant, "Parent", draft_definition={"steps": [call]})
+    written = export_bundle(tenant.id).decode()
+    assert str(child.id) not in written
+    assert '"workflowKey": "child"' in written
+
+
+def test_a_schema_with_its_dialect_in_any_spelling_travels_unchanged(alice: Actor, db: Any) -> None:
+    schema = {"$schema": f"{DIALECT}#", "type": "object"}
+    a_published_workflow(db.get_one(Tenant, alice.tenant_id), schema=schema)
+    once = export_bundle(alice.tenant_id)
+    other = an_actor(a_tenant("globex"))
+    import_bundle(other, read_bundle(once), now=NOW)
+    assert export_bundle(other.tenant_id) == once
 
 
 def test_the_same_state_gives_the_same_bytes(alice: Actor, db: Any) -> None:
@@ -391,3 +432,38 @@ def test_many_workflows_take_as_few_statements_as_some(alice: Actor) -> None:
             import_bundle(alice, bundle, now=NOW)
         counts.append(len(statements))
     assert counts[1] <= counts[0] + 5
+
+
+def test_what_is_missing_is_told_in_short_however_long_and_many_the_names(alice: Actor) -> None:
+    config = {"version": 1, "inputMapping": {}}
+    many = [{"id": "c", "type": "action.call", "config": {"actionId": f"no.{n}", **config}} for n in range(3_000)]
+    long = [{"id": "c", "type": "action.call", "config": {"actionId": "n" * 100_000, **config}}]
+    for steps in (many, long):
+        refused = refusal(alice, an_entry(versions=(), steps=steps))
+        assert refused.code == "MISSING_DEPENDENCIES"
+        assert len(refused.message) < 1_000
+        assert 1 <= len(refused.details["missingActions"]) <= 1_000
+        assert len(json.dumps(refused.details)) < 200_000
+
+
+def test_a_time_trigger_of_any_size_is_refused_at_its_place(alice: Actor) -> None:
+    trigger = {"type": "recurring", "cron": "* " * 10_000}
+    refused = refusal(alice, an_entry(trigger=trigger))
+    assert (refused.code, refused.problems[0].path) == ("SCHEMA_VALIDATION_FAILED", "/workflows/0/metadata/trigger")
+
+
+def test_a_draft_that_is_too_large_is_called_a_draft(alice: Actor) -> None:
+    refused = refusal(alice, an_entry(versions=(), steps=[SAY_SO | {"name": "x" * 300_000}]))
+    assert refused.message.startswith("A draft cannot be stored: /workflows/0/draft/definition: ")
+
+
+def test_the_connection_is_kept_awake_while_a_long_file_is_checked(
+    alice: Actor, monkeypatch: pytest.MonkeyPatch, db: Any
+) -> None:
+    clock = iter(range(0, 1_000, 3))
+    monkeypatch.setattr("domain.bundles.awake.monotonic", lambda: float(next(clock)))
+    numbers = range(1, 6)
+    entry = an_entry(versions=[version(n, schema={"type": "object", "title": str(n)}) for n in numbers])
+    with counted() as few:
+        planned(alice, entry)
+    assert sum(one == "SELECT 1" for one in few) >= len(numbers)

@@ -49,6 +49,27 @@ def test_the_header_is_looked_at_before_the_rest() -> None:
         assert newer.details == {"expectedFormatVersion": 1, "receivedFormatVersion": version}
 
 
+def test_a_header_of_any_length_is_answered_in_short() -> None:
+    for header in ({"format": "x" * 10_000}, {"format": "alga-psa.workflow-bundle", "formatVersion": "9" * 10_000}):
+        refused = refusal(json.dumps(header).encode())
+        assert len(json.dumps(refused.details)) < 1_000
+    listed = refusal(b'{"format": ["alga-psa.workflow-bundle"]}')
+    assert (listed.code, listed.details["receivedFormat"]) == ("UNSUPPORTED_FORMAT", None)
+
+
+def test_a_file_with_very_many_mistakes_is_refused_at_the_first_hundred() -> None:
+    crowd = a_document() | {"workflows": [{}] * 1_000_000}
+    many = [an_entry(f"k{number}") | {"publishedVersions": [{}] * 100_000} for number in range(2)]
+    odd = an_entry("odd") | {"publishedVersions": [{}] * 1_000}
+    named = a_document() | {f"k{number}" * 200: 1 for number in range(1_000)}
+    for document, count in ((crowd, 1), (a_document(*many), 2), (a_document(*[odd] * 500), 100), (named, 100)):
+        refused = refusal(json.dumps(document).encode())
+        assert refused.code == "SCHEMA_VALIDATION_FAILED"
+        assert len(refused.details["errors"]) == len(refused.problems) == count
+        assert len(json.dumps(refused.details)) < 100_000
+    assert refusal(json.dumps(crowd).encode()).problems[0].path == "/workflows"
+
+
 def test_all_that_is_wrong_with_the_form_is_told_at_its_place() -> None:
     entry = an_entry() | {"id": "0197b0c2-0000-7000-8000-000000000000"}
     entry["metadata"]["concurrencyLimit"] = -1
@@ -130,6 +151,29 @@ def test_ids_of_elsewhere_are_left_out_and_children_called_by_key() -> None:
     steps = workflows[1].draft_definition["steps"]
     assert [step["workflowKey"] for step in steps] == ["child", nil]
     assert all("workflowId" not in step for step in steps)
+
+
+def test_what_only_looks_like_a_call_is_left_as_it_is() -> None:
+    literal = {"type": "control.callWorkflow", "workflowId": "7"}
+    step = {"id": "say", "type": "action.call", "config": {"actionId": "log.write", "inputMapping": {"m": literal}}}
+    (workflow,) = read_bundle(a_file(an_entry(steps=[step]))).workflows
+    assert workflow.draft_definition["steps"] == workflow.versions[0].definition["steps"] == [step]
+
+
+@pytest.mark.parametrize("ref", [5, "", {"a": 1}, "x" * 201])
+def test_the_schema_that_a_version_names_is_a_ref(ref: Any) -> None:
+    refused = refusal(a_file(an_entry(versions=[version(1, payloadSchemaRef=ref)])))
+    assert refused.code == "SCHEMA_VALIDATION_FAILED"
+    assert refused.problems[0].path == "/workflows/0/publishedVersions/0/definition/payloadSchemaRef"
+
+
+def test_versions_leave_room_for_those_that_are_published_next() -> None:
+    assert refusal(a_file(an_entry(versions=(2**31 - 2,)))).code == "SCHEMA_VALIDATION_FAILED"
+
+
+def test_a_setting_of_a_wrong_kind_is_told_in_words() -> None:
+    refused = refusal(a_file(an_entry(concurrencyLimit=1.5)))
+    assert refused.problems[0].message == "must be null or a whole number"
 
 
 def test_a_time_trigger_is_taken_out_of_the_settings_and_the_definitions() -> None:

@@ -33,6 +33,7 @@ from tests.factories import (
     a_workflow,
     an_actor,
 )
+from tests.statements import counted
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -97,6 +98,27 @@ def test_what_is_the_same_is_left_alone(alice: Actor, workflow: Workflow, db: An
     summary = import_bundle(alice, exported, force=True, now=NOW)
     assert (summary.imported, summary.unchanged) == ((), ("invoice-sync",))
     assert again(workflow, db).deleted_at is None
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_what_is_the_same_gets_the_date_of_the_file(alice: Actor, workflow: Workflow, days: int, db: Any) -> None:
+    exported = export_bundle(alice.tenant_id)
+    workflow.content_changed_at += timedelta(days=days)
+    db.flush()
+    updated_at = again(workflow, db).updated_at
+    assert export_bundle(alice.tenant_id) != exported
+    assert import_bundle(alice, read_bundle(exported), force=True, now=NOW).unchanged == ("invoice-sync",)
+    assert export_bundle(alice.tenant_id) == exported
+    assert again(workflow, db).updated_at == updated_at
+
+
+def test_what_is_the_same_keeps_its_date_where_the_file_has_something_newer(
+    alice: Actor, workflow: Workflow, tenant: Tenant, db: Any
+) -> None:
+    a_workflow(tenant, "Newer", content_changed_at=NOW + timedelta(days=3))
+    exported = read_bundle(export_bundle(alice.tenant_id))
+    assert len(import_bundle(alice, exported, force=True, now=NOW).unchanged) == 2
+    assert again(workflow, db).content_changed_at == NOW
 
 
 def test_what_is_the_same_may_have_unfinished_runs(alice: Actor, workflow: Workflow) -> None:
@@ -216,3 +238,16 @@ def test_another_tenants_workflow_of_the_same_key_is_not_touched(alice: Actor, d
     assert len(forced(alice, an_entry("invoice-sync")).created) == 1
     assert again(theirs, db).deleted_at is None
     assert len(db.scalars(select(Schedule)).all()) == schedule_count
+
+
+def test_replacing_many_costs_as_many_statements_as_replacing_one(alice: Actor, tenant: Tenant, db: Any) -> None:
+    for number in range(25):
+        a_published_workflow(tenant, f"Sync {number}")
+    entries = [an_entry(f"sync-{number}", versions=(2,)) for number in range(25)]
+    with counted() as of_one:
+        forced(alice, entries[0])
+    db.expire_all()
+    with counted() as of_many:
+        summary = import_bundle(alice, read_bundle(a_file(*entries[1:])), force=True, now=NOW)
+    assert len(summary.replaced) == 24
+    assert len(of_many) <= len(of_one) + 2

@@ -38,6 +38,16 @@ def a_live_schedule(workflow: Workflow, name: str = "Every minute", *, now: date
     return create_schedule(Actor(workflow.tenant_id), draft, now)
 
 
+def a_held_back_schedule(workflow: Workflow, **values: Any) -> Schedule:
+    """Due at 13:00 and every day after, but not looked at for half an hour at least: that is its spread."""
+    for number in range(64):
+        schedule = a_live_schedule(workflow, f"Spread {number}", cron="0 13 * * *", spread_seconds=3600, **values)
+        looked_at = cursor(schedule).wake_at
+        if looked_at is not None and looked_at > minute(90):
+            return schedule
+    raise AssertionError("no schedule with a late offset among 64")
+
+
 def minute(number: float) -> datetime:
     """`number` minutes after noon."""
     return NOON + timedelta(minutes=number)

@@ -17,6 +17,7 @@ from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, PAUSED, Schedule
 from tests.domain.firing.ledger import (
     NOON,
+    a_held_back_schedule,
     a_live_schedule,
     a_target,
     cursor,
@@ -168,9 +169,7 @@ def test_editing_the_payload_keeps_the_cursor_and_counts_from_the_next_fire(cast
 
 
 def test_what_a_spread_holds_back_is_accounted_for_when_the_timing_changes(cast: Cast) -> None:
-    schedule = a_live_schedule(cast.workflow, cron="0 13 * * *", spread_seconds=3600)
-    looked_at = cursor(schedule).wake_at
-    assert looked_at is not None and looked_at > minute(60)
+    schedule = a_held_back_schedule(cast.workflow)
     edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="0 18 * * *"), minute(60.01))
     assert ledger(schedule) == [(60, "skipped", "superseded")]
 
@@ -179,7 +178,7 @@ def test_what_a_spread_holds_back_is_accounted_for_when_the_timing_changes(cast:
 def test_a_smaller_spread_neither_fires_at_once_nor_loses_what_the_larger_one_held_back(
     cast: Cast, catch_up: str
 ) -> None:
-    schedule = a_live_schedule(cast.workflow, cron="0 13 * * *", spread_seconds=3600, catch_up=catch_up)
+    schedule = a_held_back_schedule(cast.workflow, catch_up=catch_up)
     sooner = replace(draft_of(schedule, spread_seconds=0), catch_up=catch_up)
     edit_schedule(cast.actor, schedule.id, schedule.revision, sooner, minute(60.01))
     tick_until_idle(minute(60.01))
@@ -188,7 +187,7 @@ def test_a_smaller_spread_neither_fires_at_once_nor_loses_what_the_larger_one_he
 
 
 def test_what_a_spread_still_holds_back_after_an_edit_fires_then(cast: Cast) -> None:
-    schedule = a_live_schedule(cast.workflow, cron="0 13 * * *", spread_seconds=3600)
+    schedule = a_held_back_schedule(cast.workflow)
     looked_at = cursor(schedule).wake_at
     edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, name="Renamed"), minute(60.01))
     assert (cursor(schedule).wake_at, ledger(schedule)) == (looked_at, [])

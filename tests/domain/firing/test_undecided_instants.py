@@ -17,6 +17,7 @@ from domain.schedules.cursors import locked_cursor
 from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.schedules import ACTIVE, PAUSED, Schedule
 from tests.domain.firing.ledger import (
+    a_held_back_schedule,
     a_live_schedule,
     a_target,
     cursor,
@@ -38,16 +39,6 @@ def workflow(db: Any) -> Any:
 
 def actor_of(schedule: Schedule) -> Actor:
     return Actor(schedule.tenant_id)
-
-
-def a_held_back_schedule(workflow: Any) -> Schedule:
-    """Due at 13:00 and every day after, but not looked at for half an hour at least: that is its spread."""
-    for number in range(64):
-        schedule = a_live_schedule(workflow, f"Spread {number}", cron="0 13 * * *", spread_seconds=3600)
-        looked_at = cursor(schedule).wake_at
-        if looked_at is not None and looked_at > minute(90):
-            return schedule
-    raise AssertionError("no schedule with a late offset among 64")
 
 
 def edit(schedule: Schedule, now: Any, **changes: Any) -> None:

@@ -20,6 +20,7 @@ from web.api.openapi.words import (
     listed,
     maybe,
     record,
+    shown_by,
     text,
 )
 
@@ -92,7 +93,10 @@ _SETTINGS: Json = {
     "retentionPolicyOverride": maybe(OBJECT),
     "draft": maybe(NEW_DRAFT),
 }
-NEW_DEFINITION = body("NewWorkflowDefinition", needs=("name",), **_SETTINGS)
+NEW_DEFINITION = shown_by(
+    {"name": "Invoice sync", "draft": {"definition": {"steps": [{"id": "end", "type": "control.return"}]}}},
+    body("NewWorkflowDefinition", needs=("name",), **_SETTINGS),
+)
 DEFINITION_CHANGE = body("WorkflowDefinitionChange", revision=maybe(WHOLE), **_SETTINGS)
 PUBLISH = body("Publish", revision=maybe(WHOLE))
 PUBLISHED = record(
@@ -118,7 +122,10 @@ PAYLOAD_SCHEMA = record(
     createdAt=maybe(INSTANT),
     updatedAt=maybe(INSTANT),
 )
-NEW_PAYLOAD_SCHEMA = body("NewPayloadSchema", needs=("ref", "schema"), ref=TEXT, schema=ANY)
+NEW_PAYLOAD_SCHEMA = shown_by(
+    {"ref": "payload.InvoiceSync.v1", "schema": {"type": "object", "properties": {"region": {"type": "string"}}}},
+    body("NewPayloadSchema", needs=("ref", "schema"), ref=TEXT, schema=ANY),
+)
 PAYLOAD_SCHEMA_CHANGE = body("PayloadSchemaChange", needs=("schema",), schema=ANY)
 
 WORKFLOW_BUNDLE: Json = {"title": "WorkflowBundle", "type": "object"}

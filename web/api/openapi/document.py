@@ -27,7 +27,9 @@ FAULTS = {
     415: "The body is not application/json.",
     422: "Something that was sent cannot be used; nothing was changed.",
     429: "Too many requests. Wait for as long as Retry-After says.",
+    503: "The database cannot be reached. Wait for as long as Retry-After says.",
 }
+FAULT_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 DONE = {200: "Done.", 201: "Made.", 202: "Accepted.", 204: "Gone."}
 PROBLEM: Json = {
     **record("Problem", type=TEXT, title=TEXT, status=WHOLE, detail=TEXT, code=TEXT, requestId=maybe(TEXT)),
@@ -60,6 +62,8 @@ HEADERS: Json = {
     "RateLimit-Policy": {"description": "How many requests there may be in how many seconds.", "schema": TEXT},
     "Location": {"description": "Where it is read.", "schema": TEXT},
     "ETag": {"description": "The revision, to be sent back as If-Match.", "schema": TEXT},
+    "Retry-After": {"description": "How many seconds to wait.", "schema": WHOLE},
+    "WWW-Authenticate": {"description": "Bearer.", "schema": TEXT},
 }
 
 
@@ -75,7 +79,7 @@ def openapi_document(app: Flask) -> Json:
         operation = _hoisted(_operation(app, rule, method), schemas)
         paths.setdefault(path_of(rule), {})[method.lower()] = operation
     problem = _hoisted(PROBLEM, schemas)
-    answers = {str(status): _fault(text, problem) for status, text in FAULTS.items()}
+    answers = {str(status): _fault(status, problem) for status in FAULTS}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -158,7 +162,7 @@ def _parameters(known: Declaration, method: str) -> list[Json]:
 
 
 def _answers(rule: Rule, method: str, known: Declaration) -> Json:
-    faults = {401, 403, 422, 429} if not known.is_public else {429}
+    faults = {401, 403, 422, 429, 503} if not known.is_public else {429}
     faults |= {404} if rule.arguments else set()
     faults |= {400, 409} if method in UNSAFE else set()
     faults |= {413, 415} if method in UNSAFE - {"DELETE"} else set()
@@ -178,8 +182,10 @@ def _answer(status: int, schema: Json | None, known: Declaration) -> Json:
     return told | ({"content": {known.media_type: {"schema": schema}}} if schema is not None else {})
 
 
-def _fault(text: str, problem: Json) -> Json:
-    return {"description": text, "content": {"application/problem+json": {"schema": problem}}}
+def _fault(status: int, problem: Json) -> Json:
+    told: Json = {"description": FAULTS[status], "content": {"application/problem+json": {"schema": problem}}}
+    names = FAULT_HEADERS.get(status)
+    return told | ({"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}} if names else {})
 
 
 def _hoisted(said: Any, schemas: Json) -> Any:

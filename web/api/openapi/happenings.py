@@ -8,7 +8,22 @@ from domain.events.events import REFUSED as TURNED_DOWN
 from domain.events.events import RESUMED, STARTED
 from domain.events.ingest import CORRELATION_MAX_CHARACTERS
 from domain.runs.tasks import STATUSES
-from web.api.openapi.words import ANY, ID, INSTANT, OBJECT, TEXT, WHOLE, body, choice, listed, maybe, more, record, text
+from web.api.openapi.words import (
+    ANY,
+    ID,
+    INSTANT,
+    OBJECT,
+    TEXT,
+    WHOLE,
+    body,
+    choice,
+    listed,
+    maybe,
+    more,
+    record,
+    shown_by,
+    text,
+)
 
 DELIVERY = record(
     "Delivery",
@@ -30,12 +45,15 @@ _HEAD = record(
 )
 EVENT_ROW = more("EventRow", _HEAD, started=WHOLE, resumed=WHOLE, refused=WHOLE)
 EVENT = more("Event", _HEAD, payload=OBJECT, deliveries=listed(DELIVERY))
-NEW_EVENT = body(
-    "NewEvent",
-    needs=("name",),
-    name=text(NAME_MAX_CHARACTERS),
-    correlationKey=maybe(text(CORRELATION_MAX_CHARACTERS)),
-    payload=OBJECT,
+NEW_EVENT = shown_by(
+    {"name": "invoice.paid", "correlationKey": "42", "payload": {"number": 42}},
+    body(
+        "NewEvent",
+        needs=("name",),
+        name=text(NAME_MAX_CHARACTERS),
+        correlationKey=maybe(text(CORRELATION_MAX_CHARACTERS)),
+        payload=OBJECT,
+    ),
 )
 
 TASK_ROW = record(

@@ -14,15 +14,17 @@ from web.api import blueprint
 from web.api.answering import document
 from web.api.openapi.declaring import declared
 from web.api.openapi.document import FAULTS, api_routes, declaration_of, openapi_document, path_of
+from web.api.openapi.examples import curl
 from web.api.openapi.words import OBJECT, TEXT, Json
 from web.schema_words import FieldWords, fields_in_words
 
 KNOWN = "carillon.openapi"
+ITSELF = "This description"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One operation on the page. `answers`: title and fields of what is answered, by status."""
+    """One operation on the page. `answers`: title and fields of what is answered, by status. `example`: how to ask it."""
 
     id: str
     method: str
@@ -33,10 +35,12 @@ class Entry:
     body: Sequence[FieldWords]
     answers: Sequence[tuple[str, Sequence[FieldWords]]]
     faults: Sequence[tuple[str, str]]
+    example: str
 
     @property
     def section(self) -> str:
-        return self.path.split("/")[2]
+        first = self.path.split("/")[2]
+        return ITSELF if first in ("docs", "openapi.json") else first.replace("-", " ").capitalize()
 
 
 @blueprint.get("/openapi.json")
@@ -50,7 +54,8 @@ def show_openapi() -> Response:
 @declared("Read about the API", TEXT, is_public=True, media_type="text/html; charset=utf-8")
 @public
 def show_reference() -> ResponseReturnValue:
-    sections = [(name, list(entries)) for name, entries in groupby(_entries(), key=lambda entry: entry.section)]
+    entries = sorted(_entries(), key=lambda entry: (entry.section == ITSELF, entry.section))
+    sections = [(name, list(those)) for name, those in groupby(entries, key=lambda entry: entry.section)]
     return render_template("api/docs.html", sections=sections)
 
 
@@ -84,6 +89,7 @@ def _entry(endpoint: str, method: str, path: str, operation: Json) -> Entry:
         fields_in_words(known.body or {}),
         [(f"{status} {_title(schema)}".strip(), _fields(schema)) for status, schema in known.answers.items()],
         [(status, FAULTS[int(status)]) for status in operation["responses"] if int(status) in FAULTS],
+        curl(method, path, operation["parameters"], known.body),
     )
 
 

@@ -6,6 +6,7 @@ from domain.schedules.entries import OUTCOMES
 from domain.schedules.narrowing import TARGETS
 from domain.schedules.schedules import TRANSITIONS
 from web.api.openapi.words import (
+    AN_ID,
     ANY,
     FAULT,
     FLAG,
@@ -22,6 +23,7 @@ from web.api.openapi.words import (
     maybe,
     more,
     record,
+    shown_by,
     text,
 )
 
@@ -108,13 +110,15 @@ _OF_ENDPOINTS: Json = {
 }
 _ANY: Json = {**_OF_ENDPOINTS, "workflowId": maybe(ID)}
 _REVISION: Json = {"revision": maybe(WHOLE)}
-NEW_SCHEDULE = body("NewSchedule", **_ANY)
-SCHEDULE_CHANGE = body("ScheduleChange", **_ANY, **_REVISION)
-NEW_CALL_SCHEDULE = body("NewCallSchedule", **_OF_ENDPOINTS)
+NEW_SCHEDULE = shown_by({"workflowId": AN_ID, "cron": "0 7 * * *", "enabled": True}, body("NewSchedule", **_ANY))
+SCHEDULE_CHANGE = shown_by({"cron": "30 7 * * *", "revision": 3}, body("ScheduleChange", **_ANY, **_REVISION))
+NEW_CALL_SCHEDULE = shown_by(
+    {"endpointId": AN_ID, "cron": "0 7 * * *", "payload": {"full": True}}, body("NewCallSchedule", **_OF_ENDPOINTS)
+)
 CALL_SCHEDULE_CHANGE = body("CallScheduleChange", **_OF_ENDPOINTS, **_REVISION)
-PAUSE = body("Pause", reason=maybe(TEXT), until=maybe(INSTANT), **_REVISION)
+PAUSE = shown_by({"reason": "Audit"}, body("Pause", reason=maybe(TEXT), until=maybe(INSTANT), **_REVISION))
 RESUME = body("Resume", catchUp=maybe(choice(("skip", "latest", "all"))), **_REVISION)
-TIMING = body("Timing", **_TIMING)
+TIMING = shown_by({"cron": "30 2 * * *", "timezone": "Europe/Berlin"}, body("Timing", **_TIMING))
 
 FILTERS: Json = {"q": text(128), "status": STATUS, "triggerType": TRIGGER, "enabled": FLAG}
 ANY_FILTERS: Json = {**FILTERS, "workflowId": ID, "targetKind": choice(TARGETS), "installId": ID}

@@ -17,6 +17,7 @@ NUMBER: Json = {"type": "number"}
 ID: Json = {"type": "string", "format": "uuid"}
 INSTANT: Json = {"type": "string", "format": "date-time"}
 OBJECT: Json = {"type": "object"}
+AN_ID = "01a1fb80-25f1-7000-9878-3cc29d3900f9"
 ANY: Json = {}
 """Whatever JSON can hold."""
 
@@ -69,6 +70,11 @@ def body(title: str, /, needs: Collection[str] = (), **members: Json) -> Json:
     """What is sent: any of these members, those that it `needs`, and no others."""
     said: Json = {"title": title, "type": "object", "properties": members, "additionalProperties": False}
     return {**said, "required": list(needs)} if needs else said
+
+
+def shown_by(example: Json, of: Json) -> Json:
+    """A body with an example of it."""
+    return {**of, "examples": [example]}
 
 
 def more(title: str, of: Json, /, **members: Json) -> Json:
