@@ -40,7 +40,7 @@ from domain.runs.waking import wake_parents
 log = logger(__name__)
 
 # Runs per claim. Pure ones are short and end together; one with an effect may take long and stands alone.
-CHUNKS = {PURE: 100, EFFECT: 1, CALL: 1}
+CHUNKS = {PURE: 200, EFFECT: 1, CALL: 1}
 # A chunk that takes longer ends what is done so far, and gives back what was not begun.
 END_AFTER_SECONDS = 2.0
 
