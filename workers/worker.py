@@ -16,6 +16,7 @@ from domain.execution import Worker, give_back_strays
 from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
+from domain.kernel.failpoints import hit
 from domain.kernel.log import first_line, logger
 from domain.runs.admission import ready_in
 from domain.runs.heartbeats import WORKER
@@ -69,6 +70,7 @@ class WorkerLife(Middleware):
 
     def work(self, lane: str) -> None:
         """Claim and execute until nothing is ready, the turn is over, or this process is to stop."""
+        hit("worker.after_message")
         until = time.monotonic() + TURN_SECONDS
         try:
             while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):

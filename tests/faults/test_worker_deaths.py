@@ -14,6 +14,7 @@ from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedul
 @pytest.mark.parametrize(
     "failpoint",
     [
+        "worker.after_message=kill9@2",
         "worker.after_claim=kill9@2",
         "engine.mid_step=kill9@4",
         "engine.before_step_commit=kill9@5",
