@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
+import signal
+import threading
 import time
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import dramatiq
@@ -42,6 +46,19 @@ def connections(config: Config) -> int:
     return config.worker_threads + 3 + math.ceil(config.call_threads / CALLS_PER_CONNECTION)
 
 
+def end_with_master() -> None:
+    """When the master of this process is killed, stop as if told to: nobody else could say so any more, and beside the
+    workers of the next master there would be twice as many as wanted."""
+    if master := multiprocessing.parent_process():
+        threading.Thread(target=_stop_after, args=(master,), name="master", daemon=True).start()
+
+
+def _stop_after(master: BaseProcess) -> None:
+    master.join()
+    log.warning("The master of this worker is gone; stopping")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class WorkerLife(Middleware):
     """The lease of this process, from its start until its end."""
 
@@ -52,6 +69,7 @@ class WorkerLife(Middleware):
         self.callers = Callers(config.call_threads, self._ready_calls, self._call)
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        end_with_master()
         os.nice(NICENESS)
         self.life = Life(self.app, WORKER, self.config.lease_seconds)
         self.worker = Worker(self.life.id, self.config.run_deadline_seconds)
