@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from domain.execution import Worker
+from domain.runs import claims
 from tests.faults.fleet import execute
 from tests.faults.inside import Inside
 from workers import scheduler as scheduling
@@ -66,3 +67,10 @@ def drop_constraints(inside: Inside, table: str, names: Sequence[str]) -> None:
     """What the schema itself would refuse is let through."""
     for name in names:
         execute(inside.app, f"ALTER TABLE {table} DROP CONSTRAINT {name} CASCADE")
+
+
+def claim_without_looking(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message is obeyed whatever became of its run."""
+    one_chunk_per_message(monkeypatch)
+    without_sql(monkeypatch, claims, "AND status = 'queued'", "AND r.finished_at IS NULL")
+    drop_constraints(inside, "runs", ["ck_runs_finished"])

@@ -6,13 +6,16 @@ takes away to see that it is needed can only be taken from processes it has in i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from dramatiq import Broker, DecodeError
 from flask import Flask
 
+from bench.proxy import CommitProxy
 from domain.execution import Worker
 from domain.kernel import clock, failpoints
 from domain.kernel.config import Config
@@ -22,6 +25,7 @@ from tests.faults.fleet import Fleet, execute, rows
 from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedules, seed_workflow
 from workers import scheduler as scheduling
 from workers.broker import make_sender
+from workers.local_servers import ValkeyServer
 from workers.process import Life
 from workers.scheduler import Scheduler
 from workers.worker import WorkerLife
@@ -119,6 +123,17 @@ class Inside:
             except DecodeError:
                 continue
         return taken
+
+    @contextmanager
+    def proxied(self, valkey: ValkeyServer, word: bytes) -> Iterator[tuple[CommitProxy, str]]:
+        """A proxy that may lose answers to what holds the word, and the address of the Redis behind it."""
+        proxy = CommitProxy(valkey.socket_directory, valkey.directory)
+        proxy.server, proxy.words = valkey.socket, (word,)
+        proxy.start()
+        try:
+            yield proxy, valkey.url.replace(quote(str(valkey.socket)), quote(str(proxy.path)))
+        finally:
+            proxy.close()
 
     def forget_leases(self) -> None:
         """Time passes: whoever has died by now has no lease any more."""

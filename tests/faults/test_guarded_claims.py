@@ -17,20 +17,13 @@ from domain.kernel.db import transaction
 from domain.runs import claims, heartbeats, reaping
 from domain.runs.runs import EFFECT
 from tests.faults.fleet import execute, scalar, wait_until
-from tests.faults.guards import GUARDED, drop_constraints, one_chunk_per_message, without_sql
+from tests.faults.guards import GUARDED, claim_without_looking, drop_constraints, without_sql
 from tests.faults.inside import Inside
 from tests.faults.invariants import check_invariants, counts, violations
 from tests.races.test_run_races import WAITING_FOR_A_LOCK
 from workers import process
 from workers.process import Life
 from workers.worker import WorkerLife
-
-
-def claim_without_looking(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A message is obeyed whatever became of its run."""
-    one_chunk_per_message(monkeypatch)
-    without_sql(monkeypatch, claims, "AND status = 'queued'", "AND r.finished_at IS NULL")
-    drop_constraints(inside, "runs", ["ck_runs_finished"])
 
 
 @GUARDED

@@ -2,55 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from urllib.parse import quote
+from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import redis
 
-from bench.proxy import CommitProxy
 from domain.runs.runs import EFFECT
-from tests.faults.fleet import Fleet
 from tests.faults.guards import GUARDED, announce_only_once, one_chunk_per_message
 from tests.faults.inside import PREFETCH, Inside
 from tests.faults.invariants import check_invariants, counts
 from tests.faults.seeds import counting_steps, seed_one_time_schedules, seed_workflow
-from tests.servers import make_directory
 from workers.local_servers import ValkeyServer
 
 RUNS = 12
-
-
-@contextmanager
-def proxied(inside: Inside, valkey: ValkeyServer, word: bytes) -> Iterator[tuple[CommitProxy, str]]:
-    """A proxy that may lose answers to what holds the word, and the address of the Redis behind it."""
-    proxy = CommitProxy(valkey.socket_directory, valkey.directory)
-    proxy.server, proxy.words = valkey.socket, (word,)
-    proxy.start()
-    try:
-        yield proxy, inside.config.redis_url.replace(quote(str(valkey.socket)), quote(str(proxy.path)))
-    finally:
-        proxy.close()
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[ValkeyServer]:
-    """A Redis that may be emptied, filled and killed."""
-    directory = make_directory()
-    with ValkeyServer(directory / "valkey", is_durable=False) as server:
-        yield server
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-@pytest.fixture
-def inside(fleet: Fleet, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
-    with redis.Redis.from_url(valkey.url) as connection:
-        connection.flushall()
-    made = Inside(fleet, monkeypatch, valkey.url)
-    yield made
-    made.close()
 
 
 def fire_and_announce(inside: Inside) -> None:
@@ -75,6 +40,22 @@ def dies_with_the_messages_in_hand(inside: Inside, _valkey: ValkeyServer) -> Non
     inside.dies("worker.after_message", lambda: inside.deliver(worker))
 
 
+def finds_redis_away(inside: Inside, valkey: ValkeyServer) -> None:
+    valkey.prove()
+    valkey.kill()
+    fire_and_announce(inside)
+    valkey.start()
+
+
+def finds_redis_full(inside: Inside, valkey: ValkeyServer) -> None:
+    valkey.prove()
+    with redis.Redis.from_url(valkey.url) as connection:
+        connection.config_set("maxmemory", 1)
+        fire_and_announce(inside)
+        assert connection.llen("carillon:effect") == 0
+        connection.config_set("maxmemory", 0)
+
+
 def empties_redis(inside: Inside, valkey: ValkeyServer) -> None:
     fire_and_announce(inside)
     valkey.prove()
@@ -92,7 +73,7 @@ def kills_redis(inside: Inside, valkey: ValkeyServer) -> None:
 
 def loses_the_answer_to_a_fetch(inside: Inside, valkey: ValkeyServer) -> None:
     fire_and_announce(inside)
-    with proxied(inside, valkey, b"fetch") as (proxy, url):
+    with inside.proxied(valkey, b"fetch") as (proxy, url):
         sender = inside.sender(url)
         proxy.drop_commits(1)
         with suppress(redis.ConnectionError):
@@ -108,21 +89,32 @@ def finds_what_is_no_message_first(inside: Inside, valkey: ValkeyServer) -> None
     inside.deliver(inside.worker())
 
 
+def meets_a_worker_that_does_not_know_it(inside: Inside, _valkey: ValkeyServer) -> None:
+    """One of an older release puts messages of an unknown actor aside for good."""
+    fire_and_announce(inside)
+    consumer = inside.sender().consume(EFFECT, PREFETCH, timeout=1)
+    for _ in range(RUNS):
+        consumer.nack(next(consumer))
+
+
 LOSSES: list[Callable[[Inside, ValkeyServer], None]] = [
     dies_before_it_announces,
     dies_while_it_announces,
     dies_with_the_messages_in_hand,
+    finds_redis_away,
+    finds_redis_full,
     empties_redis,
     kills_redis,
     loses_the_answer_to_a_fetch,
     finds_what_is_no_message_first,
+    meets_a_worker_that_does_not_know_it,
 ]
 
 
 @GUARDED
 @pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
 def test_lost_messages_are_sent_again(
-    inside: Inside,
+    inside_alone: Inside,
     valkey: ValkeyServer,
     lose: Callable[[Inside, ValkeyServer], None],
     is_guarded: bool,
@@ -132,24 +124,26 @@ def test_lost_messages_are_sent_again(
         announce_only_once(monkeypatch)
         # One message would be enough otherwise for all that is ready.
         one_chunk_per_message(monkeypatch)
-    workflow_id = seed_workflow(inside.app, counting_steps(1), is_pure=False)
-    seed_one_time_schedules(inside.app, workflow_id, RUNS, in_seconds=0)
-    lose(inside, valkey)
-    assert counts(inside.app) == []
-    inside.go_on()
-    check_invariants(inside.app)
+    workflow_id = seed_workflow(inside_alone.app, counting_steps(1), is_pure=False)
+    seed_one_time_schedules(inside_alone.app, workflow_id, RUNS, in_seconds=0)
+    lose(inside_alone, valkey)
+    assert counts(inside_alone.app) == []
+    inside_alone.go_on()
+    check_invariants(inside_alone.app)
     if is_guarded:
-        assert inside.statuses() == {"succeeded": RUNS}
-        assert counts(inside.app) == [RUNS]
+        assert inside_alone.statuses() == {"succeeded": RUNS}
+        assert counts(inside_alone.app) == [RUNS]
     else:
-        assert "queued" in inside.statuses()
+        assert "queued" in inside_alone.statuses()
 
 
-def test_one_announcement_is_enough_where_nothing_is_lost(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_announcement_is_enough_where_nothing_is_lost(
+    inside_alone: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So it is the loss that strands runs above, and not how the guard was taken away."""
     announce_only_once(monkeypatch)
     one_chunk_per_message(monkeypatch)
-    workflow_id = seed_workflow(inside.app, counting_steps(1), is_pure=False)
-    seed_one_time_schedules(inside.app, workflow_id, RUNS, in_seconds=0)
-    inside.go_on()
-    assert inside.statuses() == {"succeeded": RUNS}
+    workflow_id = seed_workflow(inside_alone.app, counting_steps(1), is_pure=False)
+    seed_one_time_schedules(inside_alone.app, workflow_id, RUNS, in_seconds=0)
+    inside_alone.go_on()
+    assert inside_alone.statuses() == {"succeeded": RUNS}
