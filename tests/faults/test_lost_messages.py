@@ -147,3 +147,15 @@ def test_one_announcement_is_enough_where_nothing_is_lost(
     seed_one_time_schedules(inside_alone.app, workflow_id, RUNS, in_seconds=0)
     inside_alone.go_on()
     assert inside_alone.statuses() == {"succeeded": RUNS}
+
+
+def test_a_thousand_queued_runs_survive_an_emptied_redis(inside_alone: Inside, valkey: ValkeyServer) -> None:
+    inside_alone.seed_due(1_000, is_pure=True)
+    fire_and_announce(inside_alone)
+    valkey.prove()
+    with redis.Redis.from_url(valkey.url) as connection:
+        assert connection.llen("carillon:pure") == 10
+        connection.flushall()
+    inside_alone.go_on()
+    assert inside_alone.statuses() == {"succeeded": 1_000}
+    check_invariants(inside_alone.app)
