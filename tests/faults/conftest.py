@@ -48,6 +48,7 @@ def valkey() -> Iterator[ValkeyServer]:
 def inside_alone(fleet: Fleet, valkey: ValkeyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside]:
     """As `inside`, with the Redis that nobody else has, emptied."""
     with redis.Redis.from_url(valkey.url) as connection:
+        connection.config_set("maxmemory", 0)
         connection.flushall()
     made = Inside(fleet, monkeypatch, valkey.url)
     yield made

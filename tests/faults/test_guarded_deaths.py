@@ -18,6 +18,7 @@ from tests.faults.fleet import execute, scalar
 from tests.faults.guards import GUARDED, drop_constraints, without_sql
 from tests.faults.inside import Inside
 from tests.faults.invariants import check_invariants, counts, violations
+from tests.faults.seeds import counting_steps, seed_runs, seed_workflow
 from workers import scheduler as scheduling
 
 
@@ -147,3 +148,17 @@ def test_a_run_that_kills_its_workers_takes_no_other_one_down(
         inside.scheduler().reap()
     inside.go_on()
     assert inside.statuses() == ({"failed": 1, "succeeded": 3} if is_guarded else {"failed": 4})
+
+
+@GUARDED
+def test_the_place_of_a_run_is_taken_although_its_worker_died_before_it_let_the_next_one_in(
+    inside: Inside, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_runs(inside.app, seed_workflow(inside.app, counting_steps(1), is_pure=False, limit=1), 2)
+    inside.scheduler().dispatch()
+    inside.dies("worker.after_finish", lambda worker=inside.worker(): worker.work(EFFECT))
+    assert inside.statuses() == {"queued": 1, "succeeded": 1}
+    if not is_guarded:
+        monkeypatch.setattr(scheduling, "admit_waiting", lambda _now: 0)
+    inside.go_on()
+    assert inside.statuses() == ({"succeeded": 2} if is_guarded else {"queued": 1, "succeeded": 1})

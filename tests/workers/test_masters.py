@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers import ROOT
 
-# A master that starts one worker, which says its process id and when it is told to stop; then it waits to be killed.
+# A master of two workers, which say their process ids and when they are told to stop; then it waits to be killed.
 MASTER = """
 import multiprocessing, os, signal, sys, time
 from workers.worker import end_with_master
@@ -27,13 +27,16 @@ def work(is_tied):
 
 if __name__ == "__main__":
     multiprocessing.set_start_method(sys.argv[1])
-    multiprocessing.Process(target=work, args=(sys.argv[2] == "tied",)).start()
+    for _ in range(2):
+        multiprocessing.Process(target=work, args=(sys.argv[2] == "tied",)).start()
     time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-@pytest.mark.parametrize("is_tied", [True, False], ids=["guarded", "unguarded"])
+@pytest.mark.parametrize(
+    ("method", "is_tied"),
+    [("fork", True), ("forkserver", True), ("spawn", True), pytest.param("fork", False, id="unguarded")],
+)
 def test_a_worker_is_told_to_stop_when_its_master_is_killed(tmp_path: Path, method: str, is_tied: bool) -> None:
     script = tmp_path / "master.py"
     script.write_text(MASTER)
@@ -41,15 +44,17 @@ def test_a_worker_is_told_to_stop_when_its_master_is_killed(tmp_path: Path, meth
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as master:
         assert master.stdout is not None
-        worker = int(master.stdout.readline())
+        workers = [int(master.stdout.readline()) for _ in range(2)]
         try:
             master.kill()
             master.wait(30)
             if is_tied:
-                assert "told\n" in master.stdout.read()
+                assert master.stdout.read().count("told\n") == 2
             else:
                 time.sleep(1)
-                os.kill(worker, 0)
+                for worker in workers:
+                    os.kill(worker, 0)
         finally:
             if not is_tied:
-                os.kill(worker, signal.SIGKILL)
+                for worker in workers:
+                    os.kill(worker, signal.SIGKILL)
