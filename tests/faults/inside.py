@@ -6,6 +6,7 @@ takes away to see that it is needed can only be taken from processes it has in i
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,7 @@ from domain.runs.heartbeats import WORKER
 from domain.runs.runs import LANES
 from tests.faults.fleet import Fleet, execute, rows
 from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedules, seed_workflow
-from workers import scheduler as scheduling
+from workers import broker
 from workers.broker import make_sender
 from workers.local_servers import ValkeyServer
 from workers.process import Life
@@ -33,11 +34,48 @@ from workers.worker import WorkerLife
 # More than it takes anything that goes on at all to come to its end.
 ROUNDS = 6
 DEADLINE_SECONDS = 600
+PATIENCE_SECONDS = 60
 PREFETCH = 1_000
 
 
 class Death(BaseException):
     """`kill -9`: nothing catches it, and what was not committed is rolled back."""
+
+
+class Impatient(threading.Event):
+    """Where a job waits for what comes next, it ends instead: `over` is set."""
+
+    def __init__(self, over: threading.Event | None = None) -> None:
+        super().__init__()
+        self.over = over or self
+
+    def wait(self, _timeout: float | None = None) -> bool:
+        self.over.set()
+        return True
+
+
+class OneRound(Scheduler):
+    """Does what there is to do, and waits for nothing."""
+
+    def __init__(self, app: Flask, config: Config, sender: Broker) -> None:
+        super().__init__(app, config, sender)
+        self.stopping = Impatient()
+        self.work_is_ready = Impatient(self.stopping)
+        # It has reached the database for long enough to reap.
+        self.heard_of_database_at = clock.monotonic()
+        self.reached_database_at = self.heard_of_database_at - config.lease_seconds
+
+    def tick(self) -> None:
+        self.stopping.clear()
+        super().tick()
+
+    def wake(self) -> None:
+        self.stopping.clear()
+        super().wake()
+
+    def dispatch(self) -> None:
+        self.stopping.clear()
+        super().dispatch()
 
 
 class Inside:
@@ -52,19 +90,16 @@ class Inside:
         self.config = Config.from_env(fleet.env | ({"REDIS_URL": redis_url} if redis_url else {}))
         self._brokers: list[Broker] = []
         monkeypatch.setattr(failpoints, "_act", _die)
-        monkeypatch.setattr(scheduling, "TICK_SECONDS", 0.02)
+        # A machine under load is slow, not wrong.
+        monkeypatch.setattr(broker, "SENDER_TIMEOUT_SECONDS", PATIENCE_SECONDS)
 
     def close(self) -> None:
         failpoints.arm_failpoints("")
-        for broker in self._brokers:
-            broker.client.connection_pool.disconnect()
+        for one in self._brokers:
+            one.client.connection_pool.disconnect()
 
     def scheduler(self) -> Scheduler:
-        """One that has reached the database for long enough to reap."""
-        made = Scheduler(self.app, self.config, self.sender())
-        made.heard_of_database_at = clock.monotonic()
-        made.reached_database_at = made.heard_of_database_at - self.config.lease_seconds
-        return made
+        return OneRound(self.app, self.config, self.sender())
 
     def worker(self) -> WorkerLife:
         """One that has a lease, and no threads."""
@@ -112,9 +147,9 @@ class Inside:
         """Every message reaches the worker, one after the other; how many it were. What cannot be read breaks the
         consumer, and what it had fetched along with it is gone."""
         taken = 0
-        broker = self.sender()
+        fetching = self.sender()
         for lane in LANES:
-            consumer = broker.consume(lane, PREFETCH, timeout=1)
+            consumer = fetching.consume(lane, PREFETCH, timeout=1)
             try:
                 while message := next(consumer):
                     self.act(lambda lane=lane: worker.work(lane))  # type: ignore[misc]
