@@ -5,10 +5,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from domain.execution import Worker
 from domain.runs import claims
@@ -21,25 +20,28 @@ GUARDED = pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "
 
 
 def without_sql(monkeypatch: pytest.MonkeyPatch, module: ModuleType, *guards: str) -> None:
-    """Statements that the module makes from now on do not say `guards`."""
+    """The statements of the module do not say `guards` any more."""
     for guard in guards:
         assert guard in inspect.getsource(module), f"{module.__name__} has no such guard any more: {guard}"
 
-    def unguarded(statement: str) -> Any:
+    def unguarded(statement: str) -> TextClause:
         for guard in guards:
             statement = statement.replace(guard, "")
         return text(statement)
 
     monkeypatch.setattr(module, "text", unguarded)
+    for name, value in vars(module).items():
+        if isinstance(value, TextClause):
+            monkeypatch.setattr(module, name, unguarded(value.text))
 
 
 def announce_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who fires a run announces it, and nobody looks again for what is ready."""
     unannounced: list[int] = []
-    fire, ready_by_lane = Scheduler._fire, scheduling.ready_by_lane
+    fire, ready_by_lane = Scheduler._fire_batch, scheduling.ready_by_lane
 
-    def fire_and_note(self: Scheduler, now: Any) -> int:
-        fired = fire(self, now)
+    def fire_and_note(self: Scheduler, batch: int) -> int:
+        fired = fire(self, batch)
         unannounced.append(fired)
         return fired
 
@@ -48,7 +50,7 @@ def announce_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
         unannounced.clear()
         return {lane: min(ready, count) for lane, ready in ready_by_lane().items() if count}
 
-    monkeypatch.setattr(Scheduler, "_fire", fire_and_note)
+    monkeypatch.setattr(Scheduler, "_fire_batch", fire_and_note)
     monkeypatch.setattr(scheduling, "ready_by_lane", not_announced_yet)
 
 

@@ -8,7 +8,8 @@ from contextlib import suppress
 import pytest
 import redis
 
-from domain.runs.runs import EFFECT
+from domain.execution import CHUNKS
+from domain.runs.runs import EFFECT, PURE
 from tests.faults.guards import GUARDED, announce_only_once, one_chunk_per_message
 from tests.faults.inside import PREFETCH, Inside
 from tests.faults.invariants import check_invariants, counts
@@ -154,7 +155,7 @@ def test_a_thousand_queued_runs_survive_an_emptied_redis(inside_alone: Inside, v
     fire_and_announce(inside_alone)
     valkey.prove()
     with redis.Redis.from_url(valkey.url) as connection:
-        assert connection.llen("carillon:pure") == 10
+        assert connection.llen("carillon:pure") == 1_000 / CHUNKS[PURE]
         connection.flushall()
     inside_alone.go_on()
     assert inside_alone.statuses() == {"succeeded": 1_000}

@@ -26,8 +26,8 @@ def test_what_is_due_is_decided_while_redis_is_away(
 ) -> None:
     scheduler = inside_alone.scheduler()
 
-    def fire_and_announce(now: datetime) -> int:
-        fired = fire_due(now)
+    def fire_and_announce(now: datetime, batch: int) -> int:
+        fired = fire_due(now, batch)
         announce_ready(scheduler.broker, {EFFECT: fired})
         return fired
 
