@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from contextlib import closing
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,7 +33,7 @@ from tests.factories import a_token
 from tests.servers import config_for, make_app
 from tests.statements import counted
 
-BUNDLE_MAX = 1_000
+BUNDLE_MAX = 10_000
 # What PostgreSQL and the application learn once.
 WARM_UP = 50
 
@@ -63,7 +64,8 @@ class Api:
         """Seconds until the answer."""
         sent = json.dumps(body).encode()
         begun = time.perf_counter()
-        answer = self.client.post(f"/api{path}", data=sent, headers=self.headers)
+        # In a context of its own, as a server does it: a request finds neither who asked before nor what was read for them.
+        answer = Context().run(self.client.post, f"/api{path}", data=sent, headers=self.headers)
         took = time.perf_counter() - begun
         assert answer.status_code in (200, 201), answer.text[:500]
         return took

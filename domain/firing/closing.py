@@ -81,6 +81,14 @@ def _locked(schedule_ids: Sequence[UUID]) -> Select[ScheduleCursor]:
     return locked.execution_options(populate_existing=True)
 
 
+def new_cursor(schedule: Schedule, now: datetime) -> ScheduleCursor:
+    """The cursor of a schedule that has just been made: there is nothing on record that it has to be behind of."""
+    cursor = ScheduleCursor(schedule_id=schedule.id, tenant_id=schedule.tenant_id, next_fire_at=_next_of(schedule, now))
+    db.session.add(cursor)
+    wake_cursor(schedule, cursor)
+    return cursor
+
+
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
     """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
     in the past or a second time, not even one whose `now` was read before it waited for another's locks."""

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
-from domain.firing.closing import aim_cursor, close_ledger, forget_skip, wake_cursor
+from domain.firing.closing import aim_cursor, close_ledger, forget_skip, new_cursor, wake_cursor
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
 from domain.kernel.db import db
@@ -21,7 +21,7 @@ from domain.kernel.errors import Conflict, Refused, StaleTransition
 from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
 from domain.schedules.copies import payload_to_copy
-from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
+from domain.schedules.cursors import locked_cursor, spread_offset
 from domain.schedules.drafts import ScheduleDraft, checked_columns
 from domain.schedules.limits import check_room, hold_limits
 from domain.schedules.payloads import payload_refusals
@@ -53,9 +53,7 @@ def create_schedule(
         _set_paused(schedule, actor, None, now)
     db.session.add(schedule)
     flush_schedule(schedule)
-    cursor = ScheduleCursor(schedule_id=schedule.id, tenant_id=schedule.tenant_id)
-    db.session.add(cursor)
-    aim_cursor(schedule, cursor, now)
+    new_cursor(schedule, now)
     record_change(actor, "schedule.created", schedule, after=snapshot(schedule))
     return schedule
 
