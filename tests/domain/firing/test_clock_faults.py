@@ -16,6 +16,8 @@ from domain.firing import due
 from domain.firing import tick as tick_module
 from domain.firing.ledger import Entry, Mark, write_entries
 from domain.firing.tick import fire_due
+from domain.invariants import broken_invariants
+from domain.kernel import clock
 from domain.kernel.errors import DomainError
 from domain.kernel.ids import new_id
 from domain.schedules.schedules import Schedule
@@ -36,6 +38,7 @@ from tests.factories import a_tenant
 pytestmark = pytest.mark.usefixtures("db")
 HALF_A_SECOND = timedelta(milliseconds=500)
 TEN_YEARS = timedelta(days=3652)
+EARLY = "an instant that was decided before its time"
 DROP_KEY = "ALTER TABLE occurrences DROP CONSTRAINT pk_occurrences"
 
 
@@ -99,6 +102,17 @@ def test_a_clock_that_was_ten_years_ahead_for_a_moment_starts_a_hundred_runs_at_
     assert len(runs(schedule)) == 1 + most
     accounted = sum(row.count for row in occurrences(schedule))
     assert accounted == 1 + TEN_YEARS // timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(("ahead", "found"), [(timedelta(0), set()), (TEN_YEARS, {EARLY})])
+def test_that_the_clock_was_ahead_is_found_by_the_check_of_the_invariants(
+    workflow: Any, ahead: timedelta, found: set[str]
+) -> None:
+    now = clock.database_now()
+    schedule = a_live_schedule(workflow, now=now - timedelta(minutes=3))
+    tick_until_idle(now + ahead)
+    assert ledger(schedule)
+    assert set(broken_invariants()) == found
 
 
 def test_after_it_was_set_back_nothing_fires_again_and_a_new_schedule_fires_at_once(workflow: Any) -> None:
