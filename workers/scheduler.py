@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC
 from functools import partial
 from types import FrameType
 
@@ -20,7 +21,7 @@ from dramatiq import Broker
 from flask import Flask
 
 from domain.fire_minutes import sum_minutes
-from domain.firing.tick import fire_due, next_wake
+from domain.firing.tick import BATCH, fire_due, next_wake
 from domain.health import is_database_away
 from domain.invariant_checks import check_invariants
 from domain.kernel import clock
@@ -47,8 +48,13 @@ log = logger(__name__)
 SECOND = 1.0
 # A tick ends just before its second does, so that the next one is not turned away as a second instance.
 TICK_SECONDS = 0.97
-# One for each job.
-CONNECTIONS = 9
+# One for each job, and one for the second lane of a herd.
+CONNECTIONS = 10
+# More than this due at once is a herd: it is decided in lanes, one of which computes while PostgreSQL writes for another.
+HERD = 500
+LANES = 2
+# What is due is on record before anybody works on it, unless that takes longer than this.
+HOLD_SECONDS = 1.0
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
@@ -71,6 +77,8 @@ class Scheduler:
         self.stopping = threading.Event()
         self.ticks = 0
         self.is_ticking = False
+        # When the herd began that is being decided.
+        self.herd_began_at: float | None = None
         # Since when the database has answered without a break, and when it did last.
         self.reached_database_at: float | None = None
         self.heard_of_database_at = 0.0
@@ -91,7 +99,7 @@ class Scheduler:
                 with transaction():
                     now, next_wake_at = next_wake()
                 is_due = next_wake_at is not None and next_wake_at <= now
-                if is_due and self._fire(now):
+                if is_due and self._fire():
                     continue
             left = until - clock.monotonic()
             if left <= 0:
@@ -122,19 +130,49 @@ class Scheduler:
                 return
             self.stopping.wait(left)
 
-    def _fire(self, now: datetime) -> int:
-        with transaction():
-            fired = fire_due(now)
-        hit("tick.after_commit")
+    def _fire(self) -> bool:
+        """Decide what is due; whether anything was, that is not in other hands."""
+        fired = self._fire_batch(HERD)
+        if fired == HERD:
+            self._fire_herd()
         if fired:
             self.work_is_ready.set()
+        return fired > 0
+
+    def _fire_herd(self) -> None:
+        self.herd_began_at = clock.monotonic()
+        try:
+            with ThreadPoolExecutor(LANES, "herd") as lanes:
+                for lane in [lanes.submit(self._fire_lane) for _ in range(LANES)]:
+                    lane.result()
+        finally:
+            self.herd_began_at = None
+
+    def _fire_lane(self) -> None:
+        with self.app.app_context():
+            while self._fire_batch(BATCH) and not self.stopping.is_set():
+                self.ticks += 1
+
+    def _fire_batch(self, batch: int) -> int:
+        with transaction():
+            fired = fire_due(clock.database_now(), batch)
+        hit("tick.after_commit")
         return fired
+
+    def _is_held(self) -> bool:
+        """Whether ready runs are not to be announced yet: a herd is being written down, for which the processors are
+        needed first."""
+        began_at = self.herd_began_at
+        return began_at is not None and clock.monotonic() - began_at < HOLD_SECONDS
 
     def dispatch(self) -> None:
         """Admit and announce, each second and whenever somebody says that work is ready."""
         until = clock.monotonic() + TICK_SECONDS
         while not self.stopping.is_set() and clock.monotonic() < until:
             self.work_is_ready.clear()
+            if self._is_held():
+                self.work_is_ready.wait(CONTENDED_SECONDS)
+                continue
             with self.app.app_context():
                 with transaction():
                     admit_waiting(clock.database_now())

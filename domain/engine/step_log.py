@@ -50,6 +50,7 @@ class StepLog:
         """`now`: the database's clock, from which step times are counted on. `is_pure`: the run has no effects, so its
         rows are kept for the caller unless they become many or old."""
         self._claim = claim
+        self._run_id = str(claim.run_id)
         self._records = {(record.step_path, record.iteration): record for record in records}
         self._position = max((record.position for record in self._records.values()), default=-1) + 1
         self._store = store or DatabaseStore(claim)
@@ -258,7 +259,7 @@ class StepLog:
         failure: StepFailed | None = None,
     ) -> Row:
         return {
-            "run_id": self._claim.run_id,
+            "run_id": self._run_id,
             "step_path": task.path,
             "iteration": task.iteration,
             "attempt": attempt,

@@ -73,6 +73,8 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
     settings = " ".join(f"-c {name}={seconds * 1000}" for name, seconds in TIMEOUTS[role].items())
     return {
         "pool_size": threads,
+        # The connection used last has its plans and catalogues warm.
+        "pool_use_lifo": True,
         "max_overflow": 2,
         # Errors of statements are logged: what was to be stored, such as the hash of a password, stays out of the log.
         "hide_parameters": True,

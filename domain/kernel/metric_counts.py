@@ -29,6 +29,7 @@ FOLDED = UUID(int=0)
 KEY_LASTS = timedelta(hours=1)
 # Long after the last transaction that may write to a key has ended.
 FOLD_AFTER = 2 * KEY_LASTS
+NO_METRIC = "none"
 
 
 class MetricCount(Base):
@@ -72,13 +73,14 @@ class Tally:
         # The sums when the key was made, and those that were written last.
         self._base = self._written = NOTHING
 
-    def write(self) -> int:
-        """Put what has been counted since the last time on record, in a unit of work of its own; how many samples."""
+    def write(self, patient: str = NO_METRIC) -> int:
+        """Put what has been counted since the last time on record, in a unit of work of its own; how many samples. When
+        there is nothing but samples of the metric `patient`, they wait for a later time."""
         with self._lock:
             sums = counted(self._registry)
-            if sums == self._written:
-                return 0
             changed = {at for at, value in sums.items() if value != self._written.get(at)}
+            if all(name.startswith(patient) for name, _ in changed):
+                return 0
             with transaction():
                 key, made_at = self._key_at(clock.database_now())
                 _write(key, made_at, {at: sums[at] - self._base.get(at, 0) for at in changed})
@@ -95,10 +97,11 @@ class Tally:
 TALLY = Tally()
 
 
-def record_counts() -> None:
-    """Put what this process has counted on record. What cannot be written now is written with what comes next."""
+def record_counts(patient: str = NO_METRIC) -> None:
+    """Put what this process has counted on record, unless all of it belongs to the metric `patient`. What cannot be
+    written now is written with what comes next."""
     try:
-        TALLY.write()
+        TALLY.write(patient)
     except Exception as error:
         log.warning("What was counted could not be put on record yet", error=first_line(error))
 

@@ -71,8 +71,9 @@ CALL_SECONDS = Histogram(
     buckets=_CALL,
     registry=REGISTRY,
 )
+REQUEST_METRIC = "carillon_request_duration_seconds"
 REQUEST_SECONDS = Histogram(
-    "carillon_request_duration_seconds",
+    REQUEST_METRIC,
     "From the arrival of a request to its answer, by the part of the site and what was asked for (page, fragment, change).",
     ("area", "kind"),
     buckets=_PAGE,

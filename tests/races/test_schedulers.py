@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import datetime
+
+import pytest
+
+from domain.firing.tick import fire_due
 from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
+from tests.servers import config_for
+from workers import scheduler
+from workers.broker import make_sender
 
 
 def test_three_schedulers_fire_two_thousand_schedules_of_one_instant_once_each(fleet: Fleet) -> None:
@@ -54,4 +63,32 @@ def test_a_tick_that_is_stopped_between_lock_and_commit_holds_nobody_up_for_long
     fleet.scheduler()
     wait_for_all(fleet.app, 50)
     fleet.kill(frozen)
+    check_invariants(fleet.app)
+
+
+def test_a_herd_is_decided_in_two_lanes_at_a_time_and_each_instant_once(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed_one_time_schedules(fleet.app, seed_workflow(fleet.app, PURE_STEPS, is_pure=True), 60, in_seconds=-1)
+    monkeypatch.setattr(scheduler, "HERD", 4)
+    monkeypatch.setattr(scheduler, "BATCH", 7)
+    both = threading.Barrier(scheduler.LANES)
+    met: set[str] = set()
+
+    def fired_beside_the_other(now: datetime, batch: int) -> int:
+        lane = threading.current_thread().name
+        if lane.startswith("herd") and lane not in met:
+            met.add(lane)
+            both.wait(60)
+        return fire_due(now, batch)
+
+    monkeypatch.setattr(scheduler, "fire_due", fired_beside_the_other)
+    config = config_for(fleet.env["DATABASE_URL"], fleet.env["REDIS_URL"])
+    alone = scheduler.Scheduler(fleet.app, config, make_sender(config.redis_url))
+    with fleet.app.app_context():
+        assert alone._fire()
+        assert not alone._fire()
+    assert alone.herd_began_at is None
+    assert len(met) == scheduler.LANES
+    assert scalar(fleet.app, "SELECT count(*) FROM runs JOIN occurrences USING (id)") == 60
     check_invariants(fleet.app)

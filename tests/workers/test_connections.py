@@ -24,12 +24,12 @@ def test_the_defaults_add_up_to_what_the_guide_says() -> None:
     config = plain_config()
     web, worker = most("web", config.web_threads), most("worker", connections(config))
     listening = most("scheduler", scheduler.CONNECTIONS) + 1
-    assert (web, listening, worker) == (10, 12, 21)
+    assert (web, listening, worker) == (10, 13, 21)
     total = 2 * web + listening + worker + 10
-    assert f"20 + 12 + 21 + 10 = {total}" in GUIDE
+    assert f"20 + 13 + 21 + 10 = {total}" in GUIDE
 
 
-def test_a_scheduler_has_a_connection_for_each_of_its_jobs() -> None:
+def test_a_scheduler_has_a_connection_for_each_of_its_jobs_and_lanes() -> None:
     tree = ast.parse(Path(scheduler.__file__).read_text())
     jobs = next(
         node.value
@@ -37,4 +37,4 @@ def test_a_scheduler_has_a_connection_for_each_of_its_jobs() -> None:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "jobs"
     )
     assert isinstance(jobs, ast.List) and hasattr(Scheduler, "run")
-    assert len(jobs.elts) == scheduler.CONNECTIONS
+    assert len(jobs.elts) + scheduler.LANES - 1 == scheduler.CONNECTIONS

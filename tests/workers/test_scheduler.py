@@ -185,3 +185,18 @@ def test_each_time_a_job_runs_has_a_number_of_its_own() -> None:
         module._patiently(lambda: numbers.append(current_number()))
     assert None not in numbers and len(set(numbers)) == 2
     assert current_number() is None
+
+
+def test_nothing_is_announced_while_a_herd_is_written_down_unless_that_takes_long(
+    app: Flask, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float] = []
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.2)
+    monkeypatch.setattr(module, "ready_by_lane", lambda: looks.append(time.monotonic()) or {})
+    scheduler = scheduler_on(app, config, config.redis_url)
+    scheduler.herd_began_at = time.monotonic() - module.HOLD_SECONDS + 60
+    scheduler.dispatch()
+    assert not looks
+    scheduler.herd_began_at = time.monotonic() - module.HOLD_SECONDS
+    scheduler.dispatch()
+    assert looks
