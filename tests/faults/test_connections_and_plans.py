@@ -18,7 +18,7 @@ from tests.servers import ROOT
 IDLE = 20_000
 
 
-@pytest.mark.parametrize("now", ["given", "clock_timestamp()"], ids=["guarded", "control"])
+@pytest.mark.parametrize("now", ["given", "clock_timestamp()"], ids=["guarded", "unguarded"])
 def test_what_is_due_is_found_without_reading_what_is_not(fleet: Fleet, now: str) -> None:
     """Among many that are not due and dead rows of many fires. Control: with a time that the database reads row by row it
     walks along all of them."""
@@ -71,7 +71,7 @@ print(backend(), flush=True)
 """
 
 
-@pytest.mark.parametrize("guard", ["guarded", "control"])
+@pytest.mark.parametrize("guard", ["guarded", "unguarded"])
 def test_a_forked_process_uses_no_connection_of_its_parent(fleet: Fleet, guard: str) -> None:
     """Control: without forgetting them, both speak over one, and take each other's answers."""
     command = [sys.executable, "-c", FORKED, guard]

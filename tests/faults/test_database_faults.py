@@ -57,7 +57,7 @@ FEW_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'few%'
 # Connections that are ended (C2)
 
 
-@pytest.mark.parametrize("is_whole", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_whole", [True, False], ids=["guarded", "unguarded"])
 def test_a_connection_that_is_ended_inside_a_tick_leaves_nothing_of_it_and_the_next_tick_decides_all(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_whole: bool
 ) -> None:
@@ -84,7 +84,7 @@ def test_a_connection_that_is_ended_inside_a_tick_leaves_nothing_of_it_and_the_n
             assert "a cursor that is not past what was decided" in violations(fleet.app)
 
 
-@pytest.mark.parametrize("is_asked", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_asked", [True, False], ids=["guarded", "unguarded"])
 def test_a_connection_that_was_ended_while_it_lay_in_the_pool_costs_nothing(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_asked: bool
 ) -> None:
@@ -158,7 +158,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
 # What two transactions do to each other, and what a database is out of (C4, C7)
 
 
-@pytest.mark.parametrize("tries", [kernel.COLLISION_TRIES, 1], ids=["guarded", "control"])
+@pytest.mark.parametrize("tries", [kernel.COLLISION_TRIES, 1], ids=["guarded", "unguarded"])
 def test_of_two_who_wait_for_each_other_both_end_whole(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tries: int
 ) -> None:
@@ -196,7 +196,7 @@ def test_of_two_who_wait_for_each_other_both_end_whole(
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "53100", "53200"])
-@pytest.mark.parametrize("is_told_apart", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_told_apart", [True, False], ids=["guarded", "unguarded"])
 def test_what_says_nothing_about_the_values_undoes_the_tick_and_blames_no_schedule(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, sqlstate: str, is_told_apart: bool
 ) -> None:
@@ -223,7 +223,7 @@ def test_what_says_nothing_about_the_values_undoes_the_tick_and_blames_no_schedu
 # Locks that somebody holds (C5, C11, C13)
 
 
-@pytest.mark.parametrize("seconds", [1, 0], ids=["guarded", "control"])
+@pytest.mark.parametrize("seconds", [1, 0], ids=["guarded", "unguarded"])
 def test_a_tick_that_finds_a_table_locked_gives_up_and_decides_all_when_it_is_free(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
@@ -242,7 +242,7 @@ def test_a_tick_that_finds_a_table_locked_gives_up_and_decides_all_when_it_is_fr
     assert_all_decided(fleet)
 
 
-@pytest.mark.parametrize("seconds", [1, 0], ids=["guarded", "control"])
+@pytest.mark.parametrize("seconds", [1, 0], ids=["guarded", "unguarded"])
 def test_what_a_frozen_scheduler_has_locked_is_decided_by_another(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
@@ -297,7 +297,7 @@ def test_a_backup_under_way_stands_in_nobodys_way(
 # A database that takes no writes, or no connections (C8, C9)
 
 
-@pytest.fixture(params=[True, False], ids=["guarded", "control"])
+@pytest.fixture(params=[True, False], ids=["guarded", "unguarded"])
 def is_left(request: pytest.FixtureRequest) -> Iterator[bool]:
     """Whether a connection that takes no writes is left for another one."""
     if request.param:
@@ -336,7 +336,7 @@ def as_somebody_with_few_connections(fleet: Fleet, count: int) -> Iterator[dict[
         execute(fleet.app, f"DROP ROLE {name}")
 
 
-@pytest.mark.parametrize("is_known", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_known", [True, False], ids=["guarded", "unguarded"])
 def test_a_server_without_a_free_connection_is_waited_for(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_known: bool
 ) -> None:

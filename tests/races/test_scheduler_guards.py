@@ -63,7 +63,7 @@ def tick_at_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return list(pool.map(decide, range(SCHEDULERS)))
 
 
-@pytest.mark.parametrize("guards", [{"locks", "key"}, {"key"}, set()], ids=["guarded", "key alone", "control"])
+@pytest.mark.parametrize("guards", [{"locks", "key"}, {"key"}, set()], ids=["guarded", "key alone", "unguarded"])
 def test_three_schedulers_that_look_at_the_same_moment_decide_each_instant_once(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, guards: set[str]
 ) -> None:
@@ -84,7 +84,7 @@ def test_three_schedulers_that_look_at_the_same_moment_decide_each_instant_once(
         assert "an instant decided twice" in violations(fleet.app)
 
 
-@pytest.mark.parametrize("is_passed_by", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_passed_by", [True, False], ids=["guarded", "unguarded"])
 def test_what_another_scheduler_holds_is_passed_by(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_passed_by: bool
 ) -> None:
@@ -106,7 +106,7 @@ def test_what_another_scheduler_holds_is_passed_by(
 
 
 @pytest.mark.parametrize("minutes", [5, -5])
-@pytest.mark.parametrize("whose_clock", ["the database's", "its own"], ids=["guarded", "control"])
+@pytest.mark.parametrize("whose_clock", ["the database's", "its own"], ids=["guarded", "unguarded"])
 def test_a_scheduler_whose_clock_is_wrong_fires_neither_early_nor_late(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, minutes: int, whose_clock: str
 ) -> None:

@@ -69,7 +69,7 @@ def decided(schedule: Schedule) -> Counter[float]:
     ],
     ids=["an hour back", "a leap second"],
 )
-@pytest.mark.parametrize("guards", [{"cursor", "key"}, {"key"}, set()], ids=["guarded", "key alone", "control"])
+@pytest.mark.parametrize("guards", [{"cursor", "key"}, {"key"}, set()], ids=["guarded", "key alone", "unguarded"])
 def test_no_instant_comes_twice_although_the_clock_shows_it_twice(
     workflow: Any, db: Any, cron: str, clock: list[datetime], instants: list[float], guards: set[str]
 ) -> None:
@@ -90,7 +90,7 @@ def test_no_instant_comes_twice_although_the_clock_shows_it_twice(
 # It is set ahead by mistake, and back again (D4)
 
 
-@pytest.mark.parametrize("most", [decisions.CATCH_UP_LIMIT, 150], ids=["guarded", "control"])
+@pytest.mark.parametrize("most", [decisions.CATCH_UP_LIMIT, 150], ids=["guarded", "unguarded"])
 def test_a_clock_that_was_ten_years_ahead_for_a_moment_starts_a_hundred_runs_at_most(
     workflow: Any, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
@@ -139,7 +139,7 @@ FIRED = {
 
 @pytest.mark.parametrize("away", AWAY)
 @pytest.mark.parametrize("catch_up", FIRED)
-@pytest.mark.parametrize("is_remembered", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_remembered", [True, False], ids=["guarded", "unguarded"])
 def test_what_came_due_while_nobody_looked_is_made_up_as_the_policy_says_and_all_of_it_is_on_record(
     workflow: Any, db: Any, away: str, catch_up: str, is_remembered: bool
 ) -> None:
@@ -161,7 +161,7 @@ def test_what_came_due_while_nobody_looked_is_made_up_as_the_policy_says_and_all
 
 
 @pytest.mark.parametrize("broken", ["cron = 'rubbish'", "timezone = 'Mars/Olympus_Mons'"])
-@pytest.mark.parametrize("is_set_apart", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_set_apart", [True, False], ids=["guarded", "unguarded"])
 def test_a_pattern_or_a_zone_that_nobody_knows_any_more_delays_only_itself(
     workflow: Any, db: Any, monkeypatch: pytest.MonkeyPatch, broken: str, is_set_apart: bool
 ) -> None:
@@ -182,7 +182,7 @@ def test_a_pattern_or_a_zone_that_nobody_knows_any_more_delays_only_itself(
     assert (cursor(poisoned).next_fire_at, cursor(poisoned).wake_at) == (minute(1), minute(6))
 
 
-@pytest.mark.parametrize("is_halved", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_halved", [True, False], ids=["guarded", "unguarded"])
 def test_a_row_that_the_database_refuses_delays_only_itself(
     workflow: Any, db: Any, monkeypatch: pytest.MonkeyPatch, is_halved: bool
 ) -> None:
@@ -207,7 +207,7 @@ def write_fired(schedule: Schedule, instant: datetime) -> None:
     write_entries([Entry(new_id(), schedule.id, Mark(instant, "fired", ready=True))], minute(2))
 
 
-@pytest.mark.parametrize("is_kept", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_kept", [True, False], ids=["guarded", "unguarded"])
 def test_two_who_write_one_instant_in_different_ways_write_one_row(workflow: Any, db: Any, is_kept: bool) -> None:
     schedule = a_live_schedule(workflow)
     if not is_kept:
@@ -218,7 +218,7 @@ def test_two_who_write_one_instant_in_different_ways_write_one_row(workflow: Any
     assert (len(ledger(schedule)), len(runs(schedule))) == (expected, expected)
 
 
-@pytest.mark.parametrize("is_kept", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_kept", [True, False], ids=["guarded", "unguarded"])
 def test_an_instant_between_two_seconds_is_refused(workflow: Any, db: Any, is_kept: bool) -> None:
     """Control: without the check a drift of 400 microseconds is another instant, with a run of its own."""
     schedule = a_live_schedule(workflow)

@@ -32,7 +32,7 @@ def by_old_rules(db: Any, instant: datetime, changed_at: datetime = NOON) -> Non
     db.execute(text("UPDATE schedules SET updated_at = :at"), {"at": changed_at})
 
 
-@pytest.mark.parametrize("is_noticed", [True, False], ids=["guarded", "control"])
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["guarded", "unguarded"])
 def test_an_instant_that_has_moved_before_its_cursor_fires_when_the_cursor_is_due(
     workflow: Any, db: Any, monkeypatch: pytest.MonkeyPatch, is_noticed: bool
 ) -> None:
