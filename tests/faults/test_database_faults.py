@@ -4,16 +4,11 @@ the next second. Each guard has a control: without it the same fault does harm.
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 from uuid import uuid4
 
 import psycopg
@@ -22,9 +17,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from bench.proxy import CommitProxy
 from domain.firing import tick as tick_module
-from domain.firing.tick import fire_due
 from domain.kernel import clock
 from domain.kernel import db as kernel
 from domain.kernel.db import db, transacted, transaction
@@ -102,56 +95,6 @@ def test_a_connection_that_was_ended_while_it_lay_in_the_pool_costs_nothing(
             with pytest.raises(OperationalError):
                 decide_due(scheduler.app)
     if is_asked:
-        assert_all_decided(fleet)
-
-
-# A COMMIT that was carried out and whose answer was lost (C3)
-
-
-@contextmanager
-def proxied(env: dict[str, str]) -> Iterator[tuple[CommitProxy, dict[str, str]]]:
-    """A proxy before PostgreSQL that loses answers to commits, and the environment of who connects through it."""
-    found = re.search(r"host=([^&]+)", env["DATABASE_URL"])
-    assert found is not None
-    directory = Path(tempfile.mkdtemp(prefix="cp-"))
-    proxy = CommitProxy(Path(unquote(found[1])), directory)
-    proxy.start()
-    try:
-        quoted = str(directory).replace("/", "%2F")
-        yield proxy, env | {"DATABASE_URL": env["DATABASE_URL"].replace(found[1], quoted)}
-    finally:
-        proxy.close()
-        shutil.rmtree(directory)
-
-
-@pytest.mark.parametrize("repeats", ["by reading anew", "blindly", "blindly and without the key"])
-def test_a_commit_whose_answer_was_lost_is_not_done_again(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, repeats: str
-) -> None:
-    """A tick reads anew what is due. Even one that wrote again what it had in hand would be stopped by the key of the
-    ledger; control: without reading and without the key everything is decided twice."""
-    seed_due(fleet)
-    written: list[Any] = []
-    write_or_halve = tick_module.write_or_halve
-    monkeypatch.setattr(
-        tick_module, "write_or_halve", lambda steps, *how: written.append(steps) or write_or_halve(steps, *how)
-    )
-    with proxied(fleet.env) as (proxy, env), scheduler_on(env, monkeypatch) as scheduler:
-        with scheduler.app.app_context():
-            proxy.drop_commits(1)
-            with pytest.raises(OperationalError), transaction():
-                fire_due(clock.database_now())
-        assert proxy.dropped == 1
-        if repeats == "by reading anew":
-            assert decide_due(scheduler.app) == 0
-        else:
-            if "without the key" in repeats:
-                execute(fleet.app, "ALTER TABLE occurrences DROP CONSTRAINT pk_occurrences")
-            with scheduler.app.app_context(), transaction():
-                tick_module._write(written[0], clock.database_now())
-    if "without the key" in repeats:
-        assert "an instant decided twice" in violations(fleet.app)
-    else:
         assert_all_decided(fleet)
 
 
