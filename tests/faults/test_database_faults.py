@@ -4,6 +4,7 @@ the next second. Each guard has a control: without it the same fault does harm.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,13 @@ from domain.firing import tick as tick_module
 from domain.kernel import clock
 from domain.kernel import db as kernel
 from domain.kernel.db import db, transacted, transaction
+from domain.kernel.ids import new_id
 from domain.pruning import prune
+from domain.runs.claims import claim_runs
+from domain.runs.heartbeats import beat
+from domain.runs.runs import PURE
 from tests.faults.fleet import Fleet, execute, rows, scalar, wait_until
+from tests.faults.seeds import PURE_STEPS, seed_runs, seed_workflow
 from tests.faults.ticking import (
     SCHEDULES,
     UNDECIDED,
@@ -45,6 +51,31 @@ END_CONNECTIONS = """
     WHERE datname = current_database() AND application_name = 'carillon-scheduler'
 """
 FEW_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'few%' AND datname = current_database()"
+
+
+# A database that was away (C1)
+
+
+@pytest.mark.parametrize("is_patient", [True, False], ids=["guarded", "unguarded"])
+def test_nobody_is_taken_for_dead_because_the_database_was_away(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_patient: bool
+) -> None:
+    """No lease could be renewed meanwhile. Control: at the first look every run would be taken from its living worker."""
+    fleet.be_patient()
+    seed_runs(fleet.app, seed_workflow(fleet.app, PURE_STEPS, is_pure=True), 1)
+    execute(fleet.app, "UPDATE runs SET ready_at = clock_timestamp()")
+    worker_id = new_id()
+    with fleet.app.app_context(), transaction():
+        beat(worker_id, "worker", "test", 1, "test", 60)
+        claim_runs(PURE, worker_id, 1, clock.database_now(), 600)
+    execute(fleet.app, "UPDATE heartbeats SET lease_until = clock_timestamp() - interval '1 s'")
+    if not is_patient:
+        monkeypatch.setattr(scheduler_module.Scheduler, "_seconds_with_database", lambda _self: math.inf)
+    with scheduler_on(fleet.env, monkeypatch) as scheduler:
+        scheduler.reap()
+    [run] = rows(fleet.app, "SELECT status, claim_epoch, claimed_by FROM runs")
+    assert ((run.status, run.claim_epoch, run.claimed_by) == ("running", 1, worker_id)) is is_patient
+    assert (run.status == "queued") is not is_patient
 
 
 # Connections that are ended (C2)
