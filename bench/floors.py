@@ -25,7 +25,7 @@ def batch_seconds(count: int) -> float:
         app = process_app(Config.from_env(servers.env), "command", 2)
         with app.app_context():
             due = clock.database_now().replace(second=0, microsecond=0)
-            seed(count, due)
+            seed(app, count, due)
             settle_tables()
             begun = time.perf_counter()
             floor(due + timedelta(milliseconds=5))

@@ -8,6 +8,7 @@ all are due: the last decision committed, the last message sent, the last job be
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,9 +45,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Herd:
-    """`recovered`: seconds from the kill to the last start, when something was killed."""
+    """`load`: of the machine in the minute before. `recovered`: seconds from the kill to the last start, when something
+    was killed."""
 
     burst: Burst
+    load: float
     recovered: float | None = None
 
 
@@ -76,7 +79,7 @@ def _herd_on_fresh_servers(key: str, asked: Asked, registering: float) -> Herd:
 
 
 def _herd(contender: Contender, asked: Asked, processes: Processes, registering: float) -> Herd:
-    begun_at = time.time()
+    begun_at, load = time.time(), os.getloadavg()[0]
     instant = next_minute(datetime.now(UTC), STARTING_SECONDS + 10 + registering)
     contender.register(asked.count, instant)
     left = instant.timestamp() - time.time()
@@ -89,8 +92,8 @@ def _herd(contender: Contender, asked: Asked, processes: Processes, registering:
     _await_end(contender, asked, instant, processes)
     burst = contender.burst(asked.count, instant)
     if killed_at is None or burst.started is None:
-        return Herd(burst)
-    return Herd(burst, instant.timestamp() + burst.started - killed_at)
+        return Herd(burst, load)
+    return Herd(burst, load, instant.timestamp() + burst.started - killed_at)
 
 
 def _kill_halfway(contender: Contender, asked: Asked, processes: Processes) -> float:
@@ -127,9 +130,10 @@ def measure(report: Report, key: str, asked: Asked, times: int) -> Herd:
         herds.append(herd(key, asked))
     burst = median_of([one.burst for one in herds])
     recovered = max((one.recovered for one in herds if one.recovered is not None), default=None)
-    row: dict[str, Any] = {"who": name_of(key), "N": asked.count, "groups": asked.groups}
+    load = max(one.load for one in herds)
+    row: dict[str, Any] = {"who": name_of(key), "N": asked.count, "groups": asked.groups, "load": load}
     report.add(row | burst.row(asked.count) | ({"recovered": recovered} if asked.kill else {}))
-    return Herd(burst, recovered)
+    return Herd(burst, load, recovered)
 
 
 def add_floors(report: Report, count: int, found: dict[str, Herd]) -> None:

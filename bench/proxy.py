@@ -13,7 +13,9 @@ CHUNK = 65_536
 
 
 class CommitProxy:
-    """Passes bytes between `directory` and the server's socket. `dropped`: how many answers it has lost."""
+    """Passes bytes between `directory` and the server's socket. `dropped`: how many answers it has lost, `words`: to what."""
+
+    words: tuple[bytes, ...] = COMMITS
 
     def __init__(self, server: Path, directory: Path) -> None:
         self.server = server / SOCKET
@@ -54,7 +56,7 @@ class CommitProxy:
         threading.Thread(target=self._answer, args=(server, client, is_doomed), daemon=True).start()
         with suppress(OSError):
             while asked := client.recv(CHUNK):
-                if any(word in asked for word in COMMITS) and self._takes_one():
+                if any(word in asked for word in self.words) and self._takes_one():
                     is_doomed.set()
                 server.sendall(asked)
         _close(server, client)

@@ -25,6 +25,7 @@ from pathlib import Path
 from flask import Flask
 from sqlalchemy import text
 
+from bench.seeds import seed_schedules, seed_workflow
 from domain.execution import Worker
 from domain.firing.tick import fire_due
 from domain.kernel import clock
@@ -33,37 +34,10 @@ from domain.kernel.ids import new_id
 from domain.kernel.log import configure_logs
 from domain.runs.heartbeats import WORKER, beat
 from domain.runs.runs import PURE
-from tests.factories import a_tenant, a_version, a_workflow
 from tests.servers import config_for, environment, make_app, make_directory, migrate, remove_directory
 from workers.local_servers import PostgresServer
 
 THREADS = 8
-DEFINITION = {
-    "steps": [
-        {"id": "label", "type": "state.set", "config": {"state": "working"}},
-        {
-            "id": "sum",
-            "type": "transform.assign",
-            "config": {
-                "assign": {"vars.region": {"$expr": "payload.region"}, "vars.twice": {"$expr": "payload.n * 2"}}
-            },
-        },
-        {"id": "end", "type": "control.return", "value": {"$expr": "vars.twice"}},
-    ]
-}
-
-_SCHEDULES = """
-    INSERT INTO schedules (id, tenant_id, name, workflow_id, workflow_version, trigger_type, cron, timezone,
-        payload_json, status)
-    SELECT uuidv7(), :tenant_id, 'Schedule ' || n, :workflow_id, 1, 'recurring', '* * * * *',
-        (ARRAY['UTC', 'Europe/Paris', 'America/New_York', 'Asia/Kolkata', 'Australia/Sydney'])[n % 5 + 1],
-        jsonb_build_object('n', n, 'region', 'eu-' || n, 'note', repeat(md5(n::text), 8)), 'active'
-    FROM generate_series(1, :count) n
-"""
-_CURSORS = """
-    INSERT INTO schedule_cursors (schedule_id, tenant_id, next_fire_at, wake_at)
-    SELECT id, tenant_id, :due, :due FROM schedules
-"""
 # What the tick writes for the same schedules, when nobody has to decide anything.
 _FLOOR = """
     WITH due AS (
@@ -97,16 +71,9 @@ _END_RUNS = """
 _COUNTS = "SELECT (SELECT count(*) FROM occurrences) AS occurrences, (SELECT count(*) FROM runs WHERE status = 'succeeded') AS runs"
 
 
-def seed(count: int, due: datetime) -> None:
-    """One tenant, one workflow, `count` schedules that are due at `due` and every minute after it."""
-    tenant = a_tenant("bench")
-    workflow = a_workflow(tenant, "Three steps", concurrency_limit=None)
-    a_version(workflow, definition=DEFINITION)
-    db.session.commit()
-    ids = {"tenant_id": tenant.id, "workflow_id": workflow.id}
-    db.session.execute(text(_SCHEDULES), ids | {"count": count})
-    db.session.execute(text(_CURSORS), {"due": due})
-    db.session.commit()
+def seed(app: Flask, count: int, due: datetime) -> None:
+    """`count` schedules of one workflow that are due at `due` and every minute after it."""
+    seed_schedules(app, seed_workflow(app), range(1, count + 1), due, ["* * * * *"])
 
 
 def settle_tables() -> None:
@@ -196,7 +163,7 @@ class Watch:
 
 def rounds(app: Flask, asked: argparse.Namespace, watch: Watch, profile: cProfile.Profile | None) -> list[float]:
     due = clock.database_now().replace(second=0, microsecond=0)
-    seed(asked.schedules, due)
+    seed(app, asked.schedules, due)
     starts = []
     for turn in range(2 * asked.times):
         settle_tables()

@@ -40,7 +40,7 @@ from domain.runs.waking import wake_parents
 log = logger(__name__)
 
 # Runs per claim. Pure ones are short and end together; one with an effect may take long and stands alone.
-CHUNKS = {PURE: 100, EFFECT: 1, CALL: 1}
+CHUNKS = {PURE: 200, EFFECT: 1, CALL: 1}
 # A chunk that takes longer ends what is done so far, and gives back what was not begun.
 END_AFTER_SECONDS = 2.0
 
@@ -108,7 +108,7 @@ def _execute(claims: Sequence[Claim], worker_id: UUID, at_zero: datetime) -> int
             done = _run(claim, versions[claim.run_id], records.get(claim.run_id, ()), now)
         if done is not None:
             ended.append(done)
-    _finish(ended, worker_id)
+    _finish(ended, worker_id, at_zero)
     if rest := [(claim.run_id, claim.epoch) for claim in claims[begun:]]:
         transacted(lambda: give_back(rest, worker_id))
     return begun
@@ -149,29 +149,30 @@ def _run(
     return ending, step_log.pending_rows()
 
 
-def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
+def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, at_zero: datetime) -> None:
     """End the chunk together. One that the database refuses is halved until the bad run stands alone and fails."""
     if not ended:
         return
     hit("worker.before_finish")
     try:
-        transacted(lambda: _record(ended, worker_id))
+        transacted(lambda: _record(ended, worker_id, at_zero))
     except (DBAPIError, ValueError, TypeError) as error:
         if isinstance(error, DBAPIError) and not is_about_values(error):
             raise
         if len(ended) > 1:
             middle = len(ended) // 2
-            _finish(ended[:middle], worker_id)
-            _finish(ended[middle:], worker_id)
+            _finish(ended[:middle], worker_id, at_zero)
+            _finish(ended[middle:], worker_id, at_zero)
             return
         failed = _unrecordable(ended[0][0], error)
-        transacted(lambda: _record([(failed, [])], worker_id))
+        transacted(lambda: _record([(failed, [])], worker_id, at_zero))
     hit("worker.after_finish")
 
 
-def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID) -> None:
+def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, at_zero: datetime) -> None:
     """In one transaction: prove the claims, record the steps still pending, end the runs."""
-    finished = finish_runs([ending for ending, _ in ended], worker_id, clock.database_now())
+    now = at_zero + timedelta(seconds=clock.monotonic())
+    finished = finish_runs([ending for ending, _ in ended], worker_id, now)
     count(CLAIMS_LOST, len(ended) - len(finished))
     insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
     hit("worker.before_final_commit")

@@ -12,6 +12,7 @@ from dramatiq import Broker, Message
 
 from domain.execution import CHUNKS
 from domain.kernel.clock import monotonic
+from domain.kernel.failpoints import hit
 from domain.runs.runs import LANES
 from workers.broker import waiting_messages
 
@@ -35,4 +36,5 @@ def announce_ready(broker: Broker, ready: dict[str, int], seconds: float = SECON
                 return sent
             broker.enqueue(Message(queue_name=lane, actor_name=f"work_{lane}", args=(), kwargs={}, options={}))
             sent += 1
+            hit("dispatch.mid_send")
     return sent

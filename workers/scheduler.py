@@ -58,7 +58,7 @@ HOLD_SECONDS = 1.0
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
-SUM_SECONDS, CHECK_SECONDS = 20.0, 60.0
+SUM_SECONDS, CHECK_SECONDS, HOLD_FAILING_SECONDS = 20.0, 60.0, 5.0
 # Longer than connecting and the longest statement of a scheduler together.
 HUNG_AFTER_SECONDS = 60
 # Hosts kill what is not gone soon after they asked for it, most of them after 30 seconds.
@@ -175,9 +175,10 @@ class Scheduler:
                 continue
             with self.app.app_context():
                 with transaction():
-                    admit_waiting(clock.database_now())
+                    now = clock.database_now()
+                    admit_waiting(now)
                 with transaction():
-                    admit_calls(clock.database_now())
+                    admit_calls(now)
                 with transaction():
                     ready = ready_by_lane()
             hit("dispatch.before_send")
@@ -277,7 +278,7 @@ class Scheduler:
             (self.dispatch, SECOND),
             (self.reap, SECOND),
             (self.wake, SECOND),
-            (self.hold_failing, SECOND),
+            (self.hold_failing, HOLD_FAILING_SECONDS),
             (self.life.beat, self.config.lease_seconds / 3),
             (self.sum_minutes, SUM_SECONDS),
             (self.check_invariants, CHECK_SECONDS),

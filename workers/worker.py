@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
+import signal
+import threading
 import time
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import dramatiq
@@ -16,6 +20,7 @@ from domain.execution import Worker, give_back_strays
 from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
+from domain.kernel.failpoints import hit
 from domain.kernel.log import first_line, logger
 from domain.runs.admission import ready_in
 from domain.runs.heartbeats import WORKER
@@ -41,6 +46,19 @@ def connections(config: Config) -> int:
     return config.worker_threads + 3 + math.ceil(config.call_threads / CALLS_PER_CONNECTION)
 
 
+def end_with_master() -> None:
+    """When the master of this process is killed, stop as if told to: nobody else could say so any more, and beside the
+    workers of the next master there would be twice as many as wanted."""
+    if master := multiprocessing.parent_process():
+        threading.Thread(target=_stop_after, args=(master,), name="master", daemon=True).start()
+
+
+def _stop_after(master: BaseProcess) -> None:
+    master.join()
+    log.warning("The master of this worker is gone; stopping")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 class WorkerLife(Middleware):
     """The lease of this process, from its start until its end."""
 
@@ -51,6 +69,7 @@ class WorkerLife(Middleware):
         self.callers = Callers(config.call_threads, self._ready_calls, self._call)
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
+        end_with_master()
         os.nice(NICENESS)
         self.life = Life(self.app, WORKER, self.config.lease_seconds)
         self.worker = Worker(self.life.id, self.config.run_deadline_seconds)
@@ -69,6 +88,7 @@ class WorkerLife(Middleware):
 
     def work(self, lane: str) -> None:
         """Claim and execute until nothing is ready, the turn is over, or this process is to stop."""
+        hit("worker.after_message")
         until = time.monotonic() + TURN_SECONDS
         try:
             while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):

@@ -13,6 +13,8 @@ from sqlalchemy import text
 
 from domain.kernel.db import db
 
+_CLOCK = text("SELECT clock_timestamp()")
+
 
 def now() -> datetime:
     """This machine's wall clock, aware, UTC."""
@@ -26,7 +28,7 @@ def monotonic() -> float:
 
 def database_now() -> datetime:
     """The database's wall clock at this statement (not the start of its transaction), aware, UTC."""
-    instant: datetime = db.session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    instant: datetime = db.session.execute(_CLOCK).scalar_one()
     return instant.astimezone(UTC)
 
 

@@ -38,6 +38,10 @@ TIMEOUTS = {
 # each anew, a millisecond for a thousand rows. Compiling plans would take longer than running any statement here.
 PLANS = {"scheduler": "force_custom_plan"}
 
+# Who asks a connection whether it still works before each use of it: whoever has somebody waiting for the answer. The others
+# do not lose anything by a statement that fails, they come back to it, and a worker would ask as often as it does anything.
+PINGED = frozenset({"web", "command"})
+
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
 COLLISION_TRIES = 3
@@ -78,7 +82,7 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
         "max_overflow": 2,
         # Errors of statements are logged: what was to be stored, such as the hash of a password, stays out of the log.
         "hide_parameters": True,
-        "pool_pre_ping": True,
+        "pool_pre_ping": role in PINGED,
         "pool_timeout": 10,
         "pool_recycle": 1800,
         "connect_args": {

@@ -77,6 +77,24 @@ _UNFINISHED = text("""
     WHERE schedule_id = :schedule_id AND finished_at IS NULL AND backfill_id IS NULL AND NOT is_rehearsal
 """)
 
+_HAS_WAITING = text("""
+    SELECT w.id FROM unnest(CAST(:ids AS uuid[])) AS w(id)
+    WHERE EXISTS (SELECT 1 FROM runs r WHERE r.workflow_id = w.id AND r.status = 'queued' AND r.ready_at IS NULL)
+""")
+
+_READY_IN = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL LIMIT :most
+    ) ready
+""")
+
+_READY_BY_LANE = text("""
+    SELECT lane.name, (SELECT count(*) FROM (
+        SELECT 1 FROM runs WHERE lane = lane.name AND status = 'queued' AND ready_at IS NOT NULL LIMIT 10000
+    ) ready) AS ready
+    FROM (VALUES ('pure'), ('effect'), ('call')) AS lane(name)
+""")
+
 
 def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> int:
     """Make waiting runs ready as far as limits and overlap allow, of all workflows or of those named; how many."""
@@ -96,31 +114,15 @@ def unfinished_runs(schedule_id: UUID) -> int:
 
 def workflows_with_waiting(workflow_ids: Sequence[UUID]) -> list[UUID]:
     """Those of the workflows that have runs waiting for admission."""
-    waiting = text("""
-        SELECT w.id FROM unnest(CAST(:ids AS uuid[])) AS w(id)
-        WHERE EXISTS (SELECT 1 FROM runs r WHERE r.workflow_id = w.id AND r.status = 'queued' AND r.ready_at IS NULL)
-    """)
-    return list(db.session.scalars(waiting, {"ids": list(workflow_ids)}))
+    return list(db.session.scalars(_HAS_WAITING, {"ids": list(workflow_ids)}))
 
 
 def ready_in(lane: str, most: int) -> int:
     """How many runs of a lane are ready to be claimed, counted up to `most`."""
-    query = text("""
-        SELECT count(*) FROM (
-            SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL LIMIT :most
-        ) ready
-    """)
-    return db.session.scalar(query, {"lane": lane, "most": most}) or 0
+    return db.session.scalar(_READY_IN, {"lane": lane, "most": most}) or 0
 
 
 def ready_by_lane() -> dict[str, int]:
     """How many runs are ready to be claimed, per lane (counted up to 10,000)."""
-    rows = db.session.execute(
-        text("""
-            SELECT lane.name, (SELECT count(*) FROM (
-                SELECT 1 FROM runs WHERE lane = lane.name AND status = 'queued' AND ready_at IS NOT NULL LIMIT 10000
-            ) ready) AS ready
-            FROM (VALUES ('pure'), ('effect'), ('call')) AS lane(name)
-        """)
-    )
+    rows = db.session.execute(_READY_BY_LANE)
     return {row.name: row.ready for row in rows if row.ready}

@@ -25,6 +25,85 @@ from domain.runs.runs import FAILED, SUCCEEDED
 # What the inputs of one chunk may take together, as stored: in memory they take several times as much.
 CHUNK_BYTES = 2_000_000
 
+_CLAIM = text("""
+    WITH longest AS (
+        SELECT id, losses, ready_at, pg_column_size(input_json) AS bytes FROM runs
+        WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
+        ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
+    ), placed AS (
+        SELECT id, losses, row_number() OVER line AS place, first_value(losses) OVER line AS first_losses,
+            sum(bytes) OVER line AS bytes, count(*) OVER () AS found
+        FROM longest WINDOW line AS (ORDER BY ready_at, id)
+    ), picked AS (
+        SELECT id, found FROM placed
+        WHERE place = 1 OR (first_losses = 0 AND losses = 0 AND bytes <= :most_bytes)
+    )
+    UPDATE runs r
+    SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
+        started_at = coalesce(r.started_at, :now), deadline_at = coalesce(r.deadline_at, :deadline_at)
+    FROM picked WHERE r.id = picked.id
+    RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
+        r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
+        r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found
+""")
+
+_PROVE = text("""
+    SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM runs
+    WHERE id = :run_id AND claim_epoch = :epoch AND claimed_by = :worker_id AND status = 'running'
+    FOR NO KEY UPDATE
+""")
+
+_NOTE_PROGRESS = text("UPDATE runs SET losses = 0 WHERE id = :run_id AND losses > 0")
+
+_PROVE_ALL = text("""
+    SELECT r.id FROM runs r
+    JOIN unnest(CAST(:ids AS uuid[]), CAST(:epochs AS integer[])) AS mine(id, epoch)
+      ON r.id = mine.id AND r.claim_epoch = mine.epoch
+    WHERE r.claimed_by = :worker_id AND r.status = 'running'
+    ORDER BY r.id FOR NO KEY UPDATE OF r
+""")
+
+_LOCK_CURSORS = text("""
+    SELECT c.schedule_id FROM schedule_cursors c
+    WHERE c.schedule_id IN (SELECT schedule_id FROM runs WHERE id = ANY(:run_ids) AND schedule_id IS NOT NULL)
+    ORDER BY c.schedule_id FOR NO KEY UPDATE
+""")
+
+_END = text("""
+    UPDATE runs r
+    SET status = e.status, finished_at = :now, claimed_by = NULL, state = coalesce(e.state, r.state),
+        output = CAST(e.output AS jsonb), error = CAST(e.error AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
+                CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
+    WHERE r.id = e.id AND r.finished_at IS NULL
+    RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message,
+        r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside, r.target_kind,
+        extract(epoch FROM r.finished_at - r.started_at) AS seconds
+""")
+
+_NOTE_ON_CURSORS = text("""
+    UPDATE schedule_cursors c
+    SET last_finished_at = :now, last_run_status = f.status,
+        last_run_at = CASE WHEN f.succeeded THEN :now ELSE c.last_run_at END,
+        last_error = CASE WHEN f.status = 'succeeded' THEN NULL ELSE coalesce(f.message, c.last_error) END
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:succeeded AS boolean[]),
+                CAST(:messages AS text[])) AS f(schedule_id, status, succeeded, message)
+    WHERE c.schedule_id = f.schedule_id
+""")
+
+_CLAIMS_OF = text("SELECT id, claim_epoch FROM runs WHERE claimed_by = :worker_id AND status = 'running'")
+
+_RELEASE = text("""
+    UPDATE runs SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1 WHERE id = ANY(:ids)
+""")
+
+_GIVE_BACK = text("""
+    UPDATE runs
+    SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1, deadline_at = NULL,
+        started_at = CASE WHEN claim_epoch > 1 THEN started_at END
+    WHERE id = ANY(:ids)
+""")
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -71,27 +150,7 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
     A run that was lost before is claimed alone: if it is what ends its workers, it takes no other run down with it.
     """
     rows = db.session.execute(
-        text("""
-            WITH longest AS (
-                SELECT id, losses, ready_at, pg_column_size(input_json) AS bytes FROM runs
-                WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
-                ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
-            ), placed AS (
-                SELECT id, losses, row_number() OVER line AS place, first_value(losses) OVER line AS first_losses,
-                    sum(bytes) OVER line AS bytes, count(*) OVER () AS found
-                FROM longest WINDOW line AS (ORDER BY ready_at, id)
-            ), picked AS (
-                SELECT id, found FROM placed
-                WHERE place = 1 OR (first_losses = 0 AND losses = 0 AND bytes <= :most_bytes)
-            )
-            UPDATE runs r
-            SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
-                started_at = coalesce(r.started_at, :now), deadline_at = coalesce(r.deadline_at, :deadline_at)
-            FROM picked WHERE r.id = picked.id
-            RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
-                r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-                r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found
-        """),
+        _CLAIM,
         {
             "most_bytes": CHUNK_BYTES,
             "lane": lane,
@@ -110,11 +169,7 @@ def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
     Returns whether somebody asked to cancel the run.
     """
     row = db.session.execute(
-        text("""
-            SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM runs
-            WHERE id = :run_id AND claim_epoch = :epoch AND claimed_by = :worker_id AND status = 'running'
-            FOR NO KEY UPDATE
-        """),
+        _PROVE,
         {"run_id": run_id, "epoch": epoch, "worker_id": worker_id},
     ).one_or_none()
     if row is None:
@@ -124,20 +179,14 @@ def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
 
 def note_progress(run_id: UUID) -> None:
     """A step is done: earlier losses of its run no longer count. The caller has proven the claim."""
-    db.session.execute(text("UPDATE runs SET losses = 0 WHERE id = :run_id AND losses > 0"), {"run_id": run_id})
+    db.session.execute(_NOTE_PROGRESS, {"run_id": run_id})
 
 
 def proven_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> set[UUID]:
     """The runs among (run id, epoch) that this process still holds, locked in ascending order."""
     pairs = sorted(claims)
     rows = db.session.execute(
-        text("""
-            SELECT r.id FROM runs r
-            JOIN unnest(CAST(:ids AS uuid[]), CAST(:epochs AS integer[])) AS mine(id, epoch)
-              ON r.id = mine.id AND r.claim_epoch = mine.epoch
-            WHERE r.claimed_by = :worker_id AND r.status = 'running'
-            ORDER BY r.id FOR NO KEY UPDATE OF r
-        """),
+        _PROVE_ALL,
         {"ids": [run_id for run_id, _ in pairs], "epochs": [epoch for _, epoch in pairs], "worker_id": worker_id},
     )
     return {row.id for row in rows}
@@ -155,11 +204,7 @@ def finish_runs(endings: Sequence[Ending], worker_id: UUID, now: datetime) -> se
 def lock_cursors_of(run_ids: Sequence[UUID]) -> None:
     """Take the cursors of the runs' schedules before the runs themselves: the order that everybody keeps."""
     db.session.execute(
-        text("""
-            SELECT c.schedule_id FROM schedule_cursors c
-            WHERE c.schedule_id IN (SELECT schedule_id FROM runs WHERE id = ANY(:run_ids) AND schedule_id IS NOT NULL)
-            ORDER BY c.schedule_id FOR NO KEY UPDATE
-        """),
+        _LOCK_CURSORS,
         {"run_ids": list(run_ids)},
     ).all()
 
@@ -169,17 +214,7 @@ def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
     if not endings:
         return set()
     ended = db.session.execute(
-        text("""
-            UPDATE runs r
-            SET status = e.status, finished_at = :now, claimed_by = NULL, state = coalesce(e.state, r.state),
-                output = CAST(e.output AS jsonb), error = CAST(e.error AS jsonb)
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
-                        CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
-            WHERE r.id = e.id AND r.finished_at IS NULL
-            RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message,
-                r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside, r.target_kind,
-                extract(epoch FROM r.finished_at - r.started_at) AS seconds
-        """),
+        _END,
         {
             "now": now,
             "ids": [ending.run_id for ending in endings],
@@ -203,15 +238,7 @@ def _note_on_cursors(ended: Sequence[Any], now: datetime) -> None:
         return
     rows = list(latest.values())
     db.session.execute(
-        text("""
-            UPDATE schedule_cursors c
-            SET last_finished_at = :now, last_run_status = f.status,
-                last_run_at = CASE WHEN f.succeeded THEN :now ELSE c.last_run_at END,
-                last_error = CASE WHEN f.status = 'succeeded' THEN NULL ELSE coalesce(f.message, c.last_error) END
-            FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:succeeded AS boolean[]),
-                        CAST(:messages AS text[])) AS f(schedule_id, status, succeeded, message)
-            WHERE c.schedule_id = f.schedule_id
-        """),
+        _NOTE_ON_CURSORS,
         {
             "now": now,
             "ids": [row.schedule_id for row in rows],
@@ -225,7 +252,7 @@ def _note_on_cursors(ended: Sequence[Any], now: datetime) -> None:
 def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:
     """(run id, epoch) of everything the database thinks this process is working on."""
     rows = db.session.execute(
-        text("SELECT id, claim_epoch FROM runs WHERE claimed_by = :worker_id AND status = 'running'"),
+        _CLAIMS_OF,
         {"worker_id": worker_id},
     )
     return {(row.id, row.claim_epoch) for row in rows}
@@ -236,9 +263,7 @@ def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
     and calls that were under way are on record as lost."""
     held = proven_claims(claims, worker_id)
     db.session.execute(
-        text("""
-            UPDATE runs SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1 WHERE id = ANY(:ids)
-        """),
+        _RELEASE,
         {"ids": sorted(held)},
     )
     lose_invocations(held, database_now())
@@ -249,12 +274,7 @@ def give_back(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> None:
     """Make runs ready again that this process claimed and did not begin, as if nobody had claimed them."""
     held = proven_claims(claims, worker_id)
     db.session.execute(
-        text("""
-            UPDATE runs
-            SET status = 'queued', claimed_by = NULL, claim_epoch = claim_epoch + 1, deadline_at = NULL,
-                started_at = CASE WHEN claim_epoch > 1 THEN started_at END
-            WHERE id = ANY(:ids)
-        """),
+        _GIVE_BACK,
         {"ids": sorted(held)},
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from domain.execution import Worker, _record
+from domain.kernel import clock
 from domain.kernel.db import transaction
 from domain.kernel.errors import LostClaim
 from domain.kernel.metrics import counted
@@ -34,7 +36,8 @@ def test_runs_that_were_taken_before_their_end_was_written_are_counted(db: Any) 
     take_away(db, theirs.id)
     before = lost()
     with transaction():
-        _record([(Ending(claim.run_id, claim.epoch, "succeeded"), []) for claim in claims], worker)
+        ended = [(Ending(claim.run_id, claim.epoch, "succeeded"), []) for claim in claims]
+        _record(ended, worker, clock.database_now() - timedelta(seconds=clock.monotonic()))
     assert (fresh(mine).status, fresh(theirs).status) == ("succeeded", "running")
     assert lost() - before == 1
 

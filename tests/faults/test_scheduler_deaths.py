@@ -21,6 +21,7 @@ SEED = 20260320
         "tick.before_commit=kill9@2",
         "tick.after_commit=kill9@2",
         "dispatch.before_send=kill9@3",
+        "dispatch.mid_send=kill9@2",
     ],
 )
 def test_a_scheduler_killed_inside_its_tick_loses_and_doubles_nothing(fleet: Fleet, failpoint: str) -> None:

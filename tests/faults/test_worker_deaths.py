@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -14,6 +15,7 @@ from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedul
 @pytest.mark.parametrize(
     "failpoint",
     [
+        "worker.after_message=kill9@2",
         "worker.after_claim=kill9@2",
         "engine.mid_step=kill9@4",
         "engine.before_step_commit=kill9@5",
@@ -67,6 +69,27 @@ def test_a_worker_stopped_past_its_lease_and_continued_writes_nothing(fleet: Fle
     assert rows(fleet.app, "SELECT step_path, claim_epoch FROM run_steps ORDER BY position") == recorded
     assert [row.claim_epoch for row in recorded] == [1, 3, 3]
     assert counts(fleet.app) == [1, 1, 1]
+    check_invariants(fleet.app)
+
+
+def test_workers_end_with_a_master_that_is_killed(fleet: Fleet) -> None:
+    """Nobody could stop them any more, and beside those of the next master there would be twice as many as wanted."""
+    workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
+    fleet.be_patient()
+    fleet.scheduler()
+    orphaned = fleet.worker("engine.mid_step=sleep:0.2")
+    fleet.await_processes(2)
+    seed_one_time_schedules(fleet.app, workflow_id, 12, in_seconds=0)
+    wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'running'"), "a run under way")
+    os.kill(orphaned.pid, signal.SIGKILL)
+    assert orphaned.wait(60) == -9
+    workers = "SELECT count(*) FROM heartbeats WHERE kind = 'worker'"
+    wait_until(lambda: scalar(fleet.app, workers) == 0, "the end of the worker whose master was killed", 30)
+    fleet.worker()
+    wait_for_all(fleet.app, 12)
+    assert scalar(fleet.app, workers) == 1
+    assert scalar(fleet.app, "SELECT coalesce(max(losses), 0) FROM runs") == 0
+    assert counts(fleet.app) == [12, 12, 12]
     check_invariants(fleet.app)
 
 

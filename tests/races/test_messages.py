@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
 import redis
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
@@ -39,14 +42,25 @@ def test_the_same_message_delivered_fifty_times_gives_one_run(fleet: Fleet) -> N
     check_invariants(fleet.app)
 
 
-def test_what_is_not_a_message_of_ours_stops_nobody(fleet: Fleet) -> None:
+def no_message(_number: int) -> str:
+    return "{not json"
+
+
+def of_an_unknown_actor(number: int) -> str:
+    """As a newer release would send, to workers of an older one."""
+    message = Message(queue_name=EFFECT, actor_name="work_anew", args=(), kwargs={}, options={})
+    return message.copy(options={"redis_message_id": f"bad{number}"}).encode().decode()
+
+
+@pytest.mark.parametrize("bad", [no_message, of_an_unknown_actor])
+def test_what_is_not_a_message_of_ours_stops_nobody(fleet: Fleet, bad: Callable[[int], str]) -> None:
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
     fleet.scheduler()
     fleet.worker()
     fleet.await_processes(2)
     with redis.Redis.from_url(fleet.env["REDIS_URL"]) as connection:
         for number in range(3):
-            connection.hset("carillon:effect.msgs", f"bad{number}", "{not json")
+            connection.hset("carillon:effect.msgs", f"bad{number}", bad(number))
             connection.rpush("carillon:effect", f"bad{number}")
     seed_one_time_schedules(fleet.app, workflow_id, 10, in_seconds=0)
     wait_for_all(fleet.app, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from types import ModuleType
@@ -9,11 +10,12 @@ from typing import Any
 
 import pytest
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import default_middleware as defaults
 from flask import Flask
 
 from domain.kernel.config import BadConfig, Config
 from domain.runs.runs import EFFECT
-from tests.servers import environment
+from tests.servers import ROOT, environment
 from workers import broker as module
 from workers.broker import make_broker, make_sender, sending_errors, waiting_messages
 from workers.dispatcher import announce_ready
@@ -88,6 +90,40 @@ def test_as_many_messages_are_sent_as_are_missing(rabbit: None) -> None:
     sender.waiting = 2
     assert announce_ready(sender, {EFFECT: 5}) == 3
     assert [message.queue_name for message in sender.sent] == [EFFECT] * 3
+
+
+def kinds(middleware: Any) -> set[str]:
+    return {type(one).__name__ for one in middleware}
+
+
+def test_nothing_of_dramatiq_tries_delays_or_ends_messages(fresh_redis: str) -> None:
+    """Its retries lose a message when Redis is away at the moment of a failure, and its limit of time ends no call into C."""
+    broker: Any = make_broker(config(REDIS_URL=fresh_redis), Flask("x"))
+    assert kinds(broker.middleware) == {"DebouncedTerm", "AppContext"}
+    assert {"Retries", "TimeLimit", "AgeLimit"} <= kinds(one() for one in defaults), "what it would have otherwise"
+
+
+def delays(source: str) -> list[str]:
+    """What in it asks Dramatiq to hold a message back."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return [
+        name
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        for name in (call.func.attr, *(word.arg for word in call.keywords))
+        if name == "send_with_options" or (name == "delay" and call.func.attr in ("enqueue", "send"))
+    ]
+
+
+def test_no_message_is_delayed(rabbit: None) -> None:
+    """One that waits in Redis comes hours late after an outage: what is to wait waits in the database."""
+    sources = [path for folder in ("domain", "workers", "web") for path in (ROOT / folder).rglob("*.py")]
+    assert len(sources) > 100
+    assert [(path.name, found) for path in sources if (found := delays(path.read_text()))] == []
+    assert delays("work.send_with_options(args=())") and delays("broker.enqueue(message, delay=5)"), "it would be seen"
+    sender: Any = make_sender(RABBIT_URL)
+    announce_ready(sender, {EFFECT: 1})
+    assert [(message.args, message.kwargs, message.options) for message in sender.sent] == [((), {}, {})]
 
 
 def test_a_connection_that_was_lost_is_not_used_again(rabbit: None) -> None:

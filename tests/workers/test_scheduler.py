@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ from domain.kernel.config import Config
 from domain.kernel.log import current_number
 from domain.runs.runs import EFFECT
 from tests import servers
+from workers import broker
 from workers import scheduler as module
 from workers.broker import make_sender
 from workers.dispatcher import announce_ready
@@ -81,7 +83,12 @@ def test_a_redis_that_is_away_is_said_and_not_raised(
     assert warnings and "announced" in warnings[0]
 
 
-def test_announcing_on_a_slow_redis_stops_after_its_time(sender: RedisBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "is_guarded"), [pytest.param(0.2, True, id="guarded"), pytest.param(math.inf, False, id="unguarded")]
+)
+def test_announcing_on_a_slow_redis_stops_after_its_time(
+    sender: RedisBroker, seconds: float, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enqueue = sender.enqueue
 
     def slow(message: Any) -> Any:
@@ -89,7 +96,9 @@ def test_announcing_on_a_slow_redis_stops_after_its_time(sender: RedisBroker, mo
         return enqueue(message)
 
     monkeypatch.setattr(sender, "enqueue", slow)
-    assert 1 <= announce_ready(sender, {EFFECT: 200}, seconds=0.2) < 20
+    sent = announce_ready(sender, {EFFECT: 60}, seconds)
+    assert sent >= 1
+    assert (sent < 20) is is_guarded
 
 
 def test_a_sender_gives_up_soon_and_reaches_a_redis_by_any_kind_of_address(black_hole: str, fresh_redis: str) -> None:
@@ -100,6 +109,29 @@ def test_a_sender_gives_up_soon_and_reaches_a_redis_by_any_kind_of_address(black
     sender = make_sender(fresh_redis)
     assert sender.client.llen("carillon:pure") == 0
     sender.client.connection_pool.disconnect()
+
+
+@pytest.mark.parametrize("is_guarded", [True, False], ids=["guarded", "unguarded"])
+def test_a_silent_redis_gives_a_thread_back_because_it_does_not_wait_for_ever(
+    is_guarded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broker, "SENDER_TIMEOUT_SECONDS", 0.2 if is_guarded else 3_600)
+    given_up = threading.Event()
+
+    def ask(url: str) -> None:
+        with pytest.raises(redis.exceptions.RedisError):
+            make_sender(url).client.llen("x")
+        given_up.set()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        asking = threading.Thread(target=ask, args=(f"redis://127.0.0.1:{server.getsockname()[1]}/0",))
+        asking.start()
+        taken = server.accept()[0]
+        assert given_up.wait(20 if is_guarded else 2) is is_guarded
+    # Nobody is there any more, and that is said at once.
+    taken.close()
+    asking.join(20)
+    assert given_up.is_set()
 
 
 @pytest.fixture

@@ -120,15 +120,16 @@ def test_a_definition_that_breaks_the_compiler_fails_its_own_runs_only(
     assert [status for status, _ in outcomes(runs)[1:]] == ["succeeded", "succeeded"]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("boom"), MemoryError()], ids=repr)
 def test_a_run_that_the_engine_cannot_bear_fails_alone(
-    workflow: Any, worker: Worker, db: Any, monkeypatch: pytest.MonkeyPatch
+    workflow: Any, worker: Worker, db: Any, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = pure_runs(db, workflow, 3)
     interpret = execution.interpret
 
     def exploding(version: Any, claim: Any, log: Any) -> Any:
         if claim.input_json["n"] == 1:
-            raise RuntimeError("boom")
+            raise error
         return interpret(version, claim, log)
 
     monkeypatch.setattr(execution, "interpret", exploding)
