@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from domain.firing import tick as tick_module
 from domain.kernel import clock
 from domain.kernel import db as kernel
+from domain.kernel.config import Config
 from domain.kernel.db import db, transacted, transaction
 from domain.kernel.ids import new_id
 from domain.pruning import prune
@@ -45,10 +46,11 @@ from tests.faults.ticking import (
     violations,
 )
 from workers import scheduler as scheduler_module
+from workers.process import process_app
 
 END_CONNECTIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND application_name = 'carillon-scheduler'
+    WHERE datname = current_database() AND application_name = :role
 """
 FEW_CONNECTED = "SELECT count(*) FROM pg_stat_activity WHERE usename LIKE 'few%' AND datname = current_database()"
 
@@ -97,7 +99,9 @@ def test_a_connection_that_is_ended_inside_a_tick_leaves_nothing_of_it_and_the_n
         monkeypatch.setattr(tick_module, "write_entries", write_and_commit)
         monkeypatch.setattr(tick_module, "write_or_halve", lambda steps, write, _put_back: write(steps))
     with scheduler_on(fleet.env, monkeypatch) as scheduler:
-        on_hit(monkeypatch, "tick.before_commit", lambda: execute(fleet.app, END_CONNECTIONS))
+        on_hit(
+            monkeypatch, "tick.before_commit", lambda: execute(fleet.app, END_CONNECTIONS, role="carillon-scheduler")
+        )
         tick(scheduler)
         if is_whole:
             assert scalar(fleet.app, "SELECT count(*) FROM occurrences") == 0
@@ -109,24 +113,37 @@ def test_a_connection_that_is_ended_inside_a_tick_leaves_nothing_of_it_and_the_n
 
 
 @pytest.mark.parametrize("is_asked", [True, False], ids=["guarded", "unguarded"])
-def test_a_connection_that_was_ended_while_it_lay_in_the_pool_costs_nothing(
+def test_a_connection_that_was_ended_while_it_lay_in_the_pool_costs_a_request_nothing(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_asked: bool
 ) -> None:
-    """Each is asked whether it is alive before it is used. Control: without that the next tick fails."""
-    options = kernel.engine_options
-    monkeypatch.setattr("workers.process.engine_options", lambda *of: options(*of) | {"pool_pre_ping": is_asked})
+    """Each is asked whether it is alive before it is used. Control: without that the next request fails."""
+    if not is_asked:
+        monkeypatch.setattr(kernel, "PINGED", frozenset())
+    web = process_app(Config.from_env(fleet.env), "web", 2)
+    with web.app_context():
+        with transaction():
+            clock.database_now()
+        assert scalar(fleet.app, END_CONNECTIONS, role="carillon-web")
+        if is_asked:
+            with transaction():
+                clock.database_now()
+        else:
+            with pytest.raises(OperationalError), transaction():
+                clock.database_now()
+        db.engine.dispose()
+
+
+def test_one_that_a_scheduler_finds_ended_costs_a_tick_and_no_instant(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seed_due(fleet)
     with scheduler_on(fleet.env, monkeypatch) as scheduler:
         with scheduler.app.app_context(), transaction():
             clock.database_now()
-        assert scalar(fleet.app, END_CONNECTIONS)
-        if is_asked:
-            assert decide_due(scheduler.app) == SCHEDULES
-        else:
-            with pytest.raises(OperationalError):
-                decide_due(scheduler.app)
-    if is_asked:
-        assert_all_decided(fleet)
+        assert scalar(fleet.app, END_CONNECTIONS, role="carillon-scheduler")
+        tick(scheduler)
+        tick(scheduler)
+    assert_all_decided(fleet)
 
 
 # What two transactions do to each other, and what a database is out of (C4, C7)
