@@ -42,8 +42,8 @@ from tests.faults.ticking import (
     refuse_occurrences,
     scheduler_on,
     seed_due,
+    stored_violations,
     tick,
-    violations,
 )
 from workers import scheduler as scheduler_module
 from workers.process import process_app
@@ -109,7 +109,7 @@ def test_a_connection_that_is_ended_inside_a_tick_leaves_nothing_of_it_and_the_n
             tick(scheduler)
             assert_all_decided(fleet)
         else:
-            assert "a cursor that is not past what was decided" in violations(fleet.app)
+            assert "a cursor that is not past what was decided" in stored_violations(fleet.app)
 
 
 @pytest.mark.parametrize("is_asked", [True, False], ids=["guarded", "unguarded"])

@@ -31,7 +31,7 @@ from domain.runs.runs import EFFECT
 from tests.faults.fleet import Fleet, execute, scalar
 from tests.faults.invariants import check_invariants, counts
 from tests.faults.seeds import counting_steps, seed_runs, seed_workflow
-from tests.faults.ticking import assert_all_decided, decide_due, scheduler_on, seed_due, violations
+from tests.faults.ticking import assert_all_decided, decide_due, scheduler_on, seed_due, stored_violations
 from workers.process import process_app
 
 UNFINISHED = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
@@ -81,7 +81,7 @@ def test_a_commit_whose_answer_was_lost_is_not_done_again(
             with scheduler.app.app_context(), transaction():
                 tick_module._write(written[0], clock.database_now())
     if "without the key" in repeats:
-        assert "an instant decided twice" in violations(fleet.app)
+        assert "an instant decided twice" in stored_violations(fleet.app)
     else:
         assert_all_decided(fleet)
 
@@ -153,4 +153,4 @@ def test_control_who_does_not_read_what_is_on_record_does_it_twice(
         take_from_it(fleet)
         work(fleet.env, proxy, 0)
     assert max(counts(fleet.app)) == 2
-    assert "a step recorded as done twice" in violations(fleet.app)
+    assert "a step recorded as done twice" in stored_violations(fleet.app)
