@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.kernel import clock
-from domain.kernel.db import COLLISIONS, db
+from domain.kernel.db import COLLISIONS, READ_ONLY, db
 from domain.runs.heartbeats import KINDS, SCHEDULER, WORKER, Heartbeat, heartbeats_page
 from domain.runs.runs import LANES, QUEUED, RUNNING, WAITING, Run
 from domain.schedules.cursors import ScheduleCursor
@@ -22,7 +22,11 @@ from domain.schedules.cursors import ScheduleCursor
 LATE_AFTER = timedelta(minutes=2)
 CHECK_SECONDS = 2
 WITHOUT = {SCHEDULER: "nothing fires until one starts.", WORKER: "runs wait until one starts."}
-TRANSIENT = (psycopg.OperationalError, psycopg.errors.IdleInTransactionSessionTimeout)
+TRANSIENT = (
+    psycopg.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.ReadOnlySqlTransaction,
+)
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
 BACKLOG_MAX = 10_000
 
@@ -149,8 +153,8 @@ def processes_page(now: datetime) -> list[tuple[Heartbeat, bool]]:
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Whether `error` says that the database cannot be reached or is too busy to answer in time, rather than that it
-    refused a statement: nothing was changed, and the same request may succeed a moment later."""
+    """Whether `error` says that the database cannot be reached, takes no writes or is too busy to answer in time, rather
+    than that it refused a statement: nothing was changed, and the same request may succeed a moment later."""
     if isinstance(error, PoolTimeout):
         return True
     if not isinstance(error, DBAPIError) or not isinstance(error.orig, TRANSIENT):
@@ -158,4 +162,4 @@ def is_database_away(error: BaseException | None) -> bool:
     state = error.orig.sqlstate
     # Without a state the connection itself failed; 08 and 57P are its classes for lost and ended connections, 53 for
     # what it has run out of, 25P03 and 57014 for what took too long.
-    return state is None or state.startswith(("08", "53", "57P")) or state in {"25P03", "57014"} | COLLISIONS
+    return state is None or state.startswith(("08", "53", "57P")) or state in {READ_ONLY, "25P03", "57014"} | COLLISIONS

@@ -31,6 +31,10 @@ _IMPOSSIBLE = "This should not be possible. Keep a copy of the database and repo
 _SCHEDULER = (
     "The schedulers should have done this. Look into their log, and start another one when they cannot keep up."
 )
+_CLOCK = (
+    "The clock of the database was ahead and has been set back. What it passed over stays decided, so these schedules stand "
+    "still until it gets there again: make copies of them, which fire at once, and delete them."
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ INVARIANTS = (
         JOIN schedule_cursors c ON c.schedule_id = seen.schedule_id
         WHERE seen.origin_key = 'timing' AND c.next_fire_at <= coalesce(seen.through, seen.scheduled_for)"""),
     Invariant("decided_early", "an instant that was decided before its time", DECIDED,
-        "WHERE coalesce(seen.through, seen.scheduled_for) > seen.decided_at"),
+        "WHERE coalesce(seen.through, seen.scheduled_for) > least(seen.decided_at, :now + interval '1 minute')",
+        _CLOCK),
     Invariant("tenants_mixed", "a run or a schedule of another tenant", DECIDED, """
         JOIN schedules s ON s.id = seen.schedule_id LEFT JOIN runs r ON r.id = seen.id
         WHERE s.tenant_id <> seen.tenant_id OR r.tenant_id <> seen.tenant_id"""),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -99,6 +101,14 @@ _DUE = text(f"""
     ORDER BY a.next_fire_at, a.schedule_ids
 """)  # noqa: S608
 
+# What lies before a schedule was made or changed is not owed.
+_ACCOUNTED = text("""
+    SELECT s.id, greatest(s.updated_at, (
+        SELECT max(coalesce(o.through, o.scheduled_for)) FROM occurrences o
+        WHERE o.schedule_id = s.id AND o.origin_key = 'timing'
+    )) FROM schedules s WHERE s.id = ANY(:ids) ORDER BY s.id
+""")
+
 
 def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROWS_LIMIT) -> list[Step]:
     """What becomes of these schedules, whose cursors the caller holds; of as many as fill `rows_limit` ledger rows, the
@@ -107,7 +117,8 @@ def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROW
     decide_once = cache(decide)
     steps: list[Step] = []
     room = rows_limit
-    for row in db.session.execute(_DUE, {"ids": list(schedule_ids)}).all():
+    found = db.session.execute(_DUE, {"ids": list(schedule_ids)}).all()
+    for row in chain.from_iterable(map(_by_one_start, found)):
         verdict = _verdict(row, now, decide_once)
         rows = max(len(verdict.marks), 1)
         fitting = row.schedule_ids[: math.ceil(room / rows)] if verdict.marks else row.schedule_ids
@@ -116,6 +127,27 @@ def due_steps(schedule_ids: Sequence[UUID], now: datetime, rows_limit: int = ROW
         if room <= 0:
             break
     return steps
+
+
+def _by_one_start(row: Row[Any]) -> Sequence[Any]:
+    """The schedules of a row, which all begin where their cursor stands.
+
+    Unless that is no instant of theirs, because the rules of their zone have changed since it was set. Then each begins
+    behind what it has accounted for: an instant that has moved before the cursor is not passed over.
+    """
+    try:
+        timing = timing_of(row)
+        if row.next_fire_at is None or timing.cron is None or timing.has(row.next_fire_at):
+            return [row]
+    except Exception:
+        # Deciding meets it again, and puts the schedule back.
+        return [row]
+    apart = []
+    for schedule_id, accounted_until in db.session.execute(_ACCOUNTED, {"ids": row.schedule_ids}).all():
+        first = timing.next_after(accounted_until) or row.next_fire_at
+        start = {"schedule_ids": [schedule_id], "next_fire_at": min(first, row.next_fire_at)}
+        apart.append(SimpleNamespace(**{**row._mapping, **start}))
+    return apart
 
 
 def put_back(next_fire_at: datetime | None, now: datetime, error: str) -> Verdict:

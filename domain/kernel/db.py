@@ -12,7 +12,7 @@ import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import DateTime, MetaData, Uuid, event, func
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
@@ -45,6 +45,9 @@ PINGED = frozenset({"web", "command"})
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
 COLLISION_TRIES = 3
+
+# A standby, or a primary that has become one.
+READ_ONLY = "25006"
 
 # Where a session keeps what is to be done after the commit of its unit of work; there is one as long as the key is there.
 UNIT_OF_WORK = "unit_of_work"
@@ -99,6 +102,14 @@ def _send_arrays_in_binary(connection: Any, _record: object) -> None:
     # Text arrays of 1,000 values cost 24 ms to quote; binary ones 1.5 ms.
     if isinstance(connection, psycopg.Connection) or hasattr(connection, "adapters"):
         connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+@event.listens_for(Engine, "handle_error")
+def _leave_read_only(context: ExceptionContext) -> None:
+    """A server that takes no writes is left at once, and with it all connections made to it: the next ones may reach the
+    server that does. Kept, they would stay read-only for as long as the pool keeps them."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 @contextmanager

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 from flask.testing import FlaskClient
 
-from domain.kernel.db import db, transaction
+from domain.kernel import clock
+from domain.kernel.config import Config
+from domain.kernel.db import TIMEOUTS, db, transaction
+from tests.domain.firing.ledger import a_live_schedule, a_target
 from tests.factories import a_tenant, a_token, a_user
+from tests.faults.fleet import Fleet, scalar
+from tests.faults.ticking import held, read_only
 from tests.servers import Servers, config_for, make_app
 from tests.web.cast import HTMX, Browser, client_of
 from web.security import CONTENT_SECURITY_POLICY
@@ -37,5 +46,34 @@ def test_without_a_database_every_page_says_so_and_recovers(private_servers: Ser
         assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
     private_servers.postgres.start()
     assert statuses(alice, caller, bearer) == good
+    with app.app_context():
+        db.engine.dispose()
+
+
+def locked(fleet: Fleet) -> Any:
+    return held(fleet, "LOCK TABLE schedules IN ACCESS EXCLUSIVE MODE")
+
+
+@pytest.mark.parametrize("fault", [locked, read_only])
+def test_a_change_that_cannot_be_written_now_says_so_and_can_be_sent_again(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, fault: Callable[[Fleet], Any]
+) -> None:
+    """A table that somebody holds, and a database that takes no writes for a while."""
+    monkeypatch.setitem(TIMEOUTS, "web", TIMEOUTS["web"] | {"lock_timeout": 1})
+    app = make_app(Config.from_env(fleet.env))
+    with app.app_context(), transaction():
+        tenant = a_tenant()
+        alice = client_of(app, a_user(tenant), tenant)
+        schedule = a_live_schedule(a_target(tenant), now=clock.database_now())
+        path = f"/schedules/{schedule.id}/pause"
+    with app.app_context():
+        db.engine.dispose()
+    status = "SELECT status FROM schedules"
+    with fault(fleet):
+        refused = alice.post(path)
+    assert refused.status_code == 503 and "Retry-After" in refused.headers
+    assert scalar(fleet.app, status) == "active"
+    assert alice.post(path).status_code in (200, 302, 303)
+    assert scalar(fleet.app, status) == "paused"
     with app.app_context():
         db.engine.dispose()

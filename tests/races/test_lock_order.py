@@ -34,8 +34,8 @@ from domain.schedules.drafts import ScheduleDraft
 from domain.workflows.workflows import Workflow
 from tests.factories import a_version, a_workflow
 from tests.faults.fleet import Fleet, rows, scalar
-from tests.faults.invariants import check_invariants
 from tests.faults.seeds import PURE_STEPS, seed_workflow
+from tests.faults.ticking import stored_violations
 
 ROUNDS = 60
 INSIDE_A_GAP = """
@@ -209,7 +209,8 @@ def test_nobody_waits_in_a_circle(fleet: Fleet) -> None:
     done = {name.partition(":")[0] for name in crowd.outcomes if ":" not in name}
     assert done == {act.__name__ for act in (*people, *machines)}, crowd.outcomes
     assert scalar(fleet.app, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
-    check_invariants(fleet.app)
+    # Not those that are watched in production: they go by the database's clock, and this one flies ahead of it.
+    assert stored_violations(fleet.app) == set()
     assert rows(fleet.app, INSIDE_A_GAP) == []
     assert rows(fleet.app, MORE_THAN_A_BACKFILL_ALLOWS) == []
     assert scalar(fleet.app, "SELECT count(*) FROM occurrences WHERE outcome = 'fired' AND origin_key = 'timing'") > 0

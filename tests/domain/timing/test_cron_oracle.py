@@ -145,3 +145,21 @@ def test_a_31st_fires_only_in_months_that_have_one():
 def test_a_range_of_one_is_that_one_whatever_its_step(expression):
     start, until = utc(2026, 6, 1), utc(2026, 6, 15)
     assert list(instants(parse_cron(expression), "UTC", start - SECOND, until)) == due(expression, "UTC", start, until)
+
+
+@pytest.mark.parametrize(
+    ("expression", "misread"),
+    [
+        ("0 0 29 2 *", "0 0 28 2 *"),
+        ("0 0 31 * *", "0 0 30 * *"),
+        ("0 0 13 * FRI", "0 0 13 * *"),
+        ("0 9 * * 0", "0 9 * * 1"),
+        ("0 0 1 1 *", "0 0 31 12 *"),
+    ],
+)
+def test_control_the_oracle_tells_a_rare_day_from_its_neighbour(expression, misread):
+    """Over a leap year, its end and the 53rd week in it."""
+    start, end = utc(2026, 12, 1), utc(2028, 3, 2)
+    found = list(instants(parse_cron(expression), "UTC", start - SECOND, end))
+    assert found == due(expression, "UTC", start, end)
+    assert found != due(misread, "UTC", start, end)

@@ -1,9 +1,10 @@
 """The clock changes at which cron libraries disagree, with the answer Carillon gives: local time and offset."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from apscheduler.triggers.cron import CronTrigger
 
 from domain.timing.cron import instants, parse_cron
 
@@ -63,3 +64,23 @@ def test_several_times_in_one_gap_fire_once_together_with_the_time_at_its_end():
 def test_the_options_do_not_concern_patterns_of_elapsed_time():
     strict = local_times("America/New_York", "2026-11-01", "*/30 1 * * *", dst_gap="skip", dst_repeat="first")
     assert strict == ["01:00-0400", "01:30-0400", "01:00-0500", "01:30-0500"]
+
+
+def by_another_reading(zone, day, expression):
+    """As APScheduler reads the pattern, which rings here and reads no pattern."""
+    place = ZoneInfo(zone)
+    midnight = datetime.fromisoformat(day).replace(tzinfo=place)
+    trigger = CronTrigger.from_crontab(expression, timezone=place)
+    found, after = [], midnight.astimezone(UTC) - timedelta(days=1)
+    while after < midnight.astimezone(UTC) + timedelta(days=2):
+        due = trigger.get_next_fire_time(None, after.astimezone(place))
+        found.append(due)
+        after = due.astimezone(UTC) + timedelta(seconds=1)
+    return [f"{time:%H:%M%z}" for time in found if f"{time:%Y-%m-%d}" == day]
+
+
+def test_control_another_reading_of_the_same_patterns_fails_wherever_the_clocks_change():
+    agreed = [
+        zone for zone, day, expression, expected in TABLE if by_another_reading(zone, day, expression) == expected
+    ]
+    assert agreed == ["Australia/Lord_Howe", "Asia/Kolkata"]
