@@ -10,18 +10,16 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from functools import partial
 from types import FrameType
 
-import psycopg
 from apscheduler.schedulers.blocking import BlockingScheduler
 from dramatiq import Broker
 from flask import Flask
 
 from domain.fire_minutes import sum_minutes
-from domain.firing.tick import BATCH, fire_due, next_wake
+from domain.firing.tick import fire_due, next_wake
 from domain.health import is_database_away
 from domain.invariant_checks import check_invariants
 from domain.kernel import clock
@@ -33,7 +31,6 @@ from domain.kernel.log import first_line, log_context, logger
 from domain.pruning import prune
 from domain.publishing.failing import pause_failing
 from domain.runs.admission import admit_waiting, ready_by_lane
-from domain.runs.announcing import READY_CHANNEL
 from domain.runs.call_admission import admit_calls
 from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
@@ -41,6 +38,8 @@ from domain.runs.reaping import reap_lost
 from domain.runs.waking import next_due, wake_due, wake_parents
 from workers.broker import make_sender, sending_errors
 from workers.dispatcher import announce_ready
+from workers.herds import HERD, Herd
+from workers.listening import listen
 from workers.process import Life, configured, process_app
 
 log = logger(__name__)
@@ -50,11 +49,6 @@ SECOND = 1.0
 TICK_SECONDS = 0.97
 # One for each job, and one for the second lane of a herd.
 CONNECTIONS = 10
-# More than this due at once is a herd: it is decided in lanes, one of which computes while PostgreSQL writes for another.
-HERD = 500
-LANES = 2
-# What is due is on record before anybody works on it, unless that takes longer than this.
-HOLD_SECONDS = 1.0
 # How soon to look again when what is due is in another scheduler's hands.
 CONTENDED_SECONDS = 0.05
 STALLED_AFTER_SECONDS = 5
@@ -77,8 +71,7 @@ class Scheduler:
         self.stopping = threading.Event()
         self.ticks = 0
         self.is_ticking = False
-        # When the herd began that is being decided.
-        self.herd_began_at: float | None = None
+        self.herd = Herd(app, lambda batch: self._fire_batch(batch), self.stopping)
         # Since when the database has answered without a break, and when it did last.
         self.reached_database_at: float | None = None
         self.heard_of_database_at = 0.0
@@ -134,43 +127,24 @@ class Scheduler:
         """Decide what is due; whether anything was, that is not in other hands."""
         fired = self._fire_batch(HERD)
         if fired == HERD:
-            self._fire_herd()
+            self.herd.decide()
         if fired:
             self.work_is_ready.set()
         return fired > 0
 
-    def _fire_herd(self) -> None:
-        self.herd_began_at = clock.monotonic()
-        try:
-            with ThreadPoolExecutor(LANES, "herd") as lanes:
-                for lane in [lanes.submit(self._fire_lane) for _ in range(LANES)]:
-                    lane.result()
-        finally:
-            self.herd_began_at = None
-
-    def _fire_lane(self) -> None:
-        with self.app.app_context():
-            while self._fire_batch(BATCH) and not self.stopping.is_set():
-                self.ticks += 1
-
     def _fire_batch(self, batch: int) -> int:
+        self.ticks += 1
         with transaction():
             fired = fire_due(clock.database_now(), batch)
         hit("tick.after_commit")
         return fired
-
-    def _is_held(self) -> bool:
-        """Whether ready runs are not to be announced yet: a herd is being written down, for which the processors are
-        needed first."""
-        began_at = self.herd_began_at
-        return began_at is not None and clock.monotonic() - began_at < HOLD_SECONDS
 
     def dispatch(self) -> None:
         """Admit and announce, each second and whenever somebody says that work is ready."""
         until = clock.monotonic() + TICK_SECONDS
         while not self.stopping.is_set() and clock.monotonic() < until:
             self.work_is_ready.clear()
-            if self._is_held():
+            if self.herd.is_held():
                 self.work_is_ready.wait(CONTENDED_SECONDS)
                 continue
             with self.app.app_context():
@@ -237,20 +211,6 @@ class Scheduler:
         with self.app.app_context(), transaction():
             check_invariants(clock.database_now())
 
-    def listen(self) -> None:
-        """Wake the dispatcher when a transaction announces work. A lost connection costs a second per run, no more."""
-        url = self.config.database_url.replace("postgresql+psycopg://", "postgresql://", 1)
-        while not self.stopping.is_set():
-            try:
-                with psycopg.connect(url, autocommit=True, application_name="carillon-listener") as connection:
-                    connection.execute(f"LISTEN {READY_CHANNEL}")
-                    while not self.stopping.is_set():
-                        for _ in connection.notifies(timeout=SECOND, stop_after=1):
-                            self.work_is_ready.set()
-            except psycopg.Error as error:
-                log.warning("Not listening for new work", error=first_line(error))
-                self.stopping.wait(SECOND)
-
     def watch(self) -> None:
         """End the process when ticks stop coming: APScheduler sleeps on the wall clock, which may be set back. A tick
         that is under way may wait for the database as long as a statement may last."""
@@ -296,8 +256,9 @@ class Scheduler:
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        for watch in (self.watch, self.listen):
-            threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=self.watch, daemon=True).start()
+        hearing = (self.config.database_url, self.work_is_ready, self.stopping)
+        threading.Thread(target=listen, args=hearing, daemon=True).start()
         log.info("Scheduler started", process_id=str(self.life.id))
         metronome.start()
         self.life.end()

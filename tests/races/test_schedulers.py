@@ -12,7 +12,7 @@ from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
 from tests.servers import config_for
-from workers import scheduler
+from workers import herds, scheduler
 from workers.broker import make_sender
 
 
@@ -71,8 +71,8 @@ def test_a_herd_is_decided_in_two_lanes_at_a_time_and_each_instant_once(
 ) -> None:
     seed_one_time_schedules(fleet.app, seed_workflow(fleet.app, PURE_STEPS, is_pure=True), 60, in_seconds=-1)
     monkeypatch.setattr(scheduler, "HERD", 4)
-    monkeypatch.setattr(scheduler, "BATCH", 7)
-    both = threading.Barrier(scheduler.LANES)
+    monkeypatch.setattr(herds, "BATCH", 7)
+    both = threading.Barrier(herds.LANES)
     met: set[str] = set()
 
     def fired_beside_the_other(now: datetime, batch: int) -> int:
@@ -88,7 +88,7 @@ def test_a_herd_is_decided_in_two_lanes_at_a_time_and_each_instant_once(
     with fleet.app.app_context():
         assert alone._fire()
         assert not alone._fire()
-    assert alone.herd_began_at is None
-    assert len(met) == scheduler.LANES
+    assert not alone.herd.is_held()
+    assert len(met) == herds.LANES
     assert scalar(fleet.app, "SELECT count(*) FROM runs JOIN occurrences USING (id)") == 60
     check_invariants(fleet.app)

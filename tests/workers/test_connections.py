@@ -7,7 +7,7 @@ from pathlib import Path
 
 from domain.kernel.db import engine_options
 from tests.servers import plain_config
-from workers import scheduler
+from workers import herds, scheduler
 from workers.scheduler import Scheduler
 from workers.worker import connections
 
@@ -37,4 +37,4 @@ def test_a_scheduler_has_a_connection_for_each_of_its_jobs_and_lanes() -> None:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "jobs"
     )
     assert isinstance(jobs, ast.List) and hasattr(Scheduler, "run")
-    assert len(jobs.elts) + scheduler.LANES - 1 == scheduler.CONNECTIONS
+    assert len(jobs.elts) + herds.LANES - 1 == scheduler.CONNECTIONS

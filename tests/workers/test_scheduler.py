@@ -19,7 +19,7 @@ from domain.kernel.config import Config
 from domain.kernel.log import current_number
 from domain.runs.runs import EFFECT
 from tests import servers
-from workers import broker
+from workers import broker, herds
 from workers import scheduler as module
 from workers.broker import make_sender
 from workers.dispatcher import announce_ready
@@ -226,9 +226,25 @@ def test_nothing_is_announced_while_a_herd_is_written_down_unless_that_takes_lon
     monkeypatch.setattr(module, "TICK_SECONDS", 0.2)
     monkeypatch.setattr(module, "ready_by_lane", lambda: looks.append(time.monotonic()) or {})
     scheduler = scheduler_on(app, config, config.redis_url)
-    scheduler.herd_began_at = time.monotonic() - module.HOLD_SECONDS + 60
+    held, going_on = threading.Event(), threading.Event()
+
+    def fire_slowly(_batch: int) -> int:
+        held.set()
+        assert going_on.wait(60)
+        return 0
+
+    monkeypatch.setattr(scheduler, "_fire_batch", fire_slowly)
+    monkeypatch.setattr(herds, "HOLD_SECONDS", 60)
+    deciding = threading.Thread(target=scheduler.herd.decide)
+    deciding.start()
+    assert held.wait(60)
     scheduler.dispatch()
     assert not looks
-    scheduler.herd_began_at = time.monotonic() - module.HOLD_SECONDS
+    monkeypatch.setattr(herds, "HOLD_SECONDS", 0)
     scheduler.dispatch()
-    assert looks
+    assert len(looks) == 1
+    monkeypatch.setattr(herds, "HOLD_SECONDS", 60)
+    going_on.set()
+    deciding.join(60)
+    scheduler.dispatch()
+    assert len(looks) == 2
