@@ -1,15 +1,15 @@
 """What always holds between rows, whatever died in between. Each query finds what breaks it, so each must find nothing.
 
 They run beside the work they check, so each reads a bounded part along an index and never the whole history: what was
-decided and started lately, and what is not finished a page after the other. Three of those that tests check are not
+decided, started and finished lately, and what is not finished a page after the other. Three of those that tests check are not
 here: that no instant was left out needs a list of all that were due, that no effect was doubled needs the record of who
 was called, and that every change was written down is asked of the change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -21,11 +21,14 @@ from domain.kernel.db import db
 from domain.kernel.ids import first_id_at
 
 FOUND_MAX = 100
-# A window holds at most so many rows, a page of what is not finished so many.
+# So many rows are looked at at once of what was decided, started and finished lately; of what is not finished so many.
 ROWS_MAX = 50_000
 PAGE = 10_000
 
 DECIDED, RUNS, SCHEDULES, WAITS, TASKS, CURSORS = "decided", "runs", "schedules", "waits", "tasks", "cursors"
+
+# What was decided is never mended; what ran is not, once it has ended.
+HISTORY = (DECIDED, RUNS)
 
 _IMPOSSIBLE = "This should not be possible. Keep a copy of the database and report it with these ids."
 _SCHEDULER = (
@@ -49,24 +52,32 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Finding:
-    """A row that breaks an invariant. The last two name an occurrence, which has no index on its id."""
+    """A row that breaks an invariant. `schedule_id` and `scheduled_for` name an occurrence, which has no index on its id.
+    `found_at`: when it was found first, as far as anybody knows."""
 
     id: UUID
     tenant_id: UUID
     schedule_id: UUID | None = None
     scheduled_for: datetime | None = None
+    found_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where to look: what was decided or started in the `window` before `now`, pages of `page` rows behind `after`
-    (the last key of the page before, empty at the beginning), and again at what was found before."""
+    """Where to look: what was decided, started or finished in the `window` before `now`, pages of `page` rows behind
+    `after` (the last key of the page before, empty at the beginning), and again at what was found before.
+
+    `until`: the end of a page of what was decided, None: all of it. `old`: what was found so long ago that it is only
+    looked at while it can still be mended, which history cannot.
+    """
 
     now: datetime
     window: timedelta
     page: int = PAGE
     after: Sequence[str] = ()
     known: Sequence[Finding] = ()
+    old: Sequence[Finding] = ()
+    until: datetime | None = None
 
 
 INVARIANTS = (
@@ -141,19 +152,23 @@ _RUN_COLUMNS = """
     r.claimed_by, r.ready_at, r.started_at, r.finished_at, r.cancel_requested_at,
     CAST(r.trigger_metadata ->> 'scheduledFor' AS timestamptz) AS scheduled_for"""
 
-# Along ix_occurrences_decided, ix_runs_going, uq_waits_open, ix_tasks_open, ix_schedule_cursors_wake and primary keys.
+# Along ix_occurrences_decided, ix_runs_finished, ix_runs_going, uq_waits_open, ix_tasks_open, ix_schedule_cursors_wake and
+# primary keys. A run that waited for long is seen at its end as well: what is not finished is read in turns.
 _SEEN = {
     DECIDED: """
-        (SELECT o.* FROM occurrences o WHERE o.decided_at >= :since LIMIT :most)
+        SELECT o.* FROM occurrences o WHERE o.decided_at >= :since AND o.decided_at <= CAST(:until AS timestamptz)
         UNION SELECT o.* FROM occurrences o
         JOIN unnest(CAST(:known_schedules AS uuid[]), CAST(:known_instants AS timestamptz[]))
             AS known(schedule_id, scheduled_for) USING (schedule_id, scheduled_for)""",
     RUNS: f"""
         (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id >= :first_id ORDER BY r.id LIMIT :most)
+        UNION (SELECT {_RUN_COLUMNS} FROM workflows w CROSS JOIN LATERAL (
+            SELECT * FROM runs f WHERE f.workflow_id = w.id AND f.finished_at >= :since LIMIT :most) r LIMIT :most)
         UNION (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.finished_at IS NULL AND (r.tenant_id, r.status, r.id) >
             (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
             ORDER BY r.tenant_id, r.status, r.id LIMIT :page)
-        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:known)""",  # noqa: S608
+        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:known)
+        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:old) AND r.finished_at IS NULL""",  # noqa: S608
     SCHEDULES: """
         (SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id > CAST(:after_0 AS uuid)
             ORDER BY s.id LIMIT :page)
@@ -185,20 +200,47 @@ _PAGE_END = {
         AND (tenant_id, id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid)) ORDER BY tenant_id, id""",
 }
 
+# Rows stand in the table about in the order of their decision. Those up to the latest of a page are looked at, also the few
+# that stand behind it.
+_DECIDED_PAGE = text("""
+    SELECT count(*) AS number, max(decided_at) AS until
+    FROM (SELECT decided_at FROM occurrences WHERE decided_at >= :since LIMIT :most) page
+""")
+
 _SETTINGS = {"plan_cache_mode": "force_custom_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_mergejoin", "enable_hashjoin", "jit"), "off"
 )
 
 
 def broken_invariants(window: timedelta = timedelta(hours=1)) -> dict[str, list[str]]:
-    """What is broken now, in words, with the ids of what breaks it, at most FOUND_MAX each; empty when all holds.
+    """What is broken now, in words, with the ids of what breaks it."""
+    return {invariant.words: [str(one.id) for one in found] for invariant, found in broken_now(window).items()}
 
-    Everything that is not finished is looked at, and what was decided and started in the `window`.
+
+def broken_now(window: timedelta = timedelta(hours=1)) -> dict[Invariant, list[Finding]]:
+    """What is broken now, with what breaks it, at most FOUND_MAX of each page; empty when all holds.
+
+    Everything that is not finished is looked at, and what was decided, started and finished in the `window`; of the last
+    two at most ROWS_MAX.
     """
     scope = Scope(clock.database_now(), window, page=1_000_000)
     use_indexes()
-    found = {invariant.words: breaches(invariant, scope) for invariant in INVARIANTS}
-    return {words: [str(one.id) for one in rows] for words, rows in found.items() if rows}
+    found: dict[Invariant, list[Finding]] = {}
+    for page in _pages_decided(scope):
+        for invariant in INVARIANTS:
+            # Of what is not decided the first page is all.
+            if invariant.source == DECIDED or not page.after:
+                found[invariant] = found.get(invariant, []) + breaches(invariant, page)
+    return {invariant: list(dict.fromkeys(rows)) for invariant, rows in found.items() if rows}
+
+
+def _pages_decided(scope: Scope) -> Iterator[Scope]:
+    end = decided_until(scope)
+    while end and [end.isoformat()] != scope.after:
+        yield replace(scope, until=end)
+        scope = replace(scope, after=[end.isoformat()])
+        end = decided_until(scope)
+    yield scope
 
 
 def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
@@ -209,6 +251,13 @@ def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
         f" SELECT DISTINCT seen.id, seen.tenant_id{key} FROM seen {invariant.breaks} LIMIT {FOUND_MAX}"
     )
     return [Finding(*row) for row in db.session.execute(query, _only_used(query, _bounds(invariant.source, scope)))]
+
+
+def decided_until(scope: Scope) -> datetime | None:
+    """Where a page of ROWS_MAX rows of what was decided ends; None when there is no more than a page."""
+    bounds = _bounds(DECIDED, scope)
+    row = db.session.execute(_DECIDED_PAGE, {"since": bounds["since"], "most": ROWS_MAX}).one()
+    return row.until if row.number == ROWS_MAX else None
 
 
 def page_end(source: str, scope: Scope) -> list[str]:
@@ -229,14 +278,19 @@ def use_indexes() -> None:
 
 def _bounds(source: str, scope: Scope) -> dict[str, Any]:
     since = scope.now - scope.window
-    after = scope.after or _BEGINNING.get(source, ())
+    if source == DECIDED and scope.after:
+        since = datetime.fromisoformat(scope.after[0])
+    after = () if source == DECIDED else scope.after or _BEGINNING.get(source, ())
+    known = scope.known if source in HISTORY else [*scope.known, *scope.old]
     return {
         "now": scope.now,
         "since": since,
+        "until": scope.until or "infinity",
         "first_id": first_id_at(since),
         "most": ROWS_MAX,
         "page": scope.page,
-        "known": [one.id for one in scope.known],
+        "known": [one.id for one in known],
+        "old": [one.id for one in scope.old],
         "known_schedules": [one.schedule_id for one in scope.known],
         "known_instants": [one.scheduled_for for one in scope.known],
         **{f"after_{number}": part for number, part in enumerate(after)},
