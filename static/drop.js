@@ -92,7 +92,10 @@
   };
   const send = async (form) => {
     const found = await askAgain(form, new FormData(form));
-    if (found.status === 401) throw new Error(SIGNED_OUT);
+    if (found.status === 401) {
+      document.dispatchEvent(new Event("signed-out"));
+      throw new Error(SIGNED_OUT);
+    }
     show(found);
   };
 
