@@ -67,13 +67,17 @@ class InvariantCheck(Base):
 
 @dataclass(frozen=True)
 class Broken:
-    """An invariant that does not hold: since when, and the ids that one tenant may see. `elsewhere`: other tenants' rows
+    """An invariant that does not hold: since when, and the rows that one tenant may see. `elsewhere`: other tenants' rows
     break it too."""
 
     invariant: Invariant
     since: datetime
-    ids: tuple[UUID, ...]
+    found: tuple[Finding, ...]
     elsewhere: bool
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        return tuple(one.id for one in self.found)
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def _key(invariant: Invariant, since: datetime) -> str:
 
 def _seen_by(tenant_id: UUID, invariant: Invariant, row: InvariantCheck) -> Broken:
     found = [_finding(one, row.checked_at) for one in row.found]
-    mine = tuple(one.id for one in found if one.tenant_id == tenant_id)
+    mine = tuple(one for one in found if one.tenant_id == tenant_id)
     assert row.broken_at is not None  # noqa: S101
     return Broken(invariant, row.broken_at, mine, elsewhere=len(mine) < len(found))
 
