@@ -123,11 +123,11 @@ INVARIANTS = (
         WHERE seen.status = 'waiting' AND NOT EXISTS (
             SELECT FROM waits w WHERE w.run_id = seen.id AND w.status = 'open')"""),
     Invariant("overlap", "two runs at once of a schedule that wants one at a time", RUNS, """
-        JOIN schedules s ON s.id = seen.schedule_id JOIN runs o ON o.schedule_id = seen.schedule_id AND o.id > seen.id
-        WHERE s.overlap <> 'allow' AND s.updated_at < least(seen.ready_at, o.ready_at)
-          AND seen.finished_at IS NULL AND seen.ready_at IS NOT NULL AND seen.backfill_id IS NULL
-          AND o.finished_at IS NULL AND o.ready_at IS NOT NULL AND o.backfill_id IS NULL
-          AND NOT seen.is_rehearsal AND NOT o.is_rehearsal"""),
+        CROSS JOIN LATERAL (SELECT * FROM schedules WHERE id = seen.schedule_id AND overlap <> 'allow' OFFSET 0) s
+        WHERE s.updated_at < seen.ready_at AND seen.finished_at IS NULL AND seen.backfill_id IS NULL
+          AND NOT seen.is_rehearsal AND EXISTS (
+            SELECT FROM runs o WHERE o.schedule_id = seen.schedule_id AND o.id > seen.id AND s.updated_at < o.ready_at
+              AND o.finished_at IS NULL AND o.backfill_id IS NULL AND NOT o.is_rehearsal)"""),
     Invariant("lost", "a run whose process has been gone for ten minutes", RUNS, """
         WHERE seen.status = 'running' AND seen.started_at < :now - interval '10 minutes' AND NOT EXISTS (
             SELECT FROM heartbeats h WHERE h.id = seen.claimed_by AND h.lease_until > :now - interval '10 minutes')""",

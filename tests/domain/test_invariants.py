@@ -315,3 +315,30 @@ def test_no_check_reads_the_history(db: Any, history: None, now: datetime, monke
         assert reads, query.text
         assert [read for read in reads if read[0] == "Seq Scan"] == [], query.text
         assert max(rows for _, _, rows in reads) < 20_000, (query.text, reads)
+
+
+def test_a_schedule_that_wants_many_runs_at_once_is_not_compared_run_by_run(scene: Scene) -> None:
+    scene.do(
+        "UPDATE schedules SET overlap = 'allow', updated_at = :now - interval '1 day' WHERE id = :schedule",
+        """INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, input_json, status,
+                lane, ready_at)
+            SELECT gen_random_uuid(), tenant_id, workflow_id, 1, schedule_id, 'manual', '{}', 'queued', 'pure', :now
+            FROM runs, generate_series(1, 2000)""",
+        "ANALYZE runs",
+    )
+    use_indexes()
+    assert rows_read(scene.db, "overlap", Scope(scene.now, WINDOW)) < 20_000
+    scene.do("UPDATE schedules SET overlap = 'queue', updated_at = :now + interval '1 minute' WHERE id = :schedule")
+    assert rows_read(scene.db, "overlap", Scope(scene.now, WINDOW)) < 20_000
+
+
+def rows_read(db: Any, name: str, scope: Scope) -> float:
+    """How many rows of a table the check reads at most."""
+    asked: list[tuple[Any, Any]] = []
+    execute = db.execute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "execute", lambda query, values=None: asked.append((query, values)) or execute(query, values))
+        breaches(BY_NAME[name], scope)
+    ((query, values),) = asked
+    plan = db.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}"), values).scalar_one()
+    return max(rows for _, _, rows in scans(plan[0]["Plan"]))
