@@ -212,6 +212,11 @@ _SETTINGS = {"plan_cache_mode": "force_custom_plan"} | dict.fromkeys(
 )
 
 
+def broken_invariants(window: timedelta = timedelta(hours=1)) -> dict[str, list[str]]:
+    """What is broken now, in words, with the ids of what breaks it."""
+    return {invariant.words: [str(one.id) for one in found] for invariant, found in broken_now(window).items()}
+
+
 def broken_now(window: timedelta = timedelta(hours=1)) -> dict[Invariant, list[Finding]]:
     """What is broken now, with what breaks it, at most FOUND_MAX of each page; empty when all holds.
 
