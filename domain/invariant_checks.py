@@ -19,17 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.notifications import ERROR, members_with, notify, retract_notice
-from domain.invariants import (
-    DECIDED,
-    INVARIANTS,
-    Finding,
-    Invariant,
-    Scope,
-    breaches,
-    decided_until,
-    page_end,
-    use_indexes,
-)
+from domain.invariant_sources import DECIDED
+from domain.invariants import INVARIANTS, Finding, Invariant, Scope, breaches, decided_until, page_end, use_indexes
 from domain.kernel.db import Base, db
 from domain.kernel.log import first_line, logger
 

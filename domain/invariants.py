@@ -16,6 +16,19 @@ from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.invariant_sources import (
+    BEGINNING,
+    CURSORS,
+    DECIDED,
+    DECIDED_PAGE,
+    HISTORY,
+    PAGE_END,
+    RUNS,
+    SCHEDULES,
+    SEEN,
+    TASKS,
+    WAITS,
+)
 from domain.kernel import clock
 from domain.kernel.db import db
 from domain.kernel.ids import first_id_at
@@ -24,11 +37,6 @@ FOUND_MAX = 100
 # So many rows are looked at at once of what was decided, started and finished lately; of what is not finished so many.
 ROWS_MAX = 50_000
 PAGE = 10_000
-
-DECIDED, RUNS, SCHEDULES, WAITS, TASKS, CURSORS = "decided", "runs", "schedules", "waits", "tasks", "cursors"
-
-# What was decided is never mended; what ran is not, once it has ended.
-HISTORY = (DECIDED, RUNS)
 
 _IMPOSSIBLE = "This should not be possible. Keep a copy of the database and report it with these ids."
 _SCHEDULER = (
@@ -147,66 +155,6 @@ INVARIANTS = (
         is_fleeting=True),
 )  # fmt: skip
 
-_RUN_COLUMNS = """
-    r.id, r.tenant_id, r.schedule_id, r.status, r.started_by, r.is_rehearsal, r.backfill_id, r.parent_run_id, r.claim_epoch,
-    r.claimed_by, r.ready_at, r.started_at, r.finished_at, r.cancel_requested_at,
-    CAST(r.trigger_metadata ->> 'scheduledFor' AS timestamptz) AS scheduled_for"""
-
-# Along ix_occurrences_decided, ix_runs_finished, ix_runs_going, uq_waits_open, ix_tasks_open, ix_schedule_cursors_wake and
-# primary keys. A run that waited for long is seen at its end as well: what is not finished is read in turns.
-_SEEN = {
-    DECIDED: """
-        SELECT o.* FROM occurrences o WHERE o.decided_at >= :since AND o.decided_at <= CAST(:until AS timestamptz)
-        UNION SELECT o.* FROM occurrences o
-        JOIN unnest(CAST(:known_schedules AS uuid[]), CAST(:known_instants AS timestamptz[]))
-            AS known(schedule_id, scheduled_for) USING (schedule_id, scheduled_for)""",
-    RUNS: f"""
-        (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id >= :first_id ORDER BY r.id LIMIT :most)
-        UNION (SELECT {_RUN_COLUMNS} FROM workflows w CROSS JOIN LATERAL (
-            SELECT * FROM runs f WHERE f.workflow_id = w.id AND f.finished_at >= :since LIMIT :most) r LIMIT :most)
-        UNION (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.finished_at IS NULL AND (r.tenant_id, r.status, r.id) >
-            (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
-            ORDER BY r.tenant_id, r.status, r.id LIMIT :page)
-        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:known)
-        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:old) AND r.finished_at IS NULL""",  # noqa: S608
-    SCHEDULES: """
-        (SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id > CAST(:after_0 AS uuid)
-            ORDER BY s.id LIMIT :page)
-        UNION SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id = ANY(:known)""",
-    WAITS: """
-        (SELECT w.run_id AS id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id > CAST(:after_0 AS uuid)
-            ORDER BY w.run_id LIMIT :page)
-        UNION SELECT w.run_id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id = ANY(:known)""",
-    TASKS: """
-        (SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open'
-            AND (t.tenant_id, t.id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid))
-            ORDER BY t.tenant_id, t.id LIMIT :page)
-        UNION SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open' AND t.id = ANY(:known)""",
-    CURSORS: """
-        SELECT c.schedule_id AS id, c.tenant_id FROM schedule_cursors c WHERE c.wake_at < :now - interval '2 minutes'
-        ORDER BY c.wake_at LIMIT :most""",
-}  # fmt: skip
-
-_NONE = str(UUID(int=0))
-# Of the sources that are read page by page: the key before the first, and how the last key of a page is found.
-_BEGINNING = {RUNS: (_NONE, "", _NONE), SCHEDULES: (_NONE,), WAITS: (_NONE,), TASKS: (_NONE, _NONE)}
-_PAGE_END = {
-    RUNS: """SELECT tenant_id, status, id FROM runs WHERE finished_at IS NULL
-        AND (tenant_id, status, id) > (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
-        ORDER BY tenant_id, status, id""",
-    SCHEDULES: "SELECT id FROM schedules WHERE id > CAST(:after_0 AS uuid) ORDER BY id",
-    WAITS: "SELECT run_id FROM waits WHERE status = 'open' AND run_id > CAST(:after_0 AS uuid) ORDER BY run_id",
-    TASKS: """SELECT tenant_id, id FROM tasks WHERE status = 'open'
-        AND (tenant_id, id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid)) ORDER BY tenant_id, id""",
-}
-
-# Rows stand in the table about in the order of their decision. Those up to the latest of a page are looked at, also the few
-# that stand behind it.
-_DECIDED_PAGE = text("""
-    SELECT count(*) AS number, max(decided_at) AS until
-    FROM (SELECT decided_at FROM occurrences WHERE decided_at >= :since LIMIT :most) page
-""")
-
 _SETTINGS = {"plan_cache_mode": "force_custom_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_mergejoin", "enable_hashjoin", "jit"), "off"
 )
@@ -247,7 +195,7 @@ def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
     """What breaks the invariant within the scope, at most FOUND_MAX rows."""
     key = ", seen.schedule_id, seen.scheduled_for" if invariant.source == DECIDED else ""
     query = text(
-        f"WITH seen AS MATERIALIZED ({_SEEN[invariant.source]})"  # noqa: S608
+        f"WITH seen AS MATERIALIZED ({SEEN[invariant.source]})"  # noqa: S608
         f" SELECT DISTINCT seen.id, seen.tenant_id{key} FROM seen {invariant.breaks} LIMIT {FOUND_MAX}"
     )
     return [Finding(*row) for row in db.session.execute(query, _only_used(query, _bounds(invariant.source, scope)))]
@@ -256,15 +204,15 @@ def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
 def decided_until(scope: Scope) -> datetime | None:
     """Where a page of ROWS_MAX rows of what was decided ends; None when there is no more than a page."""
     bounds = _bounds(DECIDED, scope)
-    row = db.session.execute(_DECIDED_PAGE, {"since": bounds["since"], "most": ROWS_MAX}).one()
+    row = db.session.execute(DECIDED_PAGE, {"since": bounds["since"], "most": ROWS_MAX}).one()
     return row.until if row.number == ROWS_MAX else None
 
 
 def page_end(source: str, scope: Scope) -> list[str]:
     """The last key of the scope's page; empty when it is the last page, or the source is not read in pages."""
-    if source not in _PAGE_END:
+    if source not in PAGE_END:
         return []
-    query = text(f"{_PAGE_END[source]} OFFSET {scope.page - 1} LIMIT 1")
+    query = text(f"{PAGE_END[source]} OFFSET {scope.page - 1} LIMIT 1")
     last = db.session.execute(query, _only_used(query, _bounds(source, scope))).one_or_none()
     return [str(part) for part in last] if last else []
 
@@ -280,7 +228,7 @@ def _bounds(source: str, scope: Scope) -> dict[str, Any]:
     since = scope.now - scope.window
     if source == DECIDED and scope.after:
         since = datetime.fromisoformat(scope.after[0])
-    after = () if source == DECIDED else scope.after or _BEGINNING.get(source, ())
+    after = () if source == DECIDED else scope.after or BEGINNING.get(source, ())
     known = scope.known if source in HISTORY else [*scope.known, *scope.old]
     return {
         "now": scope.now,

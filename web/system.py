@@ -26,7 +26,8 @@ from domain.health import (
     unfinished_runs,
 )
 from domain.invariant_checks import Watch, watch_of
-from domain.invariants import INVARIANTS, RUNS, TASKS, WAITS, Finding, Invariant
+from domain.invariant_sources import RUNS, TASKS, WAITS
+from domain.invariants import INVARIANTS, Finding, Invariant
 from domain.kernel.db import transaction
 from domain.kernel.log import logger
 from domain.runs.heartbeats import KINDS, SCHEDULER, WORKER

@@ -14,7 +14,8 @@ from domain.accounts.notifications import Notification
 from domain.accounts.permissions import VIEWER
 from domain.accounts.users import User
 from domain.invariant_checks import CHECK_EVERY, TOLD_FOR, InvariantCheck, check_invariants, standing, watch_of
-from domain.invariants import INVARIANTS, SCHEDULES, Invariant
+from domain.invariant_sources import SCHEDULES
+from domain.invariants import INVARIANTS, Invariant
 from domain.kernel import clock
 from domain.kernel.ids import new_id
 from domain.schedules.occurrences import Occurrence
