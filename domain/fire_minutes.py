@@ -23,6 +23,8 @@ HOUR = timedelta(minutes=MINUTES)
 KEPT = 2 * HOUR
 # Longer than a transaction that decides may last.
 SETTLES_AFTER = timedelta(minutes=1)
+# Whole minutes, as many as a statement can add up in its time also where thousands are fired each second.
+ADDED_AT_ONCE = timedelta(minutes=10)
 
 
 class FireMinute(Base):
@@ -62,7 +64,7 @@ _SUM = text("""
         SELECT tenant_id, date_trunc('minute', decided_at, 'UTC') AS minute, outcome, count,
             CASE WHEN outcome = 'fired' AND origin_key = 'timing'
                  THEN greatest(CAST(extract(epoch FROM decided_at - scheduled_for) AS double precision), 0) END AS late
-        FROM occurrences WHERE decided_at >= :since AND decided_at <= :now
+        FROM occurrences WHERE decided_at >= :since AND decided_at < :until
     ) decided
     GROUP BY GROUPING SETS ((tenant_id, minute, outcome), (minute, outcome))
     ON CONFLICT (tenant_id, minute, outcome) DO UPDATE SET number = excluded.number, late_p50 = excluded.late_p50,
@@ -78,7 +80,11 @@ def sum_minutes(now: datetime) -> bool:
     since = max(_minute(now) - HOUR, (last or now - HOUR) - SETTLES_AFTER)
     # With a plan for any values, the whole ledger may seem the shorter way.
     db.session.execute(text("SELECT set_config('plan_cache_mode', 'force_custom_plan', true)"))
-    db.session.execute(_SUM, {"everybody": EVERYBODY, "since": min(since, _minute(now)), "now": now})
+    start, end = min(since, _minute(now)), now + timedelta(microseconds=1)
+    while start < end:
+        until = min(start + ADDED_AT_ONCE, end)
+        db.session.execute(_SUM, {"everybody": EVERYBODY, "since": start, "until": until})
+        start = until
     return True
 
 

@@ -1,31 +1,42 @@
 """What always holds between rows, whatever died in between. Each query finds what breaks it, so each must find nothing.
 
 They run beside the work they check, so each reads a bounded part along an index and never the whole history: what was
-decided and started lately, and what is not finished a page after the other. Three of those that tests check are not
+decided, started and finished lately, and what is not finished a page after the other. Three of those that tests check are not
 here: that no instant was left out needs a list of all that were due, that no effect was doubled needs the record of who
 was called, and that every change was written down is asked of the change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 
+from domain.invariant_sources import (
+    BEGINNING,
+    CURSORS,
+    DECIDED,
+    DECIDED_PAGE,
+    HISTORY,
+    PAGE_END,
+    RUNS,
+    SCHEDULES,
+    SEEN,
+    TASKS,
+    WAITS,
+)
 from domain.kernel import clock
 from domain.kernel.db import db
 from domain.kernel.ids import first_id_at
 
 FOUND_MAX = 100
-# A window holds at most so many rows, a page of what is not finished so many.
+# So many rows are looked at at once of what was decided, started and finished lately; of what is not finished so many.
 ROWS_MAX = 50_000
 PAGE = 10_000
-
-DECIDED, RUNS, SCHEDULES, WAITS, TASKS, CURSORS = "decided", "runs", "schedules", "waits", "tasks", "cursors"
 
 _IMPOSSIBLE = "This should not be possible. Keep a copy of the database and report it with these ids."
 _SCHEDULER = (
@@ -53,24 +64,32 @@ class Invariant:
 
 @dataclass(frozen=True)
 class Finding:
-    """A row that breaks an invariant. The last two name an occurrence, which has no index on its id."""
+    """A row that breaks an invariant. `schedule_id` and `scheduled_for` name an occurrence, which has no index on its id.
+    `found_at`: when it was found first, as far as anybody knows."""
 
     id: UUID
     tenant_id: UUID
     schedule_id: UUID | None = None
     scheduled_for: datetime | None = None
+    found_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where to look: what was decided or started in the `window` before `now`, pages of `page` rows behind `after`
-    (the last key of the page before, empty at the beginning), and again at what was found before."""
+    """Where to look: what was decided, started or finished in the `window` before `now`, pages of `page` rows behind
+    `after` (the last key of the page before, empty at the beginning), and again at what was found before.
+
+    `until`: the end of a page of what was decided, None: all of it. `old`: what was found so long ago that it is only
+    looked at while it can still be mended, which history cannot.
+    """
 
     now: datetime
     window: timedelta
     page: int = PAGE
     after: Sequence[str] = ()
     known: Sequence[Finding] = ()
+    old: Sequence[Finding] = ()
+    until: datetime | None = None
 
 
 INVARIANTS = (
@@ -117,11 +136,11 @@ INVARIANTS = (
         WHERE seen.status = 'waiting' AND NOT EXISTS (
             SELECT FROM waits w WHERE w.run_id = seen.id AND w.status = 'open')"""),
     Invariant("overlap", "two runs at once of a schedule that wants one at a time", RUNS, """
-        JOIN schedules s ON s.id = seen.schedule_id JOIN runs o ON o.schedule_id = seen.schedule_id AND o.id > seen.id
-        WHERE s.overlap <> 'allow' AND s.updated_at < least(seen.ready_at, o.ready_at)
-          AND seen.finished_at IS NULL AND seen.ready_at IS NOT NULL AND seen.backfill_id IS NULL
-          AND o.finished_at IS NULL AND o.ready_at IS NOT NULL AND o.backfill_id IS NULL
-          AND NOT seen.is_rehearsal AND NOT o.is_rehearsal"""),
+        CROSS JOIN LATERAL (SELECT * FROM schedules WHERE id = seen.schedule_id AND overlap <> 'allow' OFFSET 0) s
+        WHERE s.updated_at < seen.ready_at AND seen.finished_at IS NULL AND seen.backfill_id IS NULL
+          AND NOT seen.is_rehearsal AND EXISTS (
+            SELECT FROM runs o WHERE o.schedule_id = seen.schedule_id AND o.id > seen.id AND s.updated_at < o.ready_at
+              AND o.finished_at IS NULL AND o.backfill_id IS NULL AND NOT o.is_rehearsal)"""),
     Invariant("lost", "a run whose process has been gone for ten minutes", RUNS, """
         WHERE seen.status = 'running' AND seen.started_at < :now - interval '10 minutes' AND NOT EXISTS (
             SELECT FROM heartbeats h WHERE h.id = seen.claimed_by AND h.lease_until > :now - interval '10 minutes')""",
@@ -141,86 +160,64 @@ INVARIANTS = (
         is_fleeting=True),
 )  # fmt: skip
 
-_RUN_COLUMNS = """
-    r.id, r.tenant_id, r.schedule_id, r.status, r.started_by, r.is_rehearsal, r.backfill_id, r.parent_run_id, r.claim_epoch,
-    r.claimed_by, r.ready_at, r.started_at, r.finished_at, r.cancel_requested_at,
-    CAST(r.trigger_metadata ->> 'scheduledFor' AS timestamptz) AS scheduled_for"""
-
-# Along ix_occurrences_decided, ix_runs_going, uq_waits_open, ix_tasks_open, ix_schedule_cursors_wake and primary keys.
-_SEEN = {
-    DECIDED: """
-        (SELECT o.* FROM occurrences o WHERE o.decided_at >= :since LIMIT :most)
-        UNION SELECT o.* FROM occurrences o
-        JOIN unnest(CAST(:known_schedules AS uuid[]), CAST(:known_instants AS timestamptz[]))
-            AS known(schedule_id, scheduled_for) USING (schedule_id, scheduled_for)""",
-    RUNS: f"""
-        (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id >= :first_id ORDER BY r.id LIMIT :most)
-        UNION (SELECT {_RUN_COLUMNS} FROM runs r WHERE r.finished_at IS NULL AND (r.tenant_id, r.status, r.id) >
-            (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
-            ORDER BY r.tenant_id, r.status, r.id LIMIT :page)
-        UNION SELECT {_RUN_COLUMNS} FROM runs r WHERE r.id = ANY(:known)""",  # noqa: S608
-    SCHEDULES: """
-        (SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id > CAST(:after_0 AS uuid)
-            ORDER BY s.id LIMIT :page)
-        UNION SELECT s.id, s.tenant_id, s.status, s.deleted_at FROM schedules s WHERE s.id = ANY(:known)""",
-    WAITS: """
-        (SELECT w.run_id AS id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id > CAST(:after_0 AS uuid)
-            ORDER BY w.run_id LIMIT :page)
-        UNION SELECT w.run_id, w.tenant_id FROM waits w WHERE w.status = 'open' AND w.run_id = ANY(:known)""",
-    TASKS: """
-        (SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open'
-            AND (t.tenant_id, t.id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid))
-            ORDER BY t.tenant_id, t.id LIMIT :page)
-        UNION SELECT t.id, t.tenant_id, t.wait_id FROM tasks t WHERE t.status = 'open' AND t.id = ANY(:known)""",
-    CURSORS: """
-        SELECT c.schedule_id AS id, c.tenant_id FROM schedule_cursors c WHERE c.wake_at < :now - interval '2 minutes'
-        ORDER BY c.wake_at LIMIT :most""",
-}  # fmt: skip
-
-_NONE = str(UUID(int=0))
-# Of the sources that are read page by page: the key before the first, and how the last key of a page is found.
-_BEGINNING = {RUNS: (_NONE, "", _NONE), SCHEDULES: (_NONE,), WAITS: (_NONE,), TASKS: (_NONE, _NONE)}
-_PAGE_END = {
-    RUNS: """SELECT tenant_id, status, id FROM runs WHERE finished_at IS NULL
-        AND (tenant_id, status, id) > (CAST(:after_0 AS uuid), :after_1, CAST(:after_2 AS uuid))
-        ORDER BY tenant_id, status, id""",
-    SCHEDULES: "SELECT id FROM schedules WHERE id > CAST(:after_0 AS uuid) ORDER BY id",
-    WAITS: "SELECT run_id FROM waits WHERE status = 'open' AND run_id > CAST(:after_0 AS uuid) ORDER BY run_id",
-    TASKS: """SELECT tenant_id, id FROM tasks WHERE status = 'open'
-        AND (tenant_id, id) > (CAST(:after_0 AS uuid), CAST(:after_1 AS uuid)) ORDER BY tenant_id, id""",
-}
-
 _SETTINGS = {"plan_cache_mode": "force_custom_plan"} | dict.fromkeys(
     ("enable_seqscan", "enable_mergejoin", "enable_hashjoin", "jit"), "off"
 )
 
 
 def broken_invariants(window: timedelta = timedelta(hours=1)) -> dict[str, list[str]]:
-    """What is broken now, in words, with the ids of what breaks it, at most FOUND_MAX each; empty when all holds.
+    """What is broken now, in words, with the ids of what breaks it."""
+    return {invariant.words: [str(one.id) for one in found] for invariant, found in broken_now(window).items()}
 
-    Everything that is not finished is looked at, and what was decided and started in the `window`.
+
+def broken_now(window: timedelta = timedelta(hours=1)) -> dict[Invariant, list[Finding]]:
+    """What is broken now, with what breaks it, at most FOUND_MAX of each page; empty when all holds.
+
+    Everything that is not finished is looked at, and what was decided, started and finished in the `window`; of the last
+    two at most ROWS_MAX.
     """
     scope = Scope(clock.database_now(), window, page=1_000_000)
     use_indexes()
-    found = {invariant.words: breaches(invariant, scope) for invariant in INVARIANTS}
-    return {words: [str(one.id) for one in rows] for words, rows in found.items() if rows}
+    found: dict[Invariant, list[Finding]] = {}
+    for page in _pages_decided(scope):
+        for invariant in INVARIANTS:
+            # Of what is not decided the first page is all.
+            if invariant.source == DECIDED or not page.after:
+                found[invariant] = found.get(invariant, []) + breaches(invariant, page)
+    return {invariant: list(dict.fromkeys(rows)) for invariant, rows in found.items() if rows}
+
+
+def _pages_decided(scope: Scope) -> Iterator[Scope]:
+    end = decided_until(scope)
+    while end and [end.isoformat()] != scope.after:
+        yield replace(scope, until=end)
+        scope = replace(scope, after=[end.isoformat()])
+        end = decided_until(scope)
+    yield scope
 
 
 def breaches(invariant: Invariant, scope: Scope) -> list[Finding]:
     """What breaks the invariant within the scope, at most FOUND_MAX rows."""
     key = ", seen.schedule_id, seen.scheduled_for" if invariant.source == DECIDED else ""
     query = text(
-        f"WITH seen AS MATERIALIZED ({_SEEN[invariant.source]})"  # noqa: S608
+        f"WITH seen AS MATERIALIZED ({SEEN[invariant.source]})"  # noqa: S608
         f" SELECT DISTINCT seen.id, seen.tenant_id{key} FROM seen {invariant.breaks} LIMIT {FOUND_MAX}"
     )
     return [Finding(*row) for row in db.session.execute(query, _only_used(query, _bounds(invariant.source, scope)))]
 
 
+def decided_until(scope: Scope) -> datetime | None:
+    """Where a page of ROWS_MAX rows of what was decided ends; None when there is no more than a page."""
+    bounds = _bounds(DECIDED, scope)
+    row = db.session.execute(DECIDED_PAGE, {"since": bounds["since"], "most": ROWS_MAX}).one()
+    return row.until if row.number == ROWS_MAX else None
+
+
 def page_end(source: str, scope: Scope) -> list[str]:
     """The last key of the scope's page; empty when it is the last page, or the source is not read in pages."""
-    if source not in _PAGE_END:
+    if source not in PAGE_END:
         return []
-    query = text(f"{_PAGE_END[source]} OFFSET {scope.page - 1} LIMIT 1")
+    query = text(f"{PAGE_END[source]} OFFSET {scope.page - 1} LIMIT 1")
     last = db.session.execute(query, _only_used(query, _bounds(source, scope))).one_or_none()
     return [str(part) for part in last] if last else []
 
@@ -234,14 +231,19 @@ def use_indexes() -> None:
 
 def _bounds(source: str, scope: Scope) -> dict[str, Any]:
     since = scope.now - scope.window
-    after = scope.after or _BEGINNING.get(source, ())
+    if source == DECIDED and scope.after:
+        since = datetime.fromisoformat(scope.after[0])
+    after = () if source == DECIDED else scope.after or BEGINNING.get(source, ())
+    known = scope.known if source in HISTORY else [*scope.known, *scope.old]
     return {
         "now": scope.now,
         "since": since,
+        "until": scope.until or "infinity",
         "first_id": first_id_at(since),
         "most": ROWS_MAX,
         "page": scope.page,
-        "known": [one.id for one in scope.known],
+        "known": [one.id for one in known],
+        "old": [one.id for one in scope.old],
         "known_schedules": [one.schedule_id for one in scope.known],
         "known_instants": [one.scheduled_for for one in scope.known],
         **{f"after_{number}": part for number, part in enumerate(after)},

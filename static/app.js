@@ -23,6 +23,7 @@
   // Requests
 
   on("htmx:configRequest", (event) => {
+    if (isAnother) { event.preventDefault(); return; }
     event.detail.headers["X-CSRFToken"] = meta("csrf-token") ?? "";
   });
 
@@ -45,20 +46,55 @@
   });
 
   const SIGNED_OUT = "You are signed out. Sign in again in another tab; what you typed stays on this page.";
+  const SIGNED_IN = "You are signed in again. What you typed is still here.";
+  const ANOTHER = "Another person or tenant is signed in now. Nothing is sent from this page: copy what you typed, then reload it.";
   const isTypedIn = () => Boolean(one("dialog:modal form, form[data-guard]"));
+  let isSignedOut = false, isAnother = false, asking = null;
+  const signedOut = () => {
+    isSignedOut = true;
+    notify({ message: SIGNED_OUT, kind: "error", key: "signed-out", href: "/sign-in", label: "Sign in" });
+  };
+  on("signed-out", () => { isSignedOut = true; });
+  // Another tab may have signed in meanwhile: the same person goes on from here with the token of the new session.
+  const look = async () => {
+    const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const [who, token] = ["signed-in", "csrf-token"].map((name) => one(`meta[name="${name}"]`, page)?.content);
+    if (!who || !token) return false;
+    dismiss("signed-out");
+    isAnother = who !== meta("signed-in");
+    if (isAnother) {
+      notify({ message: ANOTHER, kind: "error", key: "another", href: location.pathname + location.search, label: "Reload" });
+      return false;
+    }
+    isSignedOut = false;
+    one('meta[name="csrf-token"]').content = token;
+    all('input[name="csrf_token"]').forEach((field) => { field.value = token; });
+    dismiss("another");
+    notify({ message: SIGNED_IN });
+    return true;
+  };
+  const regain = () => {
+    if (!isSignedOut) return Promise.resolve(true);
+    asking ??= look().catch(() => false).finally(() => { asking = null; });
+    return asking;
+  };
+  addEventListener("focus", regain);
+  on("visibilitychange", () => { if (!doc.hidden) regain(); });
   // The way to the sign-in page would lead away from what was typed.
   on("htmx:beforeOnLoad", (event) => {
     if (event.detail.xhr.status !== 401 || !isTypedIn()) return;
     event.preventDefault();
-    notify({ message: SIGNED_OUT, kind: "error", key: "signed-out", href: "/sign-in", label: "Sign in" });
+    signedOut();
   });
   on("htmx:responseError", (event) => {
     const { status, responseText } = event.detail.xhr;
+    if (status === 401) { signedOut(); return; }
     const told = new DOMParser().parseFromString(responseText, "text/html").querySelector("body > [role=alert] p")?.textContent;
-    const message = status === 401 ? SIGNED_OUT : isPolling(event) ? outdated() : told || (status >= 500
+    const message = isPolling(event) ? outdated() : told || (status >= 500
       ? "Carillon could not finish this. Reload to see whether it took effect before trying again."
       : `The request was refused (${status}). Reload the page, then try again.`);
-    notify({ message, kind: "error", key: isPolling(event) ? "live" : "", ...(status === 401 && { href: "/sign-in", label: "Sign in" }) });
+    notify({ message, kind: "error", key: isPolling(event) ? "live" : "" });
   });
   for (const name of ["htmx:sendError", "htmx:timeout"]) on(name, (event) => notify({
     message: isPolling(event) ? outdated() : "Carillon did not answer. Check the connection, then reload to see whether the change arrived.",
@@ -73,6 +109,15 @@
   on("submit", (event) => {
     const form = event.target;
     if (form.dataset.sending !== undefined) { event.preventDefault(); event.stopImmediatePropagation(); return; }
+    if (isSignedOut && (form.method === "post" || form.matches("[hx-post]"))) {
+      event.preventDefault(); event.stopImmediatePropagation();
+      const { submitter } = event;
+      regain().then((isBack) => {
+        if (isBack) form.requestSubmit(submitter);
+        else { delete form.dataset.confirmed; if (!isAnother) signedOut(); }
+      });
+      return;
+    }
     if (form.dataset.confirm && form.dataset.confirmed === undefined) {
       event.preventDefault(); event.stopImmediatePropagation();
       confirmThen(form, event.submitter);
@@ -146,7 +191,7 @@
     const isReading = selected && !selected.isCollapsed && part.contains(selected.anchorNode);
     // Only the clock waits for the dialog: a change that the dialog made is shown at once.
     const isCovered = !event.detail.requestConfig?.triggeringEvent && one("dialog:modal") && !part.closest("dialog");
-    if (doc.hidden || isCovered || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
+    if (doc.hidden || isSignedOut || isCovered || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
   });
   // htmx keeps the focus of what has an id; a link is known by its address, a control by its name and value, the button
   // of an action by where its form goes.

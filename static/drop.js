@@ -51,7 +51,7 @@
   const ASKING = "No answer came. Carillon is asked again whether the import took effect…";
   const LOST = "Carillon does not answer. Once the connection is back, import again from this page: what was done already is not done twice.";
   const FAILED = "Carillon could not finish this import. Import again: what was done already is not done twice.";
-  const SIGNED_OUT = "You are signed out, and nothing was imported. Sign in again, then choose the file again.";
+  const SIGNED_OUT = "You are signed out, and nothing was imported. Sign in again in another tab, then import again from here.";
   const lines = async function* (stream) {
     const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -92,7 +92,10 @@
   };
   const send = async (form) => {
     const found = await askAgain(form, new FormData(form));
-    if (found.status === 401) throw new Error(SIGNED_OUT);
+    if (found.status === 401) {
+      document.dispatchEvent(new Event("signed-out"));
+      throw new Error(SIGNED_OUT);
+    }
     show(found);
   };
 

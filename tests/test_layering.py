@@ -29,6 +29,7 @@ ORDER = [
     "domain.bundles",
     "domain.fire_minutes",
     "domain.health",
+    "domain.invariant_sources",
     "domain.invariants",
     "domain.invariant_checks",
     "domain.pruning",

@@ -102,7 +102,14 @@ def waiting_messages(broker: dramatiq.Broker, lane: str) -> int:
     """How many messages of the lane nobody has taken yet. Raises one of `sending_errors()`."""
     if isinstance(broker, RedisBroker):
         return int(broker.client.llen(f"{broker.namespace}:{lane}"))
-    rabbit: Any = broker
+    try:
+        return _counted(broker, lane)
+    except sending_errors():
+        # Each thread has a connection of its own, which RabbitMQ closes when nothing was said for long.
+        return _counted(broker, lane)
+
+
+def _counted(rabbit: Any, lane: str) -> int:
     try:
         return int(rabbit.get_queue_message_counts(lane)[0])
     except sending_errors():
@@ -115,7 +122,7 @@ def sending_errors() -> tuple[type[Exception], ...]:
     """What says that the broker is away."""
     errors: tuple[type[Exception], ...] = (RedisError, BrokerConnectionError)
     # Without it nobody can have asked for RabbitMQ.
-    return (*errors, import_module("pika.exceptions").AMQPError) if find_spec("pika") else errors
+    return (*errors, OSError, import_module("pika.exceptions").AMQPError) if find_spec("pika") else errors
 
 
 def _broker_at(url: str, middleware: Sequence[Middleware] = ()) -> dramatiq.Broker:

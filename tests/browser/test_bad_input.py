@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.places import drawer, fill_schedule, notice, open_new_schedule, row
 from tests.browser.site import NEVER_SOON, WORKFLOW, Acme
+from tests.factories import PASSWORD
 
 PAYLOAD = '{"region": "eu", "batchSize": 3}'
 
@@ -119,6 +120,92 @@ def test_an_ended_session_is_told_and_what_was_typed_stays(acme: Acme, visit: Vi
     expect(form.get_by_label("Name")).to_have_value("Late sync")
     expect(form.get_by_label("Payload as JSON")).to_have_value(re.compile("batchSize"))
     expect(told).to_have_count(1)
+
+
+def end_session_while_typing(acme: Acme, page: Page) -> Locator:
+    """The new schedule that was refused because nobody is signed in any more."""
+    page.goto("/schedules")
+    form = open_new_schedule(page)
+    fill_schedule(form, WORKFLOW, "Late sync", NEVER_SOON, PAYLOAD)
+    acme.end_sessions()
+    save(page)
+    expect(notice(page, "You are signed out.")).to_be_visible()
+    return form
+
+
+def sign_in_again(page: Page, email: str) -> None:
+    """In a tab of its own, as the notice says."""
+    other = page.context.new_page()
+    other.goto("/sign-in")
+    other.get_by_label("E-mail").fill(email)
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Sign in").click()
+    expect(other).to_have_url(re.compile("/schedules$"))
+    other.close()
+
+
+def return_to(page: Page) -> None:
+    """Chromium without a screen tells no tab that it has the focus again."""
+    page.bring_to_front()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+
+
+def schedules_of(acme: Acme) -> list[str]:
+    found = acme.site.rows("SELECT name FROM schedules WHERE tenant_id = :id", id=acme.actor.tenant_id)
+    return [row.name for row in found]
+
+
+def test_who_signs_in_again_in_another_tab_saves_what_was_typed(acme: Acme, visit: Visit) -> None:
+    page = visit(acme.alice)
+    form = end_session_while_typing(acme, page)
+    return_to(page)
+    page.wait_for_load_state("networkidle")
+    expect(notice(page, "You are signed out.")).to_be_visible()
+    sign_in_again(page, acme.email)
+    return_to(page)
+    expect(notice(page, "You are signed in again.")).to_be_visible()
+    expect(notice(page, "You are signed out.")).to_have_count(0)
+    expect(form.get_by_label("Name")).to_have_value("Late sync")
+    save(page)
+    expect(notice(page, "Late sync")).to_be_visible()
+    assert schedules_of(acme) == ["Late sync"]
+
+
+def test_who_saves_at_once_after_signing_in_again_is_not_refused(acme: Acme, visit: Visit) -> None:
+    page = visit(acme.alice)
+    end_session_while_typing(acme, page)
+    save(page)
+    expect(notice(page, "You are signed out.")).to_have_count(1)
+    sign_in_again(page, acme.email)
+    save(page)
+    expect(notice(page, "Late sync")).to_be_visible()
+    assert schedules_of(acme) == ["Late sync"]
+
+
+def test_nothing_is_sent_on_behalf_of_another_person_who_signed_in(acme: Acme, visit: Visit) -> None:
+    page = visit(acme.alice)
+    form = end_session_while_typing(acme, page)
+    sign_in_again(page, acme.email.replace("alice", "bob"))
+    return_to(page)
+    told = notice(page, "Another person or tenant is signed in now.")
+    expect(told).to_be_visible()
+    expect(notice(page, "You are signed out.")).to_have_count(0)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    token = page.locator("meta[name=csrf-token]").get_attribute("content")
+    save(page)
+    page.evaluate("htmx.ajax('GET', '/schedules', '#main')")
+    page.wait_for_load_state("networkidle")
+    assert set(sent) <= {"GET"} and len(sent) <= 1, "at most a look who is signed in"
+    assert page.locator("meta[name=csrf-token]").get_attribute("content") == token
+    expect(form.get_by_label("Name")).to_have_value("Late sync")
+    acme.end_sessions()
+    sign_in_again(page, acme.email)
+    return_to(page)
+    expect(notice(page, "You are signed in again.")).to_be_visible()
+    save(page)
+    expect(notice(page, "Late sync")).to_be_visible()
+    assert schedules_of(acme) == ["Late sync"]
 
 
 def test_the_drawer_shares_no_id_with_the_page_behind_it(acme: Acme, visit: Visit) -> None:

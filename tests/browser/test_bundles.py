@@ -12,6 +12,7 @@ from domain.bundles.exporting import export_bundle
 from domain.bundles.schedule_exporting import export_schedules
 from tests.browser.conftest import Visit, Watch
 from tests.browser.site import WORKFLOW, Acme, Site, an_acme
+from tests.browser.test_bad_input import sign_in_again
 from tests.browser.test_every_page import inspect
 
 COPIES = 40
@@ -108,6 +109,22 @@ def test_an_import_whose_answer_is_lost_is_asked_for_again_and_done_once(
     expect(page.get_by_text("No answer came.")).to_be_visible()
     expect(page.get_by_text(f"{COPIES} workflows imported.")).to_be_focused()
     assert len(sent) == 3 and workflow_count(acme) == 1 + COPIES
+
+
+def test_an_import_goes_on_where_its_session_ended_when_the_same_person_is_back(acme: Acme, visit: Visit) -> None:
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    page.get_by_label("workflow-bundle.json").set_input_files(file_of(copies(exported(acme))))
+    button = page.get_by_role("button", name=f"Import {COPIES} workflows")
+    expect(button).to_be_visible()
+    acme.end_sessions()
+    button.click()
+    expect(page.get_by_text("You are signed out, and nothing was imported.")).to_be_visible()
+    assert workflow_count(acme) == 1
+    sign_in_again(page, acme.email)
+    button.click()
+    expect(page.get_by_text(f"{COPIES} workflows imported.")).to_be_focused()
+    assert workflow_count(acme) == 1 + COPIES
 
 
 def test_what_cannot_be_dropped_is_told_and_never_leaves_the_page(acme: Acme, visit: Visit, watch: Watch) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from domain import fire_minutes
 from domain.fire_minutes import (
     EVERYBODY,
     KEPT,
@@ -95,6 +96,26 @@ def test_what_is_committed_late_is_added_at_the_next_time(db: Any, sync: Schedul
     sum_minutes(now + MINUTE)
     sum_minutes(now + MINUTE)
     assert [minute.fired for minute in lateness_by_minute(now + MINUTE)][-3:] == [1, 2, 0]
+
+
+def test_an_hour_is_added_up_in_parts_that_a_statement_may_take(
+    db: Any, sync: Schedule, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the first hour of an installation that fires thousands each second could never be added up."""
+    for minutes in range(60):
+        decide(db, sync, now.replace(second=5) - minutes * MINUTE)
+    spans: list[timedelta] = []
+    execute = db.execute
+
+    def watched(query: Any, values: Any = None) -> Any:
+        if query is fire_minutes._SUM:
+            spans.append(values["until"] - values["since"])
+        return execute(query, values)
+
+    monkeypatch.setattr(db, "execute", watched)
+    sum_minutes(now)
+    assert max(spans) <= timedelta(minutes=10) and len(spans) >= 6
+    assert [minute.fired for minute in lateness_by_minute(now)] == [1] * MINUTES
 
 
 def test_sums_that_no_page_shows_are_forgotten(db: Any, sync: Schedule, now: datetime) -> None:

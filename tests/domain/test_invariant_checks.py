@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
 
-from domain import invariant_checks
+from domain import invariant_checks, invariants
 from domain.accounts.notifications import Notification
 from domain.accounts.permissions import VIEWER
 from domain.accounts.users import User
 from domain.invariant_checks import CHECK_EVERY, TOLD_FOR, InvariantCheck, check_invariants, standing, watch_of
-from domain.invariants import INVARIANTS
+from domain.invariant_sources import SCHEDULES
+from domain.invariants import INVARIANTS, Invariant
 from domain.kernel import clock
+from domain.kernel.ids import new_id
+from domain.schedules.occurrences import Occurrence
+from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
-from tests.factories import a_published_workflow, a_run, a_tenant, a_user
+from tests.factories import a_published_workflow, a_run, a_schedule, a_tenant, a_user
 
 MINUTE = timedelta(minutes=1)
 
@@ -140,17 +145,106 @@ def test_what_is_found_on_one_page_stays_found_while_others_are_read(
     assert str(run_id) in {one["id"] for one in row.found} and len(row.found) == 4
 
 
-def test_history_that_cannot_be_mended_is_told_for_a_week(sync: Workflow, alice: User, now: datetime, db: Any) -> None:
-    from domain.kernel.ids import new_id
-    from domain.schedules.occurrences import Occurrence
-    from tests.factories import a_schedule
+@pytest.fixture
+def schedule(sync: Workflow, now: datetime) -> Schedule:
+    return a_schedule(sync, next_fire_at=now + timedelta(days=99))
 
-    schedule = a_schedule(sync, next_fire_at=now + timedelta(days=99))
-    at = now.replace(microsecond=0)
-    values = {"outcome": "fired", "origin_key": "timing", "scheduled_for": at, "decided_at": at}
-    db.add(Occurrence(id=new_id(), tenant_id=sync.tenant_id, schedule_id=schedule.id, **values))
+
+def fire_in_vain(db: Any, schedule: Schedule, at: datetime, **values: Any) -> UUID:
+    """A fired occurrence without its run, which cannot be."""
+    at = at.replace(microsecond=0)
+    values = {"outcome": "fired", "origin_key": "timing", "scheduled_for": at, "decided_at": at} | values
+    row = Occurrence(id=new_id(), tenant_id=schedule.tenant_id, schedule_id=schedule.id, **values)
+    db.add(row)
     db.flush()
+    return row.id
+
+
+def skip(db: Any, schedule: Schedule, at: datetime) -> None:
+    fire_in_vain(db, schedule, at, outcome="skipped", reason="overlap")
+
+
+def test_history_that_cannot_be_mended_is_told_for_a_week(
+    schedule: Schedule, alice: User, now: datetime, db: Any
+) -> None:
+    fire_in_vain(db, schedule, now)
     db.execute(text("UPDATE schedules SET status = 'paused', paused_at = clock_timestamp()"))
     assert check_invariants(now) == ["fired_without_run"]
     assert check_invariants(now + TOLD_FOR - MINUTE) == ["fired_without_run"]
     assert check_invariants(now + TOLD_FOR + MINUTE) == []
+    (notice,) = told(db)
+    assert notice.title.startswith("No longer told:") and "holds again" not in notice.body
+
+
+def test_each_row_of_history_is_told_for_a_week_of_its_own(
+    schedule: Schedule, alice: User, now: datetime, db: Any
+) -> None:
+    fire_in_vain(db, schedule, now)
+    db.execute(text("UPDATE schedules SET status = 'paused', paused_at = clock_timestamp()"))
+    assert check_invariants(now) == ["fired_without_run"]
+    later = now + TOLD_FOR - timedelta(days=1)
+    second = fire_in_vain(db, schedule, later)
+    db.execute(text("UPDATE schedules SET paused_at = :later"), {"later": later + MINUTE})
+    assert check_invariants(later + MINUTE) == ["fired_without_run"]
+    assert check_invariants(now + TOLD_FOR + MINUTE) == ["fired_without_run"]
+    assert [one["id"] for one in db.get_one(InvariantCheck, "fired_without_run").found] == [str(second)]
+
+
+def test_what_can_still_be_mended_is_told_until_it_is(
+    sync: Workflow, alice: User, now: datetime, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_a_wait(sync, db)
+    for _ in range(3):
+        a_run(sync, "queued")
+    scope = invariant_checks.Scope
+    monkeypatch.setattr(invariant_checks, "Scope", lambda *values, **more: scope(*values, **({"page": 1} | more)))
+    long_after = now + timedelta(hours=1)
+    for minutes in range(5):
+        check_invariants(long_after + minutes * MINUTE)
+    for minutes in range(5):
+        after_a_week = long_after + TOLD_FOR + timedelta(hours=1)
+        assert check_invariants(after_a_week + minutes * MINUTE) == ["wait_missing"]
+    assert len(told(db)) == 1
+
+
+def test_what_was_decided_while_nobody_checked_is_looked_at_afterwards(
+    schedule: Schedule, now: datetime, db: Any
+) -> None:
+    assert check_invariants(now) == []
+    fire_in_vain(db, schedule, now + MINUTE)
+    assert check_invariants(now + timedelta(minutes=20)) == ["fired_without_run"]
+
+
+def test_a_burst_that_is_more_than_a_page_is_looked_at_page_by_page(
+    schedule: Schedule, now: datetime, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invariants, "ROWS_MAX", 2)
+    for seconds in range(175, 170, -1):
+        skip(db, schedule, now - timedelta(seconds=seconds))
+    fire_in_vain(db, schedule, now - timedelta(seconds=170))
+    found = [check_invariants(now + minutes * MINUTE) for minutes in range(7)]
+    assert found[0] == [] and found[-1] == ["fired_without_run"]
+
+
+def test_a_watch_that_cannot_keep_up_says_how_far_it_has_come(
+    schedule: Schedule, now: datetime, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invariants, "ROWS_MAX", 2)
+    for seconds in range(170, 110, -10):
+        skip(db, schedule, now - timedelta(seconds=seconds))
+    check_invariants(now)
+    _, seconds = standing(now)
+    assert seconds is not None and seconds > 150
+    assert watch_of(schedule.tenant_id).checked_at < now - timedelta(seconds=150)
+
+
+def test_one_that_cannot_be_checked_keeps_nobody_from_the_others(
+    sync: Workflow, alice: User, now: datetime, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_a_wait(sync, db)
+    monkeypatch.setattr(invariant_checks, "CHECK_SECONDS", 1)
+    slow = Invariant("slow", "something", SCHEDULES, "WHERE pg_sleep(20) IS NOT NULL")
+    monkeypatch.setattr(invariant_checks, "INVARIANTS", (slow, *INVARIANTS))
+    a_schedule(sync)
+    assert "wait_missing" in (check_invariants(now) or [])
+    assert watch_of(sync.tenant_id).checked_at is None, "not all have been checked"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from domain import invariants
 from domain.accounts.tenants import Tenant
 from domain.invariants import (
     INVARIANTS,
@@ -201,6 +202,42 @@ def test_what_was_decided_before_the_window_is_only_looked_at_when_it_was_found_
     assert breaches(invariant, Scope(later, WINDOW, known=found)) == found
 
 
+def test_a_run_that_took_long_is_looked_at_when_it_ends(scene: Scene) -> None:
+    scene.do("UPDATE runs SET finished_at = :now WHERE id = :run")
+    a_step(scene.run, attempt=2, position=1)
+    later = Scope(scene.now + timedelta(hours=1), WINDOW)
+    assert breaches(BY_NAME["step_twice"], later) == []
+    scene.do("UPDATE runs SET finished_at = :later WHERE id = :run", later=later.now - MINUTE)
+    assert [one.id for one in breaches(BY_NAME["step_twice"], later)] == [scene.run.id]
+
+
+def test_what_was_found_long_ago_is_only_looked_at_while_it_can_be_mended(scene: Scene) -> None:
+    later = scene.now + timedelta(days=8)
+    a_step(scene.run, attempt=2, position=1)
+    waiting = a_run(scene.workflow, "waiting")
+    scene.do("UPDATE schedule_cursors SET wake_at = NULL")
+    first = Scope(scene.now, WINDOW)
+    kept = {
+        name: breaches(BY_NAME[name], Scope(later, WINDOW, page=0, old=breaches(BY_NAME[name], first)))
+        for name in ("step_twice", "wait_missing", "unwatched")
+    }
+    assert {name: [one.id for one in found] for name, found in kept.items()} == {
+        "step_twice": [], "wait_missing": [waiting.id], "unwatched": [scene.schedule.id],
+    }  # fmt: skip
+
+
+def test_an_hour_of_any_length_is_looked_at_as_a_whole_when_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invariants, "ROWS_MAX", 2)
+    for number in range(2, 7):
+        at = scene.now - number * MINUTE
+        scene.decide(at, decided_at=at) if number == 4 else scene.decide(at, "skipped", decided_at=at)
+    scene.do("UPDATE runs SET claim_epoch = 1")
+    (words,) = broken_invariants()
+    assert words == BY_NAME["fired_without_run"].words
+
+
 def test_what_is_not_finished_is_read_a_page_after_the_other(sync: Workflow, now: datetime) -> None:
     waiting = [a_run(sync, "waiting", id=new_id()) for _ in range(5)]
     long_after = now + timedelta(hours=1)
@@ -278,3 +315,30 @@ def test_no_check_reads_the_history(db: Any, history: None, now: datetime, monke
         assert reads, query.text
         assert [read for read in reads if read[0] == "Seq Scan"] == [], query.text
         assert max(rows for _, _, rows in reads) < 20_000, (query.text, reads)
+
+
+def test_a_schedule_that_wants_many_runs_at_once_is_not_compared_run_by_run(scene: Scene) -> None:
+    scene.do(
+        "UPDATE schedules SET overlap = 'allow', updated_at = :now - interval '1 day' WHERE id = :schedule",
+        """INSERT INTO runs (id, tenant_id, workflow_id, workflow_version, schedule_id, started_by, input_json, status,
+                lane, ready_at)
+            SELECT gen_random_uuid(), tenant_id, workflow_id, 1, schedule_id, 'manual', '{}', 'queued', 'pure', :now
+            FROM runs, generate_series(1, 2000)""",
+        "ANALYZE runs",
+    )
+    use_indexes()
+    assert rows_read(scene.db, "overlap", Scope(scene.now, WINDOW)) < 20_000
+    scene.do("UPDATE schedules SET overlap = 'queue', updated_at = :now + interval '1 minute' WHERE id = :schedule")
+    assert rows_read(scene.db, "overlap", Scope(scene.now, WINDOW)) < 20_000
+
+
+def rows_read(db: Any, name: str, scope: Scope) -> float:
+    """How many rows of a table the check reads at most."""
+    asked: list[tuple[Any, Any]] = []
+    execute = db.execute
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(db, "execute", lambda query, values=None: asked.append((query, values)) or execute(query, values))
+        breaches(BY_NAME[name], scope)
+    ((query, values),) = asked
+    plan = db.execute(text(f"EXPLAIN (ANALYZE, FORMAT JSON) {query.text}"), values).scalar_one()
+    return max(rows for _, _, rows in scans(plan[0]["Plan"]))

@@ -16,7 +16,8 @@ from sqlalchemy import update
 
 from domain.fire_minutes import sum_minutes
 from domain.firing.tick import fire_due
-from domain.invariant_checks import check_invariants
+from domain.health import Connections
+from domain.invariant_checks import InvariantCheck, check_invariants
 from domain.invariants import INVARIANTS
 from domain.kernel import clock
 from domain.kernel.db import transaction
@@ -170,8 +171,62 @@ def test_a_broken_invariant_is_at_the_top_with_what_to_do_and_the_ids_of_this_te
     for page in (mine, theirs):
         assert "Found: a run that waits for nothing" in page and "report it with these ids" in page
         assert f"1 of {len(INVARIANTS)}" in page
-    assert str(run.id) in mine and "not concerned" not in mine
+    assert f'href="/runs/{run.id}"' in mine and "not concerned" not in mine
+    assert mine.index("Found: a run") < mine.index("Lateness in the last hour")
     assert str(run.id) not in theirs and "Rows of Globex are not concerned" in theirs and "Acme" not in theirs
+
+
+def test_a_schedule_that_breaks_an_invariant_is_a_link_away(alice: Browser, db: Any) -> None:
+    schedule = a_schedule(a_published_workflow(alice.tenant))
+    a_due_cursor(alice, db, clock.database_now())
+    db.execute(update(ScheduleCursor).where(ScheduleCursor.schedule_id == schedule.id).values(wake_at=None))
+    check_invariants(clock.database_now())
+    db.commit()
+    assert f'<a href="/schedules/{schedule.id}">{schedule.id}</a>' in alice.get("/system").text
+
+
+def test_of_a_kind_that_is_gone_the_last_one_is_named(alice: Browser, processes: dict[str, UUID], db: Any) -> None:
+    assert "The last scheduler" not in alice.get("/system").text
+    kill(db, processes["scheduler"])
+    page = alice.get("/system").text
+    assert "No scheduler is alive" in page and "Everything that fires and runs" not in page
+    assert re.search(r"The last scheduler \(<span[^>]*>host-1 · 4711</span>\) was alive until", page)
+
+
+def test_nobody_is_told_that_all_holds_when_nobody_has_looked_for_long(
+    alice: Browser, processes: dict[str, UUID], db: Any
+) -> None:
+    check_invariants(clock.database_now() - timedelta(minutes=4))
+    db.commit()
+    assert "All hold" in alice.get("/system").text
+    db.execute(update(InvariantCheck).values(checked_at=clock.database_now() - timedelta(minutes=6)))
+    db.commit()
+    page = alice.get("/system").text
+    assert "All hold" not in page and "Not known" in page
+    assert "The invariants have not been checked for 6 min" in page and "Everything that fires" not in page
+
+
+def test_runs_that_no_worker_takes_are_said_at_the_top(alice: Browser, processes: dict[str, UUID], db: Any) -> None:
+    ready_at = clock.database_now() - timedelta(seconds=50)
+    run = a_run(a_published_workflow(alice.tenant), "queued", ready_at=ready_at)
+    db.commit()
+    assert "no worker takes them" not in alice.get("/system").text
+    run.ready_at = ready_at - timedelta(minutes=10)
+    db.commit()
+    page = alice.get("/system").text
+    assert "no worker takes them: With effects for 10 min" in page and "Everything that fires" not in page
+    kill(db, processes["worker"])
+    page = alice.get("/system").text
+    assert "No worker is alive" in page and "no worker takes them" not in page, "the reason is told once"
+
+
+def test_a_database_that_is_about_to_refuse_connections_is_told(
+    alice: Browser, processes: dict[str, UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(system, "connections", lambda: Connections(89, 100))
+    assert "connections of the database are in use" not in alice.get("/system").text
+    monkeypatch.setattr(system, "connections", lambda: Connections(90, 100))
+    assert "90 of 100 connections of the database are in use" in alice.get("/system").text
 
 
 def test_nobody_is_told_what_another_tenant_has(alice: Browser, charlie: Browser, db: Any) -> None:

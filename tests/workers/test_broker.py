@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
+from socket import gaierror
 from types import ModuleType
 from typing import Any
 
@@ -31,8 +32,16 @@ class FakeRabbit:
     """What is asked of dramatiq's broker for RabbitMQ."""
 
     def __init__(self, **given: Any) -> None:
-        self.given, self.connection = given, "open"
+        self.given, self.is_open = given, True
         self.waiting, self.sent = 0, []  # type: ignore[var-annotated]
+
+    @property
+    def connection(self) -> None:
+        """Gone after `del`, which may be said again."""
+
+    @connection.deleter
+    def connection(self) -> None:
+        self.is_open = False
 
     def get_queue_message_counts(self, _lane: str) -> tuple[int, int, int]:
         if self.waiting < 0:
@@ -131,7 +140,28 @@ def test_a_connection_that_was_lost_is_not_used_again(rabbit: None) -> None:
     sender.waiting = -1
     with pytest.raises(sending_errors()):
         waiting_messages(sender, EFFECT)
-    assert not hasattr(sender, "connection")
+    assert not sender.is_open
+
+
+def test_a_connection_that_was_closed_while_nobody_used_it_costs_no_round(
+    rabbit: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each thread has one, and RabbitMQ closes those of threads that say nothing for a while."""
+    sender: Any = make_sender(RABBIT_URL)
+    sender.waiting = 2
+    asked = FakeRabbit.get_queue_message_counts
+
+    def counts(self: FakeRabbit, lane: str) -> tuple[int, int, int]:
+        if self.is_open:
+            raise sending_errors()[-1]("closed")
+        return asked(self, lane)
+
+    monkeypatch.setattr(FakeRabbit, "get_queue_message_counts", counts)
+    assert waiting_messages(sender, EFFECT) == 2
+
+
+def test_a_name_that_cannot_be_found_says_that_the_broker_is_away(rabbit: None) -> None:
+    assert issubclass(gaierror, sending_errors())
 
 
 @pytest.mark.skipif(

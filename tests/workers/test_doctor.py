@@ -109,6 +109,9 @@ def test_what_is_overdue_and_what_does_not_fit_together_is_found(line: CommandLi
     assert "The most overdue has waited for" in result.stdout
     assert f"An active schedule that nobody looks at (1): {names['asleep']}" in result.stdout
     assert f"A run that waits for nothing (1): {names['waiting']}" in result.stdout
+    lines = [one.strip() for one in result.stdout.splitlines()]
+    (remedy,) = [lines[at + 1] for at, one in enumerate(lines) if "has been due for two minutes" in one]
+    assert "log" in remedy and "not be possible" not in remedy
 
 
 def test_from_outside_the_server_and_the_token_are_looked_at(

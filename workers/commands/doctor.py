@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.health import LATE_AFTER, alive_processes, lateness, processes_page
-from domain.invariants import broken_invariants
+from domain.invariants import Finding as Breach
+from domain.invariants import broken_now
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import db
@@ -160,8 +162,11 @@ def _lateness() -> Finding:
 
 
 def _invariants() -> list[Finding]:
-    remedy = "This should not be possible. Keep a copy of the database and report it with these ids."
     return [
-        Finding("rows", FAIL, f"{words.capitalize()} ({len(ids)}): {', '.join(ids[:5])}", remedy)
-        for words, ids in broken_invariants().items()
+        Finding("rows", FAIL, f"{one.words.capitalize()} ({len(found)}): {_ids(found)}", one.remedy)
+        for one, found in broken_now().items()
     ] or [Finding("rows", OK, "What is stored fits together.")]
+
+
+def _ids(found: Sequence[Breach]) -> str:
+    return ", ".join(str(one.id) for one in found[:5])
