@@ -1,5 +1,6 @@
 """gunicorn reads this file by itself. Threads, because pages wait on PostgreSQL; the app is made in each worker, after the fork."""
 
+import gc
 import os
 
 from domain.kernel.config import Config
@@ -20,6 +21,9 @@ control_socket_disable = True
 def post_worker_init(worker):
     """Each web process says that it is alive, and puts what it counts on record as it does so."""
     app = worker.wsgi
+    # What was made until now stays: the collector need not look at it, which took 150 ms out of some request each time.
+    gc.collect()
+    gc.freeze()
     config: Config = app.config["CARILLON"]
     worker.life = Life(app, WEB, config.lease_seconds)
     worker.life.keep_beating(lambda: None)

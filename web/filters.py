@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from flask import Flask, current_app, g, url_for
+from markupsafe import Markup
 
 from domain.kernel import clock
 from domain.kernel.secret_values import shown
@@ -89,6 +91,10 @@ WORKFLOW_LABELS = {
     "deleted": Label("Deleted", "mute", "trash"),
 }
 
+# Stands for an id in an address that is made before it is known whose.
+_ANY_ID = UUID(int=0)
+_ICON = Markup('<svg class="i{}" aria-hidden="true"><use href="{}#{}"/></svg>')
+
 
 def register(app: Flask) -> None:
     """Adds the filters and the global `static_url` to the templates of `app`."""
@@ -108,6 +114,8 @@ def register(app: Flask) -> None:
         iso=iso,
     )
     app.jinja_env.globals["static_url"] = static_url
+    app.jinja_env.globals["schedule_url"] = schedule_url
+    app.jinja_env.globals["drawn_icon"] = drawn_icon
 
 
 def schedule_status(schedule: Any, last_run_status: str | None = None) -> Label:
@@ -199,6 +207,22 @@ def static_url(filename: str) -> str:
     if filename not in addresses:
         addresses[filename] = _static_address(filename)
     return addresses[filename]
+
+
+def drawn_icon(name: str, look: str = "") -> Markup:
+    """An icon of `static/icons.svg`, with more classes in `look`."""
+    icons: dict[tuple[str, str], Markup] = g.setdefault("icons", {})
+    if (name, look) not in icons:
+        icons[name, look] = _ICON.format(f" {look}" if look else "", static_url("icons.svg"), name)
+    return icons[name, look]
+
+
+def schedule_url(view: str, schedule_id: UUID) -> str:
+    """The address of a view of one schedule. A list has some for each row: each is built once per request."""
+    addresses: dict[str, str] = g.setdefault("schedule_addresses", {})
+    if view not in addresses:
+        addresses[view] = url_for(f"schedules.{view}", schedule_id=_ANY_ID)
+    return addresses[view].replace(str(_ANY_ID), str(schedule_id))
 
 
 def _static_address(filename: str) -> str:
