@@ -28,7 +28,7 @@ def batch_seconds(count: int) -> float:
             seed(app, count, due)
             settle_tables()
             begun = time.perf_counter()
-            floor(due + timedelta(milliseconds=5))
+            floor(app, due + timedelta(milliseconds=5))
             took = time.perf_counter() - begun
             db.engine.dispose()
     return took

@@ -35,6 +35,7 @@ from domain.kernel.log import configure_logs
 from domain.runs.heartbeats import WORKER, beat
 from domain.runs.runs import PURE
 from tests.servers import config_for, environment, make_app, make_directory, migrate, remove_directory
+from workers.herds import Herd
 from workers.local_servers import PostgresServer
 
 THREADS = 8
@@ -84,14 +85,17 @@ def settle_tables() -> None:
         connection.execute(text("CHECKPOINT"))
 
 
-def tick(now: datetime) -> None:
-    while True:
+def tick(app: Flask, now: datetime) -> None:
+    """In lanes, as a scheduler decides a herd."""
+
+    def fire(batch: int) -> int:
         with transaction():
-            if not fire_due(now):
-                return
+            return fire_due(now, batch)
+
+    Herd(app, fire, threading.Event()).decide()
 
 
-def floor(now: datetime) -> None:
+def floor(_app: Flask, now: datetime) -> None:
     with transaction():
         db.session.execute(text(_FLOOR), {"now": now})
 
@@ -172,7 +176,7 @@ def rounds(app: Flask, asked: argparse.Namespace, watch: Watch, profile: cProfil
         if profile and name == "tick":
             profile.enable()
         with watch.on(name):
-            act(now)
+            act(app, now)
         if profile:
             profile.disable()
         if asked.tick_only:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -146,7 +146,7 @@ def _run(
         ending = Ending(claim.run_id, claim.epoch, FAILED, error=_error("InternalError", "INTERNAL", message))
     if ending.status == FAILED:
         log.warning("A run failed", error=(ending.error or {}).get("message"))
-    return ending, step_log.pending_rows()
+    return replace(ending, has_schedule=claim.schedule_id is not None), step_log.pending_rows()
 
 
 def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, at_zero: datetime) -> None:
@@ -186,8 +186,10 @@ def _unrecordable(ending: Ending, error: Exception) -> Ending:
 
 def _admit_next(claims: Sequence[Claim]) -> int:
     """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
-    workflow_ids = sorted({claim.workflow_id for claim in claims if claim.workflow_id})
+    workflow_ids = sorted({claim.workflow_id for claim in claims if claim.workflow_id and claim.holds_place})
     callers = sorted({claim.tenant_id for claim in claims if claim.install_id})
+    if not workflow_ids and not callers:
+        return 0
 
     def admit() -> int:
         admitted = admit_calls(clock.database_now(), callers) if callers else 0

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, timedelta
 from functools import partial
 from types import FrameType
 
@@ -233,20 +233,21 @@ class Scheduler:
         """Tick until SIGTERM or SIGINT; then end as soon as what is under way is committed, after STOP_SECONDS anyway."""
         metronome = BlockingScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
         start = clock.now()
-        jobs: list[tuple[Callable[[], None], float]] = [
-            (self.tick, SECOND),
-            (self.dispatch, SECOND),
-            (self.reap, SECOND),
-            (self.wake, SECOND),
-            (self.hold_failing, HOLD_FAILING_SECONDS),
-            (self.life.beat, self.config.lease_seconds / 3),
-            (self.sum_minutes, SUM_SECONDS),
-            (self.check_invariants, CHECK_SECONDS),
-            (self.prune, 3600),
+        # How often, and how long after the start first: what is due comes before what can wait.
+        jobs: list[tuple[Callable[[], None], float, float]] = [
+            (self.tick, SECOND, 0),
+            (self.dispatch, SECOND, 0),
+            (self.life.beat, self.config.lease_seconds / 3, 0),
+            (self.wake, SECOND, 0.5),
+            (self.reap, SECOND, 1),
+            (self.hold_failing, HOLD_FAILING_SECONDS, 2),
+            (self.sum_minutes, SUM_SECONDS, 3),
+            (self.check_invariants, CHECK_SECONDS, 4),
+            (self.prune, 3600, 5),
         ]
-        for job, seconds in jobs:
-            patient = partial(_patiently, job)
-            metronome.add_job(patient, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=start)
+        for job, seconds, wait in jobs:
+            patient, first = partial(_patiently, job), start + timedelta(seconds=wait)
+            metronome.add_job(patient, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=first)
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.stopping.set()

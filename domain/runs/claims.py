@@ -24,6 +24,8 @@ from domain.runs.runs import FAILED, SUCCEEDED
 
 # What the inputs of one chunk may take together, as stored: in memory they take several times as much.
 CHUNK_BYTES = 2_000_000
+# How many runs are claimed together that were lost once.
+FEW = 20
 
 _CLAIM = text("""
     WITH longest AS (
@@ -36,7 +38,7 @@ _CLAIM = text("""
         FROM longest WINDOW line AS (ORDER BY ready_at, id)
     ), picked AS (
         SELECT id, found FROM placed
-        WHERE place = 1 OR (first_losses = 0 AND losses = 0 AND bytes <= :most_bytes)
+        WHERE place = 1 OR (losses = first_losses AND losses < 2 AND (losses = 0 OR place <= :few) AND bytes <= :most_bytes)
     )
     UPDATE runs r
     SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
@@ -44,7 +46,10 @@ _CLAIM = text("""
     FROM picked WHERE r.id = picked.id
     RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
         r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-        r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found
+        r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found,
+        r.backfill_id IS NOT NULL
+        OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.concurrency_limit IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM schedules s WHERE s.id = r.schedule_id AND s.overlap = 'queue') AS holds_place
 """)
 
 _PROVE = text("""
@@ -73,9 +78,10 @@ _END = text("""
     UPDATE runs r
     SET status = e.status, finished_at = :now, claimed_by = NULL, state = coalesce(e.state, r.state),
         output = CAST(e.output AS jsonb), error = CAST(e.error AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
-                CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, status, state, output, error)
-    WHERE r.id = e.id AND r.finished_at IS NULL
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS integer[]), CAST(:statuses AS text[]), CAST(:states AS text[]),
+                CAST(:outputs AS text[]), CAST(:errors AS text[])) AS e(id, epoch, status, state, output, error)
+    WHERE r.id = e.id AND r.finished_at IS NULL AND (CAST(:worker_id AS uuid) IS NULL
+        OR (r.claimed_by = :worker_id AND r.claim_epoch = e.epoch AND r.status = 'running'))
     RETURNING r.id, r.schedule_id, r.status, r.error ->> 'message' AS message,
         r.backfill_id IS NOT NULL OR r.is_rehearsal AS is_aside, r.target_kind,
         extract(epoch FROM r.finished_at - r.started_at) AS seconds
@@ -125,6 +131,8 @@ class Claim:
     install_id: UUID | None = None
     # Of how many ready runs it was one when it was claimed, counted up to the size of a chunk.
     found: int = 1
+    # Whether another run of its workflow may be waiting for the place that it takes.
+    holds_place: bool = True
 
     @property
     def is_child(self) -> bool:
@@ -134,7 +142,8 @@ class Claim:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a run ended. `error`: {category, message, code, nodePath} of a failed one, else None."""
+    """How a run ended. `error`: {category, message, code, nodePath} of a failed one, else None. `has_schedule`: False
+    when whoever ends it knows that no schedule waits to hear of it."""
 
     run_id: UUID
     epoch: int
@@ -142,17 +151,20 @@ class Ending:
     output: Any = None
     state: str | None = None
     error: dict[str, Any] | None = None
+    has_schedule: bool = True
 
 
 def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadline_seconds: int) -> list[Claim]:
     """Take up to `limit` ready runs of the lane for this process, the longest ready first; fewer with large inputs.
 
-    A run that was lost before is claimed alone: if it is what ends its workers, it takes no other run down with it.
+    Runs that were lost once are claimed in small chunks, and one that was lost twice alone: if it is what ends its
+    workers, it takes no other run down with it.
     """
     rows = db.session.execute(
         _CLAIM,
         {
             "most_bytes": CHUNK_BYTES,
+            "few": FEW,
             "lane": lane,
             "worker_id": worker_id,
             "limit": limit,
@@ -196,9 +208,12 @@ def finish_runs(endings: Sequence[Ending], worker_id: UUID, now: datetime) -> se
     """End the runs this process still holds and bring their schedules' cursors up to date; returns their ids."""
     if not endings:
         return set()
-    lock_cursors_of([ending.run_id for ending in endings])
-    held = proven_claims([(ending.run_id, ending.epoch) for ending in endings], worker_id)
-    return end_runs([ending for ending in endings if ending.run_id in held], now)
+    if scheduled := [ending.run_id for ending in endings if ending.has_schedule]:
+        lock_cursors_of(scheduled)
+    if len(endings) > 1:
+        # In the order that everybody keeps; what ends them proves each once more.
+        proven_claims([(ending.run_id, ending.epoch) for ending in endings], worker_id)
+    return end_runs(endings, now, worker_id)
 
 
 def lock_cursors_of(run_ids: Sequence[UUID]) -> None:
@@ -209,15 +224,18 @@ def lock_cursors_of(run_ids: Sequence[UUID]) -> None:
     ).all()
 
 
-def end_runs(endings: Sequence[Ending], now: datetime) -> set[UUID]:
-    """End runs that the caller has proven or locked; those that ended already are left as they are."""
+def end_runs(endings: Sequence[Ending], now: datetime, worker_id: UUID | None = None) -> set[UUID]:
+    """End those of the runs that have not ended and that `worker_id` still holds; None: whoever holds them. The caller
+    has locked them when they are more than one."""
     if not endings:
         return set()
     ended = db.session.execute(
         _END,
         {
             "now": now,
+            "worker_id": worker_id,
             "ids": [ending.run_id for ending in endings],
+            "epochs": [ending.epoch for ending in endings],
             "statuses": [ending.status for ending in endings],
             "states": [ending.state for ending in endings],
             "outputs": [_json(ending.output) for ending in endings],

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from domain.kernel.errors import LostClaim
 from domain.kernel.ids import new_id
+from domain.runs import claims
 from domain.runs.canceling import request_cancel
 from domain.runs.claims import Ending, claims_of, finish_runs, prove_claim, release_claims
 from tests.domain.firing.ledger import a_live_schedule, a_target, cursor
@@ -56,13 +57,30 @@ def test_a_second_claim_keeps_the_start_and_the_deadline_of_the_first(workflow: 
     assert fresh(run).deadline_at == NOW + timedelta(seconds=DEADLINE_SECONDS)
 
 
-def test_a_run_that_was_lost_is_claimed_alone_so_that_it_takes_no_other_one_down(workflow: Any, db: Any) -> None:
+def test_runs_that_were_lost_are_claimed_by_few_and_then_alone_so_that_they_take_no_other_one_down(
+    workflow: Any, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A run that ends its process would otherwise fail the runs of its chunk with it."""
-    lost = ready_runs(workflow, 2, ready_at=NOW - timedelta(minutes=1))
+    monkeypatch.setattr(claims, "FEW", 3)
+    for losses in (2, 1):
+        lost = ready_runs(workflow, 2 * losses, ready_at=NOW - timedelta(minutes=losses))
+        db.execute(
+            text("UPDATE runs SET losses = :n WHERE id = ANY(:ids)"), {"n": losses, "ids": [run.id for run in lost]}
+        )
     ready_runs(workflow, 5)
+    worker = a_worker()
+    chunks = [[claim.losses for claim in claimed(worker)] for _ in range(7)]
+    assert chunks == [[2], [2], [2], [2], [1, 1], [0] * 5, []]
+
+
+def test_no_more_than_few_runs_that_were_lost_are_claimed_together(
+    workflow: Any, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "FEW", 3)
+    lost = ready_runs(workflow, 4)
     db.execute(text("UPDATE runs SET losses = 1 WHERE id = ANY(:ids)"), {"ids": [run.id for run in lost]})
     worker = a_worker()
-    assert [[claim.losses for claim in claimed(worker)] for _ in range(4)] == [[1], [1], [0] * 5, []]
+    assert [len(claimed(worker)) for _ in range(3)] == [3, 1, 0]
 
 
 def test_a_lost_run_behind_others_is_left_for_a_claim_of_its_own(workflow: Any, db: Any) -> None:
