@@ -13,9 +13,11 @@ from dramatiq import Broker, Message
 from domain.execution import CHUNKS
 from domain.kernel.clock import monotonic
 from domain.kernel.failpoints import hit
-from domain.runs.runs import LANES
+from domain.runs.runs import CALL, LANES
 from workers.broker import waiting_messages
 
+# How many runs one message is for: a chunk; and one about calls wakes all the callers of a process.
+COVERED = CHUNKS | {CALL: 32}
 # A worker goes on claiming while there is work, so more messages than threads is all it takes.
 MESSAGES_LIMIT = 200
 # A slow broker must not keep the dispatcher from its next round; what is not said now is said then.
@@ -27,7 +29,7 @@ def announce_ready(broker: Broker, ready: dict[str, int], seconds: float = SECON
     sent = 0
     until = monotonic() + seconds
     for lane in LANES:
-        wanted = min(math.ceil(ready.get(lane, 0) / CHUNKS[lane]), MESSAGES_LIMIT)
+        wanted = min(math.ceil(ready.get(lane, 0) / COVERED[lane]), MESSAGES_LIMIT)
         if wanted == 0:
             continue
         missing = wanted - waiting_messages(broker, lane)
