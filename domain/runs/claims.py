@@ -180,10 +180,8 @@ def prove_claim(run_id: UUID, worker_id: UUID, epoch: int) -> bool:
 
     Returns whether somebody asked to cancel the run.
     """
-    row = db.session.execute(
-        _PROVE,
-        {"run_id": run_id, "epoch": epoch, "worker_id": worker_id},
-    ).one_or_none()
+    asked = {"run_id": run_id, "epoch": epoch, "worker_id": worker_id}
+    row = db.session.execute(_PROVE, asked).one_or_none()
     if row is None:
         raise LostClaim
     return bool(row.cancel_requested)
@@ -218,10 +216,7 @@ def finish_runs(endings: Sequence[Ending], worker_id: UUID, now: datetime) -> se
 
 def lock_cursors_of(run_ids: Sequence[UUID]) -> None:
     """Take the cursors of the runs' schedules before the runs themselves: the order that everybody keeps."""
-    db.session.execute(
-        _LOCK_CURSORS,
-        {"run_ids": list(run_ids)},
-    ).all()
+    db.session.execute(_LOCK_CURSORS, {"run_ids": list(run_ids)}).all()
 
 
 def end_runs(endings: Sequence[Ending], now: datetime, worker_id: UUID | None = None) -> set[UUID]:
