@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, select, text, update
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, bindparam, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -49,6 +49,13 @@ class Passage:
     probe: datetime | None = None
 
 
+_OPEN_UNTIL = select(InstallCircuit.open_until).where(InstallCircuit.install_id == bindparam("id"))
+
+_CLOSE = text("""
+    UPDATE install_circuits SET failures = 0, opened_at = NULL, open_until = NULL, last_error = NULL
+    WHERE install_id = :install_id AND failures > 0
+""")
+
 _FAILED = text("""
     UPDATE install_circuits SET failures = failures + 1, last_error = :error,
         opened_at = CASE WHEN failures + 1 >= :limit THEN CAST(:now AS timestamptz) END,
@@ -65,7 +72,7 @@ def circuit_of(install_id: UUID) -> InstallCircuit | None:
 
 def pass_circuit(install_id: UUID, now: datetime, lease_seconds: float) -> Passage:
     """Whether a call may go now. One probe at a time passes an open circuit, and has `lease_seconds` to come back."""
-    until = db.session.scalar(select(InstallCircuit.open_until).where(InstallCircuit.install_id == install_id))
+    until = db.session.scalar(_OPEN_UNTIL, {"id": install_id})
     if until is None:
         return Passage()
     if until > now:
@@ -75,14 +82,13 @@ def pass_circuit(install_id: UUID, now: datetime, lease_seconds: float) -> Passa
     if db.session.execute(taken.values(open_until=lease)).rowcount:  # type: ignore[attr-defined]
         return Passage(probe=lease)
     # Somebody else is the probe, or its answer is here already.
-    until = db.session.scalar(select(InstallCircuit.open_until).where(InstallCircuit.install_id == install_id))
+    until = db.session.scalar(_OPEN_UNTIL, {"id": install_id})
     return Passage(closed_until=until) if until and until > now else Passage()
 
 
 def close_circuit(install_id: UUID) -> None:
     """Somebody answered: all calls go, and earlier failures no longer count."""
-    found = update(InstallCircuit).where(InstallCircuit.install_id == install_id, InstallCircuit.failures > 0)
-    db.session.execute(found.values(failures=0, opened_at=None, open_until=None, last_error=None))
+    db.session.execute(_CLOSE, {"install_id": install_id})
 
 
 def note_failure(tenant_id: UUID, install_id: UUID, passage: Passage, error: str, now: datetime) -> bool:

@@ -83,7 +83,8 @@ def _free(key: str, taken: dict[str, Any]) -> str:
 
 def _without(text: str, spellings: _Spellings) -> str:
     # All places are marked before any is masked, so that two hidden texts that overlap go together.
-    spans = [span for one in spellings.literal for span in (*_places(text, one), *_cut_place(text, one))]
+    likely = [one for one in spellings.literal if one[:MIN_HIDDEN_CHARACTERS] in text]
+    spans = [span for one in likely for span in (*_places(text, one), *_cut_place(text, one))]
     if spellings.escaped and "\\" in text:
         spans += _escaped_places(text, spellings.escaped)
     parts, end = [], 0

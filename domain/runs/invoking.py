@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, text, update
+from sqlalchemy import bindparam, insert, text, update
 
 from domain.kernel.db import db
 from domain.kernel.log import logger
@@ -40,6 +40,10 @@ _HELD = text("""
     WHERE r.id = :run_id AND r.status = 'running'
     FOR NO KEY UPDATE OF r
 """)
+# Of the table and not of the class: the session is not asked to keep objects up to date that nobody has.
+_TABLE: Any = Invocation.__table__
+_BEGIN = insert(_TABLE)
+_END = update(_TABLE).where(_TABLE.c.id == bindparam("invocation_id"), _TABLE.c.status == STARTED)
 _LOSE = text("""
     UPDATE invocations SET status = :lost, error_code = :code, error = :error, finished_at = :now
     WHERE run_id = ANY(:run_ids) AND status = 'started'
@@ -57,15 +61,14 @@ def held_run(run_id: UUID, step_path: str, iteration: str, attempt: int) -> Any 
 def begin_invocation(columns: dict[str, Any], now: datetime, outcome: Outcome | None = None) -> None:
     """Write a call down, as sent from `now` on, or with the `outcome` that kept it from being sent."""
     ended: dict[str, Any] = {"status": STARTED} if outcome is None else asdict(outcome) | {"finished_at": now}
-    db.session.execute(insert(Invocation).values(**columns, started_at=now, **ended))
+    db.session.execute(_BEGIN, columns | {"started_at": now} | ended)
     if outcome:
         count_call(outcome.error_code or outcome.status, outcome.duration_ms)
 
 
 def end_invocation(invocation_id: UUID, outcome: Outcome, now: datetime) -> bool:
     """Give a started call its outcome; False when its run was taken away meanwhile, and the call is on record as lost."""
-    mine = update(Invocation).where(Invocation.id == invocation_id, Invocation.status == STARTED)
-    ended = db.session.execute(mine.values(**asdict(outcome), finished_at=now))
+    ended = db.session.execute(_END, asdict(outcome) | {"finished_at": now, "invocation_id": invocation_id})
     if ended.rowcount:  # type: ignore[attr-defined]
         count_call(outcome.error_code or outcome.status, outcome.duration_ms)
     return bool(ended.rowcount)  # type: ignore[attr-defined]
