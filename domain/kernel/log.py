@@ -81,3 +81,7 @@ def log_context(**fields: object) -> Iterator[None]:
 
 def _add_bound(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {name: str(value) for name, value in _bound.get().items()} | dict(event)
+
+
+# Also in what is logged before anybody has called `configure_logs`.
+structlog.configure(processors=[_add_bound, *structlog.get_config()["processors"]])
