@@ -6,9 +6,12 @@ import signal
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families as families
 
+from domain.kernel import metric_counts
 from domain.kernel.config import Config
 from domain.kernel.db import db
 from tests.faults.fleet import Fleet, wait_until
@@ -30,7 +33,11 @@ def told(client: FlaskClient) -> Counter[tuple[str, tuple[tuple[str, str], ...]]
     return Counter({(one.name, tuple(sorted(one.labels.items()))): int(one.value) for one in samples})
 
 
-def test_one_scrape_tells_of_all_processes_and_no_total_ever_falls(fleet: Fleet) -> None:
+def test_one_scrape_tells_of_all_processes_and_no_total_ever_falls(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What earlier tests counted in this process is none of this installation's.
+    monkeypatch.setattr(metric_counts, "TALLY", metric_counts.Tally(CollectorRegistry()))
     app = make_app(replace(Config.from_env(fleet.env), metrics_token=TOKEN))
     client = app.test_client()
     workflow_id = seed_workflow(fleet.app, PURE_STEPS, is_pure=True)

@@ -7,6 +7,8 @@ import signal
 
 import pytest
 
+from domain.execution import CHUNKS
+from domain.runs.runs import PURE
 from tests.faults.fleet import Fleet, rows, scalar, wait_until
 from tests.faults.invariants import check_invariants, counts, wait_for_all
 from tests.faults.seeds import PURE_STEPS, counting_steps, seed_one_time_schedules, seed_workflow
@@ -44,11 +46,11 @@ def test_a_worker_killed_in_a_chunk_of_pure_runs_leaves_all_of_them_to_the_next(
     fleet.scheduler()
     doomed = fleet.worker("worker.before_final_commit=kill9@2")
     fleet.await_processes(2)
-    seed_one_time_schedules(fleet.app, workflow_id, 200, in_seconds=1)
+    seed_one_time_schedules(fleet.app, workflow_id, 2 * CHUNKS[PURE], in_seconds=1)
     wait_until(lambda: doomed.poll() is not None, "the worker's death")
     fleet.worker()
-    wait_for_all(fleet.app, 200)
-    assert scalar(fleet.app, "SELECT count(*) FROM run_steps") == 600
+    wait_for_all(fleet.app, 2 * CHUNKS[PURE])
+    assert scalar(fleet.app, "SELECT count(*) FROM run_steps") == 6 * CHUNKS[PURE]
     check_invariants(fleet.app)
 
 
