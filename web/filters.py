@@ -97,7 +97,7 @@ _ICON = Markup('<svg class="i{}" aria-hidden="true"><use href="{}#{}"/></svg>')
 
 
 def register(app: Flask) -> None:
-    """Adds the filters and the global `static_url` to the templates of `app`."""
+    """Adds the filters and the globals `static_url`, `schedule_url` and `drawn_icon` to the templates of `app`."""
     app.jinja_env.filters.update(
         schedule_status=schedule_status,
         schedule_states=schedule_states,

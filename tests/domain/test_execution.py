@@ -92,8 +92,11 @@ def test_two_fires_of_one_workflow_never_run_at_the_same_time_under_the_default_
     assert claim_runs(PURE, new_id(), 10, clock.database_now(), 60) == []
 
 
-def test_a_worker_lets_the_next_run_in_when_it_has_finished_one(worker: Worker) -> None:
-    schedule = scheduled(GREET, limit=1, overlap="allow")
+@pytest.mark.parametrize(("limit", "overlap"), [(1, "allow"), (None, "queue")])
+def test_a_worker_lets_the_next_run_in_when_it_has_finished_one(
+    worker: Worker, limit: int | None, overlap: str
+) -> None:
+    schedule = scheduled(GREET, limit=limit, overlap=overlap)
     for number in (1, 2, 3):
         fire_due(minute(number))
     admit_waiting(minute(3))
