@@ -59,8 +59,8 @@ class Worker:
         """Claim a chunk and execute it; whether there may be more to do at once."""
         chunk = CHUNKS[lane]
         with transaction():
-            now, read_at = clock.database_now(), clock.monotonic()
-            claims = claim_runs(lane, self.id, chunk, now, self.run_deadline_seconds)
+            claims = claim_runs(lane, self.id, chunk, None, self.run_deadline_seconds)
+            read_at = clock.monotonic()
         hit("worker.after_claim")
         if not claims:
             return False
@@ -68,7 +68,7 @@ class Worker:
         with self.lock:
             self.held |= mine
         try:
-            begun = _execute(claims, self.id, now - timedelta(seconds=read_at))
+            begun = _execute(claims, self.id, max(claim.claimed_at for claim in claims) - timedelta(seconds=read_at))
         finally:
             with self.lock:
                 self.held -= mine

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import FrameType
 
@@ -30,12 +30,12 @@ from domain.kernel.ids import new_id
 from domain.kernel.log import first_line, log_context, logger
 from domain.pruning import prune
 from domain.publishing.failing import pause_failing
-from domain.runs.admission import admit_waiting, ready_by_lane
+from domain.runs.admission import admit_waiting, look_for_waiting, ready_by_lane
 from domain.runs.call_admission import admit_calls
 from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
 from domain.runs.reaping import reap_lost
-from domain.runs.waking import next_due, wake_due, wake_parents
+from domain.runs.waking import Waiting, waiting_now, wake_due, wake_parents
 from workers.broker import make_sender, sending_errors
 from workers.dispatcher import announce_ready
 from workers.herds import HERD, Herd
@@ -79,27 +79,19 @@ class Scheduler:
     def tick(self) -> None:
         """Fire what is due within this second, each at its instant; go on beyond it while there is more."""
         self.is_ticking = True
+        until = clock.monotonic() + TICK_SECONDS
         try:
-            self._tick()
+            while not self.stopping.is_set():
+                self.ticks += 1
+                with self.app.app_context():
+                    with transaction():
+                        now, next_wake_at = next_wake()
+                    if next_wake_at is not None and next_wake_at <= now and self._fire():
+                        continue
+                if not self._wait_for(next_wake_at, now, until):
+                    return
         finally:
             self.is_ticking = False
-
-    def _tick(self) -> None:
-        until = clock.monotonic() + TICK_SECONDS
-        while not self.stopping.is_set():
-            self.ticks += 1
-            with self.app.app_context():
-                with transaction():
-                    now, next_wake_at = next_wake()
-                is_due = next_wake_at is not None and next_wake_at <= now
-                if is_due and self._fire():
-                    continue
-            left = until - clock.monotonic()
-            if left <= 0:
-                return
-            if next_wake_at is not None:
-                left = min(left, max((next_wake_at - now).total_seconds(), CONTENDED_SECONDS))
-            self.stopping.wait(left)
 
     def wake(self) -> None:
         """Let runs go on whose wait is over, each at its moment; and end those that no run waits for any more."""
@@ -107,21 +99,36 @@ class Scheduler:
         while not self.stopping.is_set():
             with self.app.app_context():
                 with transaction():
-                    now, next_due_at = next_due()
-                    woken = wake_due(now)
-                with transaction():
-                    woken += wake_parents()
-                with transaction():
-                    end_orphans(now)
-            if woken:
-                self.work_is_ready.set()
-                continue
-            left = until - clock.monotonic()
-            if next_due_at is not None:
-                left = min(left, max((next_due_at - now).total_seconds(), CONTENDED_SECONDS))
-            if clock.monotonic() + left >= until:
+                    waiting = waiting_now()
+                if self._wake(waiting):
+                    self.work_is_ready.set()
+                    continue
+            if not self._wait_for(waiting.next_due_at, waiting.now, until):
                 return
-            self.stopping.wait(left)
+
+    def _wake(self, waiting: Waiting) -> int:
+        """End what is to end of what there is; how many runs go on. Each kind is committed before the next one is looked at."""
+        woken = 0
+        if waiting.is_due:
+            with transaction():
+                woken = wake_due(waiting.now)
+        if waiting.for_children:
+            with transaction():
+                woken += wake_parents()
+        if waiting.has_children:
+            with transaction():
+                end_orphans(waiting.now)
+        return woken
+
+    def _wait_for(self, at: datetime | None, now: datetime, until: float) -> bool:
+        """Wait for an instant, not beyond `until`; False, at once, when it lies behind that: the next metronome finds it."""
+        if at is None:
+            return False
+        left = max((at - now).total_seconds(), CONTENDED_SECONDS)
+        if clock.monotonic() + left >= until:
+            return False
+        self.stopping.wait(left)
+        return True
 
     def _fire(self) -> bool:
         """Decide what is due; whether anything was, that is not in other hands."""
@@ -148,13 +155,7 @@ class Scheduler:
                 self.work_is_ready.wait(CONTENDED_SECONDS)
                 continue
             with self.app.app_context():
-                with transaction():
-                    now = clock.database_now()
-                    admit_waiting(now)
-                with transaction():
-                    admit_calls(now)
-                with transaction():
-                    ready = ready_by_lane()
+                ready = self._admit()
             hit("dispatch.before_send")
             try:
                 announce_ready(self.broker, ready)
@@ -164,17 +165,28 @@ class Scheduler:
                 )
             self.work_is_ready.wait(max(until - clock.monotonic(), 0))
 
+    def _admit(self) -> dict[str, int]:
+        """Let in who may start; what is ready then, per lane."""
+        with transaction():
+            now, is_anybody_waiting = look_for_waiting()
+            if not is_anybody_waiting:
+                return ready_by_lane()
+        with transaction():
+            admit_waiting(now)
+        with transaction():
+            admit_calls(now)
+        with transaction():
+            return ready_by_lane()
+
     def reap(self) -> None:
         """Take runs from dead workers, but not before a lease has passed since the database could first be reached:
         while it was away nobody could renew anything."""
         try:
-            with self.app.app_context():
-                with transaction():
-                    now = clock.database_now()
+            with self.app.app_context(), transaction():
+                now = clock.database_now()
                 if self._seconds_with_database() < self.config.lease_seconds:
                     return
-                with transaction():
-                    reaped = reap_lost(now)
+                reaped = reap_lost(now)
         except Exception:
             self.reached_database_at = None
             raise

@@ -72,6 +72,15 @@ _ADMIT = text("""
     RETURNING r.id
 """)
 
+# In the order of its index, whatever statistics say of how many there are.
+_LOOK = text("""
+    SELECT clock_timestamp() AS now, EXISTS (
+        SELECT 1 FROM (
+            SELECT 1 FROM runs WHERE status = 'queued' AND ready_at IS NULL ORDER BY workflow_id, id LIMIT 1
+        ) first
+    ) AS is_anybody_waiting
+""")
+
 _UNFINISHED = text("""
     SELECT count(*) FROM runs
     WHERE schedule_id = :schedule_id AND finished_at IS NULL AND backfill_id IS NULL AND NOT is_rehearsal
@@ -94,6 +103,12 @@ _READY_BY_LANE = text("""
     ) ready) AS ready
     FROM (VALUES ('pure'), ('effect'), ('call')) AS lane(name)
 """)
+
+
+def look_for_waiting() -> tuple[datetime, bool]:
+    """The database's clock, and whether any run, of a workflow or a call, waits for admission."""
+    row = db.session.execute(_LOOK).one()
+    return row.now, row.is_anybody_waiting
 
 
 def admit_waiting(now: datetime, workflow_ids: Sequence[UUID] | None = None) -> int:

@@ -28,7 +28,9 @@ CHUNK_BYTES = 2_000_000
 FEW = 20
 
 _CLAIM = text("""
-    WITH longest AS (
+    WITH moment AS MATERIALIZED (
+        SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
+    ), longest AS (
         SELECT id, losses, ready_at, pg_column_size(input_json) AS bytes FROM runs
         WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL
         ORDER BY ready_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
@@ -42,11 +44,13 @@ _CLAIM = text("""
     )
     UPDATE runs r
     SET status = 'running', claimed_by = :worker_id, claim_epoch = r.claim_epoch + 1,
-        started_at = coalesce(r.started_at, :now), deadline_at = coalesce(r.deadline_at, :deadline_at)
-    FROM picked WHERE r.id = picked.id
+        started_at = coalesce(r.started_at, moment.now),
+        deadline_at = coalesce(r.deadline_at, moment.now + CAST(:deadline AS interval))
+    FROM picked, moment WHERE r.id = picked.id
     RETURNING r.id AS run_id, r.tenant_id, r.workflow_id, r.workflow_version, r.schedule_id,
         r.claimed_by AS worker_id, r.claim_epoch AS epoch, r.input_json, r.trigger_metadata, r.started_at,
-        r.cancel_requested_at IS NOT NULL AS cancel_requested, r.losses, r.install_id, picked.found,
+        r.cancel_requested_at IS NOT NULL AS cancel_requested,
+        coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS claimed_at, r.losses, r.install_id, picked.found,
         r.backfill_id IS NOT NULL
         OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.concurrency_limit IS NOT NULL)
         OR EXISTS (SELECT 1 FROM schedules s WHERE s.id = r.schedule_id AND s.overlap = 'queue') AS holds_place
@@ -127,6 +131,7 @@ class Claim:
     trigger_metadata: dict[str, Any] | None
     started_at: datetime
     cancel_requested: bool
+    claimed_at: datetime
     losses: int = 0
     install_id: UUID | None = None
     # Of how many ready runs it was one when it was claimed, counted up to the size of a chunk.
@@ -154,8 +159,9 @@ class Ending:
     has_schedule: bool = True
 
 
-def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadline_seconds: int) -> list[Claim]:
-    """Take up to `limit` ready runs of the lane for this process, the longest ready first; fewer with large inputs.
+def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime | None, run_deadline_seconds: int) -> list[Claim]:
+    """Take up to `limit` ready runs of the lane for this process, the longest ready first; fewer with large inputs. Without
+    `now` the database's clock is read by the same statement.
 
     Runs that were lost once are claimed in small chunks, and one that was lost twice alone: if it is what ends its
     workers, it takes no other run down with it.
@@ -169,7 +175,7 @@ def claim_runs(lane: str, worker_id: UUID, limit: int, now: datetime, run_deadli
             "worker_id": worker_id,
             "limit": limit,
             "now": now,
-            "deadline_at": now + timedelta(seconds=run_deadline_seconds),
+            "deadline": timedelta(seconds=run_deadline_seconds),
         },
     )
     return sorted((Claim(*row) for row in rows), key=lambda claim: claim.run_id)
@@ -264,10 +270,7 @@ def _note_on_cursors(ended: Sequence[Any], now: datetime) -> None:
 
 def claims_of(worker_id: UUID) -> set[tuple[UUID, int]]:
     """(run id, epoch) of everything the database thinks this process is working on."""
-    rows = db.session.execute(
-        _CLAIMS_OF,
-        {"worker_id": worker_id},
-    )
+    rows = db.session.execute(_CLAIMS_OF, {"worker_id": worker_id})
     return {(row.id, row.claim_epoch) for row in rows}
 
 
@@ -275,10 +278,7 @@ def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
     """Give runs back that this process holds on paper only; they are ready again and continue after their last record,
     and calls that were under way are on record as lost."""
     held = proven_claims(claims, worker_id)
-    db.session.execute(
-        _RELEASE,
-        {"ids": sorted(held)},
-    )
+    db.session.execute(_RELEASE, {"ids": sorted(held)})
     lose_invocations(held, database_now())
     return len(held)
 
@@ -286,10 +286,7 @@ def release_claims(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> int:
 def give_back(claims: Iterable[tuple[UUID, int]], worker_id: UUID) -> None:
     """Make runs ready again that this process claimed and did not begin, as if nobody had claimed them."""
     held = proven_claims(claims, worker_id)
-    db.session.execute(
-        _GIVE_BACK,
-        {"ids": sorted(held)},
-    )
+    db.session.execute(_GIVE_BACK, {"ids": sorted(held)})
 
 
 def _json(value: Any) -> str | None:

@@ -46,6 +46,17 @@ class _Closing:
     event_id: UUID | None = None
 
 
+# What is open or not finished is in small indexes of its own; in their order, whatever statistics say of how much there is.
+_WAITING_NOW = text("""
+    SELECT clock_timestamp() AS now,
+        (SELECT min(due_at) FROM waits WHERE status = 'open' AND due_at IS NOT NULL) AS next_due_at,
+        EXISTS (SELECT 1 FROM (
+            SELECT 1 FROM waits WHERE status = 'open' AND kind = 'child' ORDER BY child_run_id LIMIT 1
+        ) first) AS for_children,
+        EXISTS (SELECT 1 FROM (
+            SELECT 1 FROM runs WHERE finished_at IS NULL AND parent_run_id IS NOT NULL ORDER BY parent_run_id LIMIT 1
+        ) first) AS has_children
+""")
 _DUE = text("""
     SELECT w.id, w.run_id, w.kind, w.event_name, w.due_at, s.step_path, s.input FROM waits w
     LEFT JOIN run_steps s ON s.run_id = w.run_id AND s.step_path = w.step_path AND s.iteration = w.iteration
@@ -140,9 +151,24 @@ def event_output(
     }
 
 
-def next_due() -> tuple[datetime, datetime | None]:
-    """The database's clock, and when the next wait ends by itself."""
-    return database_now(), db.session.scalar(select(func.min(Wait.due_at)).where(Wait.status == OPEN))
+@dataclass(frozen=True)
+class Waiting:
+    """What is waited for, by the database's clock: when the next wait ends by itself, whether any run waits `for_children`,
+    and whether there are children that have not ended."""
+
+    now: datetime
+    next_due_at: datetime | None
+    for_children: bool
+    has_children: bool
+
+    @property
+    def is_due(self) -> bool:
+        return self.next_due_at is not None and self.next_due_at <= self.now
+
+
+def waiting_now() -> Waiting:
+    """One statement: all that is asked while nothing is to be done."""
+    return Waiting(*db.session.execute(_WAITING_NOW).one())
 
 
 def wake_due(now: datetime) -> int:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -62,6 +63,7 @@ def test_a_redis_that_never_answers_holds_admission_up_for_a_second_only(
     app: Flask, config: Config, black_hole: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     admissions: list[float] = []
+    monkeypatch.setattr(module, "look_for_waiting", lambda: (datetime.now(UTC), True))
     monkeypatch.setattr(module, "admit_waiting", lambda _now: admissions.append(time.monotonic()))
     monkeypatch.setattr(module, "ready_by_lane", lambda: {EFFECT: 1})
     scheduler = scheduler_on(app, config, black_hole)

@@ -53,7 +53,7 @@ def a_running_run(session, *steps, **payload):
     )
     session.add(run)
     session.commit()
-    return Claim(run.id, tenant.id, workflow.id, 1, None, run.claimed_by, 1, payload, None, now, False)
+    return Claim(run.id, tenant.id, workflow.id, 1, None, run.claimed_by, 1, payload, None, now, False, now)
 
 
 def carried_out(claim):

@@ -179,7 +179,9 @@ test_actions.__test__ = False  # type: ignore[attr-defined]
 
 def a_claim(payload: dict[str, Any] | None = None, epoch: int = 1, run_id: UUID | None = None) -> Claim:
     run_id = run_id or uuid4()
-    return Claim(run_id, run_id, run_id, 3, None, run_id, epoch, payload or {}, {"scheduleName": "Nightly"}, NOW, False)
+    return Claim(
+        run_id, run_id, run_id, 3, None, run_id, epoch, payload or {}, {"scheduleName": "Nightly"}, NOW, False, NOW
+    )
 
 
 def run_once(definition: Any, store: MemoryStore, claim: Claim) -> Result:

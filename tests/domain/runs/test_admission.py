@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.runs.admission import admit_waiting, ready_by_lane, workflows_with_waiting
+from domain.runs.admission import admit_waiting, look_for_waiting, ready_by_lane, workflows_with_waiting
 from domain.runs.canceling import request_cancel
 from tests.domain.firing.ledger import a_live_schedule, a_target
 from tests.domain.runs.queue import NOW, admitted, end, fresh, waiting_runs
@@ -43,8 +43,11 @@ def test_a_slot_is_held_until_the_run_has_ended(tenant: Any, db: Any, status: st
 
 
 def test_a_workflow_without_a_limit_admits_everything(tenant: Any) -> None:
+    assert look_for_waiting()[1] is False
     runs = waiting_runs(a_target(tenant, limit=None), 30)
+    assert look_for_waiting()[1] is True
     assert admit_waiting(NOW) == 30 and all(admitted(runs))
+    assert look_for_waiting()[1] is False
 
 
 def test_a_workflow_at_its_limit_holds_no_other_one_up(tenant: Any) -> None:

@@ -14,7 +14,7 @@ from domain.extensions.installs import Install
 from domain.extensions.settings import Runner
 from domain.kernel.db import db as database
 from domain.kernel.ids import new_id
-from domain.runs.admission import admit_waiting, ready_by_lane, ready_in
+from domain.runs.admission import admit_waiting, look_for_waiting, ready_by_lane, ready_in
 from domain.runs.call_admission import admit_calls
 from domain.runs.invocations import Invocation
 from domain.runs.runs import CALL, QUEUED, Run
@@ -92,7 +92,9 @@ def set_status(run: Run, status: str, db: Any) -> None:
 
 
 def test_as_many_of_an_install_go_as_its_limit_says_the_oldest_first(install: Install) -> None:
+    assert look_for_waiting()[1] is False
     runs = waiting(install, 4)
+    assert look_for_waiting()[1] is True
     assert admit_calls(NOW) == 2 and admitted(runs) == [True, True, False, False]
     assert admit_calls(NOW) == 0
     assert ready_by_lane() == {CALL: 2} and ready_in(CALL, 10) == 2 and ready_in(CALL, 1) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from domain.runs.canceling import request_cancel
 from domain.runs.children import end_orphans
 from domain.runs.tasks import HumanTask
 from domain.runs.waits import TRANSITIONS, Wait
-from domain.runs.waking import lock_correlation, resolve_wait, resume_event_waits, wake_due, wake_parents
+from domain.runs.waking import lock_correlation, resolve_wait, resume_event_waits, waiting_now, wake_due, wake_parents
 from tests.domain.engine.engine_runs import assign, expr, for_each, give_back, test_actions, when
 from tests.domain.runs.journey import a_flow, begin, children_of, fresh, open_wait, steps_of, work, work_at
 from tests.factories import a_tenant, a_version
@@ -260,6 +261,24 @@ def test_the_runs_that_a_run_started_end_with_it(acme):
     request_cancel(run.id, clock.database_now())
     assert end_orphans(clock.database_now()) == 1
     assert fresh(child).status == "canceled"
+
+
+def test_one_look_says_what_is_to_be_waited_for(acme):
+    nothing = waiting_now()
+    assert (nothing.next_due_at, nothing.is_due, nothing.for_children, nothing.has_children) == (None,) + (False,) * 3
+    run = begin(a_flow(acme, "Pause", pause(3_600_000)))
+    work()
+    pausing = waiting_now()
+    assert (pausing.next_due_at, pausing.is_due) == (open_wait(run).due_at, False)
+    assert replace(pausing, now=pausing.next_due_at).is_due
+    a_flow(acme, "Slow", pause(7_200_000), key="slow")
+    parent = begin(a_flow(acme, "Parent", call_workflow("slow")))
+    work()
+    calling = waiting_now()
+    assert (calling.next_due_at, calling.for_children, calling.has_children) == (open_wait(run).due_at, True, True)
+    request_cancel(children_of(parent)[0].id, clock.database_now())
+    ended = waiting_now()
+    assert (ended.for_children, ended.has_children) == (True, False)
 
 
 def test_a_canceled_child_fails_its_parents_step(acme):
