@@ -67,12 +67,13 @@ class Worker:
         mine = {(claim.run_id, claim.epoch) for claim in claims}
         with self.lock:
             self.held |= mine
+        at_zero = max(claim.claimed_at for claim in claims) - timedelta(seconds=read_at)
         try:
-            begun = _execute(claims, self.id, max(claim.claimed_at for claim in claims) - timedelta(seconds=read_at))
+            begun = _execute(claims, self.id, at_zero)
         finally:
             with self.lock:
                 self.held -= mine
-        admitted = _admit_next(claims)
+        admitted = _admit_next(claims, at_zero)
         _wake_parents(claims)
         found = claims[0].found
         return begun < found or found == chunk or admitted > 0
@@ -184,7 +185,7 @@ def _unrecordable(ending: Ending, error: Exception) -> Ending:
     return Ending(ending.run_id, ending.epoch, FAILED, error=_error("InternalError", "UNRECORDABLE", message))
 
 
-def _admit_next(claims: Sequence[Claim]) -> int:
+def _admit_next(claims: Sequence[Claim], at_zero: datetime) -> int:
     """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
     workflow_ids = sorted({claim.workflow_id for claim in claims if claim.workflow_id and claim.holds_place})
     callers = sorted({claim.tenant_id for claim in claims if claim.install_id})
@@ -192,9 +193,10 @@ def _admit_next(claims: Sequence[Claim]) -> int:
         return 0
 
     def admit() -> int:
-        admitted = admit_calls(clock.database_now(), callers) if callers else 0
+        now = at_zero + timedelta(seconds=clock.monotonic())
+        admitted = admit_calls(now, callers) if callers else 0
         waiting = workflows_with_waiting(workflow_ids) if workflow_ids else []
-        return admitted + (admit_waiting(clock.database_now(), waiting) if waiting else 0)
+        return admitted + (admit_waiting(now, waiting) if waiting else 0)
 
     return transacted(admit)
 
