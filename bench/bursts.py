@@ -41,6 +41,13 @@ def burst_of(lines: Iterable[str], count: int, instant: datetime) -> Burst:
     return Burst(None, enqueued, min(started), max(started), max(finished), count - distinct, len(written) - distinct)
 
 
+def lateness_of(lines: Iterable[str], instants: Sequence[datetime]) -> list[float]:
+    """From the same lines: how long after its instant, the last one before it, each job was begun."""
+    zeros = [instant.timestamp() for instant in instants]
+    started = [float(line.split()[2]) for line in lines]
+    return [at - max((zero for zero in zeros if zero <= at), default=zeros[0]) for at in started]
+
+
 def median_of(bursts: Sequence[Burst]) -> Burst:
     """The median of each time, and the most that was lost and doubled."""
     times = {one.name: median(getattr(burst, one.name) for burst in bursts) for one in fields(Burst)}

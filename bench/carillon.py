@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
+from uuid import UUID
 
 from sqlalchemy import text
 
@@ -37,6 +39,12 @@ _TIMES = """
     WHERE o.scheduled_for = :instant AND o.outcome = 'fired'
 """
 
+_LATE = text("""
+    SELECT extract(epoch FROM s.started_at - o.scheduled_for)
+    FROM occurrences o JOIN run_steps s ON s.run_id = o.id AND s.position = 0
+    WHERE o.scheduled_for = ANY(:instants) AND o.outcome = 'fired'
+""")
+
 
 class Carillon:
     """Schedulers and workers on `servers`, `groups` of each."""
@@ -49,12 +57,18 @@ class Carillon:
         self.app = process_app(Config.from_env(servers.env), "command", 4)
         self.sends = Sends(servers.redis.socket)
 
-    def register(self, count: int, instant: datetime) -> None:
+    def register(self, count: int, instant: datetime, first: int = 1) -> None:
         """By SQL: what creating costs is measured by bench.create."""
         crons = [task.cron for task in tasks(5, instant)]
         # The n-th schedule takes the (n mod 5)-th, and `tasks` counts from 1.
-        seed_schedules(self.app, seed_workflow(self.app), range(1, count + 1), instant, [crons[-1], *crons[:-1]])
+        crons = [crons[-1], *crons[:-1]]
+        seed_schedules(self.app, self.workflow_id, range(first, first + count), instant, crons)
         self.servers.settle(DATABASE)
+
+    @cached_property
+    def workflow_id(self) -> UUID:
+        """The workflow that its schedules run."""
+        return seed_workflow(self.app)
 
     def start(self, groups: int) -> None:
         for _ in range(groups):
@@ -76,6 +90,10 @@ class Carillon:
         times = {name: None if at is None else float(at) for name, at in zip(row._fields[:4], row[:4], strict=True)}
         enqueued = self.sends.last_at - instant.timestamp() if self.sends.last_at else None
         return Burst(enqueued=enqueued, lost=count - row.done, doubled=row.doubled, **times)
+
+    def lateness(self, instants: Sequence[datetime]) -> list[float]:
+        with self.app.app_context(), transaction():
+            return [float(late) for late in db.session.scalars(_LATE, {"instants": list(instants)})]
 
     def close(self) -> None:
         self.sends.stop()

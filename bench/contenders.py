@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from bench.bursts import Burst, burst_of
+from bench.bursts import Burst, burst_of, lateness_of
 from bench.carillon import Carillon
 from bench.processes import SCHEDULER, WORKER, Processes
 from bench.servers import PEER_DATABASE, Servers
@@ -27,7 +27,8 @@ CELERY_WORKER = (*CELERY, "worker", "-P", "threads", "-c", str(THREADS), "-Q", "
 class Contender(Protocol):
     """One scheduler with its workers, on servers of its own."""
 
-    def register(self, count: int, instant: datetime) -> None: ...
+    def register(self, count: int, instant: datetime, first: int = 1) -> None:
+        """`count` schedules that are due at `instant`, numbered from `first` on."""
 
     def start(self, groups: int) -> None:
         """`groups` of schedulers and workers, as far as it knows how to share."""
@@ -39,6 +40,9 @@ class Contender(Protocol):
         """How many jobs are done."""
 
     def burst(self, count: int, instant: datetime) -> Burst: ...
+
+    def lateness(self, instants: Sequence[datetime]) -> list[float]:
+        """Of each job that has begun: how many seconds after its instant."""
 
     def close(self) -> None: ...
 
@@ -108,8 +112,8 @@ class Peer:
         self.processes = processes
         self.starts = servers.starts()
 
-    def register(self, count: int, instant: datetime) -> None:
-        asked = {"BENCH_COUNT": str(count), "BENCH_INSTANT": instant.isoformat()}
+    def register(self, count: int, instant: datetime, first: int = 1) -> None:
+        asked = {"BENCH_COUNT": str(count), "BENCH_INSTANT": instant.isoformat(), "BENCH_FIRST": str(first)}
         command = in_place(self.recipe.register)
         with self.processes.log.open("ab") as log:
             subprocess.run(command, cwd=ROOT, env=self.processes.env | asked, stdout=log, stderr=log, check=True)
@@ -128,6 +132,9 @@ class Peer:
 
     def burst(self, count: int, instant: datetime) -> Burst:
         return burst_of(self.starts.lrange(STARTS, 0, -1), count, instant)  # type: ignore[arg-type]
+
+    def lateness(self, instants: Sequence[datetime]) -> list[float]:
+        return lateness_of(self.starts.lrange(STARTS, 0, -1), instants)  # type: ignore[arg-type]
 
     def close(self) -> None:
         self.starts.close()

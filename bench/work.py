@@ -33,10 +33,10 @@ class Task:
         return f"{self.minute} * * * *"
 
 
-def tasks(count: int, instant: datetime) -> Iterator[Task]:
-    """`count` schedules that are next due at `instant`, a whole minute in UTC."""
+def tasks(count: int, instant: datetime, first: int = 1) -> Iterator[Task]:
+    """`count` schedules that are next due at `instant`, a whole minute in UTC; numbered from `first` on."""
     minutes = [instant.astimezone(ZoneInfo(zone)).minute for zone in ZONES]
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         place = number % len(ZONES)
         yield Task(number, ZONES[place], minutes[place], payload(number))
 
@@ -48,7 +48,8 @@ def payload(number: int) -> dict[str, Any]:
 
 def asked_tasks() -> Iterator[Task]:
     """What the environment of a peer's process asks for."""
-    return tasks(int(os.environ["BENCH_COUNT"]), datetime.fromisoformat(os.environ["BENCH_INSTANT"]))
+    count, first = int(os.environ["BENCH_COUNT"]), int(os.environ["BENCH_FIRST"])
+    return tasks(count, datetime.fromisoformat(os.environ["BENCH_INSTANT"]), first)
 
 
 def three_steps(given: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ function minuteIn(zone, instant) {
 function* askedTasks() {
   const instant = new Date(process.env.BENCH_INSTANT);
   const minutes = ZONES.map((zone) => minuteIn(zone, instant));
-  for (let number = 1; number <= Number(process.env.BENCH_COUNT); number++) {
+  const first = Number(process.env.BENCH_FIRST);
+  for (let number = first; number < first + Number(process.env.BENCH_COUNT); number++) {
     const place = number % ZONES.length;
     const note = createHash("md5").update(String(number)).digest("hex").repeat(8);
     const payload = { n: number, region: `eu-${number}`, note };
