@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import sys
 from socket import gaierror
 from types import ModuleType
@@ -162,21 +161,3 @@ def test_a_connection_that_was_closed_while_nobody_used_it_costs_no_round(
 
 def test_a_name_that_cannot_be_found_says_that_the_broker_is_away(rabbit: None) -> None:
     assert issubclass(gaierror, sending_errors())
-
-
-@pytest.mark.skipif(
-    not os.environ.get("TEST_RABBITMQ_URL"), reason="NO RABBITMQ: set TEST_RABBITMQ_URL to one that may be written to"
-)
-def test_a_real_rabbitmq_carries_them() -> None:
-    sender: Any = make_sender(os.environ["TEST_RABBITMQ_URL"])
-    sender.declare_queue(EFFECT, ensure=True)
-    sender.flush(EFFECT)
-    assert announce_ready(sender, {EFFECT: 3}) == 3
-    consumer = sender.consume(EFFECT, prefetch=10, timeout=5_000)
-    for _ in range(3):
-        message = next(consumer)
-        assert message.actor_name == "work_effect"
-        consumer.ack(message)
-    consumer.close()
-    assert waiting_messages(sender, EFFECT) == 0
-    sender.close()
