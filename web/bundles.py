@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from flask import Response, render_template, request, url_for
@@ -22,10 +22,11 @@ from domain.bundles.reading import (
 from domain.bundles.schedule_schema import FORMAT as SCHEDULE_FORMAT
 from domain.bundles.schema import FORMAT as WORKFLOW_FORMAT
 from domain.kernel.db import transaction
-from domain.kernel.errors import Problem, Refused
+from domain.kernel.errors import Conflict, Problem, Refused
 from domain.kernel.ids import new_id, parse_id
 from web.access import actor, is_fragment
 from web.asked import content_key
+from web.progress import Progress, told
 
 # The text of a file comes back with the confirmation, beside the few fields of its form.
 FORM_MAX_BYTES = MAX_BYTES + 100_000
@@ -37,6 +38,7 @@ CHOOSE = "Choose a {} as it was exported."
 _LINE_ENDS = re.compile(r"[\r\n]+")
 
 View = TypeVar("View", bound=Callable[..., Any])
+Bundle = TypeVar("Bundle")
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,56 @@ class Page:
         return f"{number:,} {self.noun}{'' if number == 1 else 's'}"
 
 
+@dataclass(frozen=True)
+class Imports(Generic[Bundle]):
+    """How files of one kind are taken in. `read` makes a bundle of the text; `plan` says what it would do, with the options
+    that make a difference and whether each is chosen; `do` does it, if it is what the plan with `fingerprint` said.
+
+    All of them raise Refused; `do` raises Conflict when it would be something else by now.
+    """
+
+    page: Page
+    read: Callable[[bytes], Bundle]
+    plan: Callable[[Bundle], tuple[Outcome, Sequence[tuple[Option, bool]]]]
+    do: Callable[[Bundle, str, Progress], Sequence[Line]]
+
+    def preview(self) -> ResponseReturnValue:
+        """What the file that was sent would do."""
+        try:
+            text = sent_bundle()
+            return self._planned(self.read(text), text)
+        except Refused as refused:
+            return refused_page(self.page, refused)
+
+    def start(self) -> ResponseReturnValue:
+        """What the plan said; when it would be another by now, that one is shown instead."""
+        try:
+            text = sent_bundle()
+            bundle = self.read(text)
+        except Refused as refused:
+            return refused_page(self.page, refused)
+        return told(lambda progress: self._done(bundle, text, progress))
+
+    def _done(self, bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
+        fingerprint = request.form.get("fingerprint", "")
+        try:
+            try:
+                lines = import_once(lambda: self.do(bundle, fingerprint, progress))
+            except Conflict as changed:
+                return self._planned(bundle, text, 409, changed.message)
+        except Refused as refused:
+            return refused_page(self.page, refused)
+        return import_page(self.page, done=Outcome(lines))
+
+    def _planned(self, bundle: Bundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
+        """In a form that imports it. Outside of strings JSON needs no ends of lines, and inside of them it has none: a
+        browser would send two characters for each."""
+        plan, options = self.plan(bundle)
+        held = _LINE_ENDS.sub(" ", text.decode("utf-8-sig"))
+        shown = {"plan": plan, "options": options, "said": said, "text": held, "request_key": new_id()}
+        return import_page(self.page, status, **shown)
+
+
 def takes_files(view: View) -> View:
     """Marks a view to which a whole bundle may be sent."""
     view.body_max_bytes = FORM_MAX_BYTES  # type: ignore[attr-defined]
@@ -151,13 +203,6 @@ def import_page(page: Page, status: int = 200, **shown: Any) -> ResponseReturnVa
     template = "bundles/_import.html" if is_fragment() else "bundles/import.html"
     values = {"plan": None, "done": None, "refused": (), "elsewhere": None, "options": (), "said": ""} | shown
     return render_template(template, page=page, at=page.addresses, most=MAX_BYTES, **values), status
-
-
-def planned_page(page: Page, plan: Outcome, text: bytes, status: int = 200, **shown: Any) -> ResponseReturnValue:
-    """What the file in `text` would do, in a form that imports it. Outside of strings JSON needs no ends of lines, and
-    inside of them it has none: a browser would send two characters for each."""
-    held = _LINE_ENDS.sub(" ", text.decode("utf-8-sig"))
-    return import_page(page, status, plan=plan, text=held, request_key=new_id(), **shown)
 
 
 def refused_page(page: Page, refused: Refused) -> ResponseReturnValue:

@@ -12,24 +12,12 @@ from domain.bundles.schedule_documents import ScheduleBundle, read_schedule_bund
 from domain.bundles.schedule_exporting import export_schedules
 from domain.bundles.schedule_importing import ScheduleEntry, ScheduleImport, import_schedules, plan_schedule_import
 from domain.bundles.schedule_schema import MAX_SCHEDULES
-from domain.kernel.errors import Conflict, Refused
+from domain.kernel.errors import Refused
 from domain.schedules.narrowing import ScheduleFilter, matching_ids
 from web.access import actor, is_fragment, member_access, request_now, requires_by_kind
-from web.bundles import (
-    Line,
-    Outcome,
-    Page,
-    asked_ids,
-    download,
-    import_once,
-    import_page,
-    planned_page,
-    refused_page,
-    sent_bundle,
-    takes_files,
-)
+from web.bundles import Imports, Line, Option, Outcome, Page, asked_ids, download, import_page, takes_files
 from web.kinds import require_change
-from web.progress import Progress, told
+from web.progress import Progress
 from web.schedules.frame import blueprint, min_interval_seconds, tenant_id
 from web.schedules.listing import asked_filter, parts_of
 
@@ -78,46 +66,23 @@ def show_import() -> ResponseReturnValue:
 @requires_by_kind(CHANGE)
 @takes_files
 def preview_import() -> ResponseReturnValue:
-    try:
-        text = sent_bundle()
-        bundle = _read(text)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return _planned(bundle, text)
+    return IMPORTS.preview()
 
 
 @blueprint.post("/import")
 @requires_by_kind(CHANGE)
 @takes_files
 def start_import() -> ResponseReturnValue:
-    """What the plan said; when it would be another by now, that one is shown instead."""
-    try:
-        text = sent_bundle()
-        bundle = _read(text)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return told(lambda progress: _imported(bundle, text, progress))
+    return IMPORTS.start()
 
 
-def _imported(bundle: ScheduleBundle, text: bytes, progress: Progress) -> ResponseReturnValue:
-    seen = request.form.get("fingerprint", "")
-    try:
-        lines = import_once(
-            lambda: _lines(import_schedules(actor(), bundle, request_now(), seen, min_interval_seconds(), progress))
-        )
-    except Conflict as changed:
-        return _planned(bundle, text, 409, changed.message)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return import_page(PAGE, done=Outcome(lines))
+def _planned(bundle: ScheduleBundle) -> tuple[Outcome, list[tuple[Option, bool]]]:
+    plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds())
+    return Outcome(_lines(plan), plan.fingerprint), []
 
 
-def _planned(bundle: ScheduleBundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
-    try:
-        plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds())
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return planned_page(PAGE, Outcome(_lines(plan), plan.fingerprint), text, status, said=said)
+def _done(bundle: ScheduleBundle, fingerprint: str, progress: Progress) -> list[Line]:
+    return _lines(import_schedules(actor(), bundle, request_now(), fingerprint, min_interval_seconds(), progress))
 
 
 def _read(text: bytes) -> ScheduleBundle:
@@ -142,3 +107,6 @@ def _line(entry: ScheduleEntry) -> Line:
         notes=entry.warnings,
         problems=[f"{one.path}: {one.message}" for one in entry.problems],
     )
+
+
+IMPORTS = Imports(PAGE, _read, _planned, _done)

@@ -12,25 +12,12 @@ from domain.bundles.documents import Bundle, read_bundle
 from domain.bundles.exporting import export_bundle
 from domain.bundles.importing import ImportedWorkflow, ImportSummary, import_bundle
 from domain.bundles.plans import KEY_CONFLICT, UNCHANGED, CarriedSchedule, ImportEntry, ImportPlan, plan_import
-from domain.kernel.errors import Conflict, Problem, Refused
+from domain.kernel.errors import Problem
 from domain.publishing.inline_triggers import AdoptedTrigger
 from domain.schedules.schedules import INVALID
 from web.access import actor, request_now, requires
-from web.bundles import (
-    Line,
-    Option,
-    Outcome,
-    Page,
-    asked_ids,
-    download,
-    import_once,
-    import_page,
-    planned_page,
-    refused_page,
-    sent_bundle,
-    takes_files,
-)
-from web.progress import Progress, told
+from web.bundles import Imports, Line, Option, Outcome, Page, asked_ids, download, import_page, takes_files
+from web.progress import Progress
 from web.workflows.frame import blueprint, tenant_id
 
 PAGE = Page(
@@ -71,56 +58,32 @@ def show_import() -> ResponseReturnValue:
 @requires("workflow:admin")
 @takes_files
 def preview_import() -> ResponseReturnValue:
-    try:
-        text = sent_bundle()
-        bundle = read_bundle(text)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return _planned(bundle, text)
+    return IMPORTS.preview()
 
 
 @blueprint.post("/import")
 @requires("workflow:admin")
 @takes_files
 def start_import() -> ResponseReturnValue:
-    """What the plan said; when it would be another by now, that one is shown instead."""
-    try:
-        text = sent_bundle()
-        bundle = read_bundle(text)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    return told(lambda progress: _imported(bundle, text, progress))
+    return IMPORTS.start()
 
 
-def _imported(bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
-    try:
-        return import_page(PAGE, done=Outcome(import_once(lambda: _done(bundle, progress))))
-    except Conflict as changed:
-        return _planned(bundle, text, 409, changed.message)
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-
-
-def _done(bundle: Bundle, progress: Progress) -> list[Line]:
+def _done(bundle: Bundle, fingerprint: str, progress: Progress) -> list[Line]:
     done = import_bundle(
         actor(),
         bundle,
         **_choices(),
         now=request_now(),
-        fingerprint=request.form.get("fingerprint", ""),
+        fingerprint=fingerprint,
         on_progress=progress,
         min_interval_seconds=current_app.config["CARILLON"].min_interval_seconds,
     )
     return _done_lines(bundle, done)
 
 
-def _planned(bundle: Bundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
-    try:
-        plan = plan_import(actor(), bundle, **_choices(), now=request_now())
-    except Refused as refused:
-        return refused_page(PAGE, refused)
-    outcome = Outcome([_planned_line(entry) for entry in plan.entries], plan.fingerprint)
-    return planned_page(PAGE, outcome, text, status, options=_options(plan), said=said)
+def _planned(bundle: Bundle) -> tuple[Outcome, list[tuple[Option, bool]]]:
+    plan = plan_import(actor(), bundle, **_choices(), now=request_now())
+    return Outcome([_planned_line(entry) for entry in plan.entries], plan.fingerprint), _options(plan)
 
 
 def _choices() -> dict[str, Any]:
@@ -207,3 +170,6 @@ def _adopted(adopted: AdoptedTrigger) -> str:
 
 def _when(trigger: dict[str, Any]) -> str:
     return " ".join(str(trigger[part]) for part in ("cron", "runAt", "timezone") if trigger.get(part))[:200]
+
+
+IMPORTS = Imports(PAGE, read_bundle, _planned, _done)
