@@ -11,7 +11,7 @@ from flask import Flask
 from domain.firing.tick import BATCH
 from domain.kernel.clock import monotonic
 
-# More than this due at once is a herd.
+# More than this due at once is a herd, and at most this much is decided in passing.
 HERD = 500
 # Batches decided at the same time: one lane computes while PostgreSQL writes for the other.
 LANES = 2
@@ -28,13 +28,13 @@ class Herd:
         self._stopping = stopping
         self._began_at: float | None = None
 
-    def decide(self) -> None:
-        """Decide until nothing is due that is not in other hands. Raises what a lane met, when the others have ended."""
+    def decide(self) -> int:
+        """Decide until nothing is due that is not in other hands; how many that were. Raises what a lane met, when the others
+        have ended."""
         self._began_at = monotonic()
         try:
             with ThreadPoolExecutor(LANES, "herd") as lanes:
-                for lane in [lanes.submit(self._lane) for _ in range(LANES)]:
-                    lane.result()
+                return sum([lane.result() for lane in [lanes.submit(self._lane) for _ in range(LANES)]])
         finally:
             self._began_at = None
 
@@ -43,7 +43,11 @@ class Herd:
         began_at = self._began_at
         return began_at is not None and monotonic() - began_at < HOLD_SECONDS
 
-    def _lane(self) -> None:
+    def _lane(self) -> int:
+        decided = 0
         with self._app.app_context():
-            while self._fire(BATCH) and not self._stopping.is_set():
-                pass
+            while fired := self._fire(BATCH):
+                decided += fired
+                if self._stopping.is_set():
+                    break
+        return decided

@@ -19,7 +19,7 @@ from dramatiq import Broker
 from flask import Flask
 
 from domain.fire_minutes import sum_minutes
-from domain.firing.tick import fire_due, next_wake
+from domain.firing.tick import are_due, fire_due, next_wake
 from domain.health import is_database_away
 from domain.invariant_checks import check_invariants
 from domain.kernel import clock
@@ -132,9 +132,9 @@ class Scheduler:
 
     def _fire(self) -> bool:
         """Decide what is due; whether anything was, that is not in other hands."""
-        fired = self._fire_batch(HERD)
-        if fired == HERD:
-            self.herd.decide()
+        with transaction():
+            is_herd = are_due(HERD + 1)
+        fired = self.herd.decide() if is_herd else self._fire_batch(HERD)
         if fired:
             self.work_is_ready.set()
         return fired > 0

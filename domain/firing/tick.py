@@ -53,11 +53,23 @@ _NEXT_WAKE = text("""
     SELECT clock_timestamp() AS now, (SELECT min(wake_at) FROM schedule_cursors WHERE wake_at IS NOT NULL) AS wake_at
 """)
 
+# Along the index of the tick, whatever statistics say of how much is due.
+_ARE_DUE = text("""
+    SELECT count(*) FROM (
+        SELECT 1 FROM schedule_cursors WHERE wake_at <= statement_timestamp() ORDER BY wake_at LIMIT :number
+    ) due
+""")
+
 
 def next_wake() -> tuple[datetime, datetime | None]:
     """The database's time, and when the first cursor wants to be looked at: all that an idle tick asks."""
     row = db.session.execute(_NEXT_WAKE).one()
     return row.now, row.wake_at
+
+
+def are_due(number: int) -> bool:
+    """Whether so many cursors want to be looked at now, those in other hands included."""
+    return db.session.scalar(_ARE_DUE, {"number": number}) == number
 
 
 def fire_due(now: datetime, batch: int = BATCH) -> int:
