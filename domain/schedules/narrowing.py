@@ -101,7 +101,7 @@ def _ordered(
         return _sorted(_living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(few))), sort)
     rows = _matching(tenant_id, narrowed, sort in _BY_CURSOR)
     if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
-        return _next_first(rows, limit + offset)
+        return _next_first(rows, _going(tenant_id) if not narrowed else rows, limit + offset)
     if sort == "name":
         return rows.order_by(_NAME, Schedule.id)
     if sort == "updated":
@@ -130,14 +130,19 @@ _KEYS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _next_first(rows: Any, wanted: int) -> Any:
+def _going(tenant_id: UUID) -> Any:
+    """What wakes up some time: those that were deleted do not, and their cursors alone say so."""
+    return select(ScheduleCursor.schedule_id).where(ScheduleCursor.tenant_id == tenant_id)
+
+
+def _next_first(rows: Any, going: Any, wanted: int) -> Any:
     """Along the tick's index what is to be looked at; what is not is read only when that does not fill the page."""
-    columns = (Schedule.id, ScheduleCursor.wake_at, _NAME)
-    dated = rows.with_only_columns(*columns).where(ScheduleCursor.wake_at.is_not(None))
-    dated = dated.order_by(ScheduleCursor.wake_at, Schedule.id).limit(wanted).cte("dated").prefix_with("MATERIALIZED")
+    schedule_id, wake_at = ScheduleCursor.schedule_id.label("id"), ScheduleCursor.wake_at
+    dated = going.with_only_columns(schedule_id, wake_at).where(wake_at.is_not(None))
+    dated = dated.order_by(wake_at, schedule_id).limit(wanted).cte("dated").prefix_with("MATERIALIZED")
     missing = func.greatest(wanted - select(func.count()).select_from(dated).scalar_subquery(), 0)
-    undated = rows.with_only_columns(*columns).where(ScheduleCursor.wake_at.is_(None))
-    undated = undated.order_by(_NAME, Schedule.id).limit(missing).subquery("undated")
+    undated = rows.with_only_columns(schedule_id, wake_at, _NAME).where(wake_at.is_(None))
+    undated = undated.order_by(_NAME, schedule_id).limit(missing).subquery("undated")
     both = union_all(
         select(dated.c.id, dated.c.wake_at, literal("").label("name")),
         select(undated.c.id, undated.c.wake_at, undated.c.name),

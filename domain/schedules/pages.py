@@ -201,5 +201,5 @@ _DETAILED = (
 
 # By their keys, and always the same statement: a connection plans it once. So many tables take longer to plan than to read.
 _ROWS_BY_ID = _with_all(select(*_LISTED).select_from(Schedule)).where(
-    Schedule.id == func.any(bindparam("ids", type_=ARRAY(Uuid)))
+    Schedule.id == func.any(bindparam("ids", type_=ARRAY(Uuid))), Schedule.deleted_at.is_(None)
 )
