@@ -5,9 +5,8 @@ Only SVG attributes and classes are written, because the Content-Security-Policy
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -33,8 +32,7 @@ WORDS = {
 BarOutcome = Literal["ok", "failed", "skipped", "missed", "refused", "running", "queued", "canceled"]
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """One occurrence: its outcome, how long its run took (None while unknown) and the words of its tooltip."""
 
     outcome: BarOutcome
@@ -47,14 +45,11 @@ def last_bars(bars: Sequence[Bar], nothing: str = "No occurrences yet") -> Marku
     shown = list(bars)[-SHOWN:]
     typical = _typical_seconds(shown)
     empty = SHOWN - len(shown)
-    drawn = "".join(f'<rect class="b-none" x="{i * PITCH}" y="18" width="4" height="2" rx="1"/>' for i in range(empty))
+    drawn = f'<path class="b-none" d="M1 19h2{"m4 0h2" * (empty - 1)}"/>' if empty else ""
     drawn += "".join(_mark(bar, (empty + i) * PITCH, typical) for i, bar in enumerate(shown))
-    return Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        SHOWN * PITCH,
-        HEIGHT,
-        bars_summary(shown) if shown else nothing,
-        Markup(drawn),  # noqa: S704
-    )
+    words = escape(bars_summary(shown) if shown else nothing)
+    frame = f'<svg class="bars" viewBox="0 0 {SHOWN * PITCH} {HEIGHT}" role="img" aria-label="{words}">'
+    return Markup(f"{frame}{drawn}</svg>")  # noqa: S704
 
 
 def bars_summary(bars: Sequence[Bar]) -> str:
@@ -90,29 +85,26 @@ def _bar_height(seconds: float | None, typical: float | None) -> float:
 
 def _mark(bar: Bar, x: int, typical: float | None) -> str:
     # A list has a thousand of these: the label is the only text from outside, and all that is escaped.
-    return f"<g>{_shape(bar, x, _bar_height(bar.seconds, typical))}<title>{escape(bar.label)}</title></g>"
-
-
-def _shape(bar: Bar, x: int, height: float) -> str:
-    top = BASE - height
-    middle = x + WIDTH / 2
+    title = f"<title>{escape(bar.label)}</title>"
+    height = _bar_height(bar.seconds, typical)
+    middle = x + WIDTH // 2
     match bar.outcome:
         case "failed":
             height = min(max(height, TYPICAL_HEIGHT), BASE - 7)
-            return _column("failed", x, height) + f'<path class="b-cross" d="M{x} 1l4 4m0-4-4 4"/>'
+            return f'<g>{_column("failed", x, height)}<path class="b-cross" d="M{x} 1l4 4m0-4-4 4"/>{title}</g>'
         case "skipped":
-            return f'<circle class="b-skipped" cx="{middle}" cy="17.5" r="1.9"/>'
+            return f'<circle class="b-skipped" cx="{middle}" cy="17.5" r="1.9">{title}</circle>'
         case "missed":
-            return f'<path class="b-missed" d="M{x} 19.5h4"/>'
+            return f'<path class="b-missed" d="M{x} 19.5h4">{title}</path>'
         case "refused":
             ring = f'<circle class="b-refused" cx="{middle}" cy="17.4" r="2"/>'
-            return f'{ring}<path class="b-refused" d="m{middle - 1.4} 18.8 2.8-2.8"/>'
+            return f'<g>{ring}<path class="b-refused" d="m{middle - 1.4:g} 18.8 2.8-2.8"/>{title}</g>'
         case "running" | "queued":
-            at = f'x="{x + 0.5}" y="{top + 0.5:.1f}" width="3" height="{height - 1:.1f}"'
-            return f'<rect class="b-{bar.outcome}" {at} rx="1"/>'
+            at = f'x="{x + 0.5}" y="{BASE - height + 0.5:.1f}" width="3" height="{height - 1:.1f}"'
+            return f'<rect class="b-{bar.outcome}" {at} rx="1">{title}</rect>'
         case _:
-            return _column(bar.outcome, x, height)
+            return _column(bar.outcome, x, height, title)
 
 
-def _column(outcome: str, x: int, height: float) -> str:
-    return f'<rect class="b-{outcome}" x="{x}" y="{BASE - height:.1f}" width="4" height="{height:.1f}" rx="1"/>'
+def _column(outcome: str, x: int, height: float, title: str = "") -> str:
+    return f'<rect class="b-{outcome}" x="{x}" y="{BASE - height:.1f}" width="4" height="{height:.1f}" rx="1">{title}</rect>'

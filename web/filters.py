@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import Flask, current_app, g, url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from domain.kernel import clock
 from domain.kernel.secret_values import shown
@@ -94,10 +94,11 @@ WORKFLOW_LABELS = {
 # Stands for an id in an address that is made before it is known whose.
 _ANY_ID = UUID(int=0)
 _ICON = Markup('<svg class="i{}" aria-hidden="true"><use href="{}#{}"/></svg>')
+_STATE = Markup('<span class="state {}{}">{}{}</span>')
 
 
 def register(app: Flask) -> None:
-    """Adds the filters and the globals `static_url`, `schedule_url` and `drawn_icon` to the templates of `app`."""
+    """Adds the filters and the globals `static_url`, `schedule_url` and `drawn_…` to the templates of `app`."""
     app.jinja_env.filters.update(
         schedule_status=schedule_status,
         schedule_states=schedule_states,
@@ -113,9 +114,13 @@ def register(app: Flask) -> None:
         json_pretty=json_pretty,
         iso=iso,
     )
-    app.jinja_env.globals["static_url"] = static_url
-    app.jinja_env.globals["schedule_url"] = schedule_url
-    app.jinja_env.globals["drawn_icon"] = drawn_icon
+    app.jinja_env.globals.update(
+        static_url=static_url,
+        schedule_url=schedule_url,
+        drawn_icon=drawn_icon,
+        drawn_state=drawn_state,
+        drawn_time=drawn_time,
+    )
 
 
 def schedule_status(schedule: Any, last_run_status: str | None = None) -> Label:
@@ -192,7 +197,7 @@ def duration(length: float | timedelta) -> str:
 
 def iso(instant: datetime) -> str:
     """The instant in UTC as RFC 3339, whole seconds, for `<time datetime>`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def json_pretty(value: Any) -> str:
@@ -215,6 +220,33 @@ def drawn_icon(name: str, look: str = "") -> Markup:
     if (name, look) not in icons:
         icons[name, look] = _ICON.format(f" {look}" if look else "", static_url("icons.svg"), name)
     return icons[name, look]
+
+
+def drawn_state(label: Label, big: bool = False) -> Markup:
+    """A status: its icon, and its word beside it."""
+    states: dict[tuple[Label, bool], Markup] = g.setdefault("states", {})
+    if (label, big) not in states:
+        states[label, big] = _STATE.format(label.tone, " big" if big else "", drawn_icon(label.icon), label.word)
+    return states[label, big]
+
+
+def drawn_time(
+    instant: datetime | None,
+    zone: str = "UTC",
+    exact: bool = False,
+    missing: str = "–",
+    focus: bool = False,
+    id: str | None = None,
+) -> Markup:
+    """Relative first; exact in `zone` as a second line (`exact`) or only as the title. Scripts add UTC and the viewer's zone."""
+    if not instant:
+        return escape(missing)
+    wall = absolute(instant, zone)
+    marks = f' id="{escape(id)}"' if id else ""
+    marks += ' tabindex="0"' if focus else ""
+    marks += "" if exact else f' title="{wall}"'
+    beneath = f'<div class="meta">{wall}</div>' if exact else ""
+    return Markup(f'<time datetime="{iso(instant)}" data-relative{marks}>{relative(instant)}</time>{beneath}')  # noqa: S704
 
 
 def schedule_url(view: str, schedule_id: UUID) -> str:

@@ -11,12 +11,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, column, func, select, table, true, tuple_
+from sqlalchemy import ARRAY, Float, Uuid, and_, bindparam, cast, column, func, select, table, true, tuple_
 from sqlalchemy.orm import aliased
 
 from domain.kernel.db import db
 from domain.schedules.occurrences import Occurrence
-from domain.schedules.schedules import Schedule
 from domain.timing.outcomes import Outcome
 
 BARS = 20
@@ -27,7 +26,7 @@ _RUNS = table(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One row of the ledger with what became of its run. `seconds`: how long the run took, None while it goes on."""
 
@@ -79,7 +78,14 @@ def last_entries(schedule_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:
     """The last BARS entries of each schedule, newest first, by walking the key of the ledger backwards for each."""
     if not schedule_ids:
         return {}
-    wanted = select(Schedule.id).where(Schedule.id.in_(schedule_ids)).subquery("wanted")
+    found: dict[UUID, list[Entry]] = {}
+    for schedule_id, *columns in db.session.execute(_LAST_ENTRIES, {"ids": list(schedule_ids)}):
+        found.setdefault(schedule_id, []).append(Entry(*columns))
+    return found
+
+
+def _last_entries() -> Any:
+    wanted = select(func.unnest(bindparam("ids", type_=ARRAY(Uuid))).label("id")).subquery("wanted")
     last = (
         select(Occurrence)
         .where(Occurrence.schedule_id == wanted.c.id)
@@ -90,11 +96,7 @@ def last_entries(schedule_ids: Sequence[UUID]) -> dict[UUID, list[Entry]]:
     newest = aliased(Occurrence, last)
     run = and_(_RUNS.c.id == newest.id, newest.outcome == str(Outcome.FIRED))
     query = select(newest.schedule_id, *_entry_columns(newest)).select_from(wanted).join(newest, true())
-    query = query.outerjoin(_RUNS, run).order_by(newest.scheduled_for.desc(), newest.origin_key.desc())
-    found: dict[UUID, list[Entry]] = {}
-    for schedule_id, *columns in db.session.execute(query):
-        found.setdefault(schedule_id, []).append(Entry(*columns))
-    return found
+    return query.outerjoin(_RUNS, run).order_by(newest.scheduled_for.desc(), newest.origin_key.desc())
 
 
 def _has_run() -> Any:
@@ -115,8 +117,9 @@ def _entry_columns(ledger: Any) -> tuple[Any, ...]:
         _RUNS.c.id,
         _RUNS.c.status,
         _RUNS.c.error.op("->>")("message"),
-        func.extract("epoch", _RUNS.c.finished_at - _RUNS.c.started_at),
+        cast(func.extract("epoch", _RUNS.c.finished_at - _RUNS.c.started_at), Float),
     )
 
 
 _ENTRY = _entry_columns(Occurrence)
+_LAST_ENTRIES = _last_entries()

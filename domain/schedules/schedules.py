@@ -84,8 +84,23 @@ class Schedule(Identified, Owned, Base):
         # schedules_of_workflow: publishing, pausing and deleting a workflow
         Index("ix_schedules_workflow", "workflow_id", postgresql_where="deleted_at IS NULL"),
         # schedules_page: by status, by name, and the last changed first
-        Index("ix_schedules_status", "tenant_id", "status", "id", postgresql_where="deleted_at IS NULL"),
-        Index("ix_schedules_name", "tenant_id", func.lower(text("name")), "id", postgresql_where="deleted_at IS NULL"),
+        # (a search reads nothing but the index by name: with the name itself, because an expression alone does not count)
+        Index(
+            "ix_schedules_status",
+            "tenant_id",
+            "status",
+            "id",
+            postgresql_include=["trigger_type"],
+            postgresql_where="deleted_at IS NULL",
+        ),
+        Index(
+            "ix_schedules_name",
+            "tenant_id",
+            func.lower(text("name")),
+            "id",
+            postgresql_include=["name", "workflow_id", "install_id", "endpoint_id", "status", "trigger_type"],
+            postgresql_where="deleted_at IS NULL",
+        ),
         Index(
             "ix_schedules_updated", "tenant_id", text("updated_at DESC"), "id", postgresql_where="deleted_at IS NULL"
         ),

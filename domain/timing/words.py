@@ -7,7 +7,7 @@ from cron_descriptor import Options, get_description
 
 from domain.timing.cron import Cron
 from domain.timing.timing import Timing
-from domain.timing.zones import offset_label, zone
+from domain.timing.zones import local_offset_label, zone
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
@@ -153,9 +153,9 @@ def absolute(instant: datetime, zone_name: str, now: datetime) -> str:
     """A local time with its offset: ``Mon 09:00 UTC+1`` within six days of ``now``, else ``1 Dec 2026 02:00 UTC+1``."""
     place = zone(zone_name)
     local = instant.astimezone(place)
-    away = abs((local.date() - now.astimezone(place).date()).days)
+    away = abs(local.toordinal() - now.astimezone(place).toordinal())
     on = _WEEKDAYS[local.isoweekday() % 7][:3] if away <= _NEAR_DAYS else _date(local)
-    return f"{on} {_clock(local)} {offset_label(instant, zone_name)}"
+    return f"{on} {_clock(local)} {local_offset_label(local)}"
 
 
 def _date(local: datetime) -> str:
@@ -163,4 +163,5 @@ def _date(local: datetime) -> str:
 
 
 def _clock(local: datetime) -> str:
-    return f"{local:%H:%M:%S}" if local.second else f"{local:%H:%M}"
+    clock = f"{local.hour:02}:{local.minute:02}"
+    return f"{clock}:{local.second:02}" if local.second else clock

@@ -2,13 +2,13 @@
 
 import re
 import zoneinfo
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from domain.kernel.errors import Refused
-from domain.timing.epoch import LATEST, from_epoch, to_epoch
+from domain.timing.epoch import LATEST, check_aware, from_epoch, to_epoch
 
 COMMON_ZONES = (
     "UTC",
@@ -37,6 +37,7 @@ _TIME = r"[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
 _WALL = re.compile(rf"{_DATE}[T ]{_TIME}")
 _INSTANT = re.compile(rf"({_DATE})[Tt ]({_TIME})([Zz]|[+-][0-9]{{2}}:?[0-9]{{2}})")
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_NONE, _MINUTE = timedelta(0), timedelta(minutes=1)
 
 
 @lru_cache(maxsize=1)
@@ -100,11 +101,18 @@ def first_change(place: ZoneInfo, start: int, end: int) -> int:
 
 def offset_label(instant: datetime, zone_name: str) -> str:
     """The offset in force at an instant, for a reader: ``UTC``, ``UTC+1``, ``UTC-3:30``."""
-    seconds = offset_at(zone(zone_name), to_epoch(instant))
-    if seconds == 0:
+    check_aware(instant)
+    return local_offset_label(instant.astimezone(zone(zone_name)))
+
+
+def local_offset_label(local: datetime) -> str:
+    """The offset of a local time, in the words of offset_label."""
+    offset = local.utcoffset()
+    assert offset is not None, "a local time has an offset"  # noqa: S101
+    if not offset:
         return "UTC"
-    hours, minutes = divmod(abs(seconds) // 60, 60)
-    sign = "+" if seconds > 0 else "-"
+    hours, minutes = divmod(abs(offset) // _MINUTE, 60)
+    sign = "+" if offset > _NONE else "-"
     return f"UTC{sign}{hours}:{minutes:02}" if minutes else f"UTC{sign}{hours}"
 
 

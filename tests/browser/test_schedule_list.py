@@ -12,6 +12,7 @@ from tests.browser.site import WORKFLOW, Acme, Site
 from tests.browser.test_every_page import inspect
 
 REFRESH_MILLISECONDS = 6_000
+LINES = "part => { const range = document.createRange(); range.selectNodeContents(part); return range.getClientRects().length; }"
 
 
 def box(page: Page, name: str) -> Locator:
@@ -195,6 +196,16 @@ def test_on_a_phone_a_row_has_two_lines_and_its_box(acme: Acme, visit: Visit) ->
     assert line.evaluate("line => line.offsetHeight") < 70
     line.get_by_role("checkbox").check()
     expect(page.get_by_role("button", name="Resume…", exact=True)).to_be_in_viewport()
+
+
+def test_on_a_phone_the_head_of_a_list_wraps_and_leaves_its_title_whole(acme: Acme, visit: Visit) -> None:
+    acme.schedule("Morning sync")
+    page = visit(acme.alice, viewport={"width": 360, "height": 740})
+    for address in ("/schedules", "/schedules?q=sync", "/workflows", "/runs"):
+        page.goto(address)
+        title = page.get_by_role("heading", level=1)
+        assert title.evaluate(LINES) == 1, address
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, address
 
 
 def test_the_exact_time_is_told_to_a_keyboard_too(acme: Acme, visit: Visit) -> None:

@@ -136,6 +136,12 @@ def test_the_bars_show_the_newest_twenty():
     assert drawn.count("<title>new</title>") == 20
 
 
+def test_what_is_missing_of_the_twenty_is_a_row_of_dots_on_the_base_line():
+    (dots,) = re.findall('class="b-none" d="([^"]+)"', last_bars([Bar("ok", 1.0, "new")] * 17))
+    assert dots == "M1 19h2m4 0h2m4 0h2"
+    assert "b-none" not in last_bars([Bar("ok", 1.0, "new")] * 20)
+
+
 def test_a_bar_is_as_high_as_its_run_was_long_against_the_typical_one():
     drawn = last_bars(
         [Bar("ok", 1.0, "a"), Bar("ok", 1.0, "b"), Bar("ok", 1.5, "c"), Bar("ok", 900.0, "d"), Bar("ok", 1.25, "e")]

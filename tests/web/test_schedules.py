@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from domain.runs.heartbeats import SCHEDULER, beat
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
-from tests.factories import a_published_workflow, a_version
+from tests.factories import NOW, a_published_workflow, a_version
 from tests.statements import counted
 from tests.web.cast import Browser
 from tests.web.schedule_pages import REGION, a_quiet_schedule, audited, run_count, schedules, shown_names
@@ -38,6 +39,25 @@ def test_the_list_shows_what_when_and_where_each_schedule_stands(alice: Browser,
         assert said in page
     assert '<time datetime="2100-01-01T00:00:00Z"' in page
     assert 'aria-label="No occurrences yet"' in page
+
+
+def test_the_menu_of_each_row_is_its_own(alice: Browser, sync: Workflow) -> None:
+    rows = {
+        a_quiet_schedule(sync, "First"): "Pause…",
+        a_quiet_schedule(sync, "Second"): "Pause…",
+        a_quiet_schedule(sync, "Held", status="paused"): "Resume",
+        a_quiet_schedule(sync, "Late", status="paused", next_fire_at=NOW): "Resume…",
+        a_quiet_schedule(sync, "Broken", status="invalid"): "",
+    }
+    page = alice.get("/schedules").text
+    for row, word in rows.items():
+        menu = page.split(f'<details class="menu" id="menu-{row.id}">')[1].split("</details>")[0]
+        assert f'aria-label="Actions for {row.name}"' in menu
+        assert set(re.findall("[0-9a-f]{8}-[0-9a-f-]{27}", menu)) - set(re.findall('key" value="([^"]+)', menu)) == {
+            str(row.id)
+        }
+        assert (f'action="/schedules/{row.id}/run-now"' in menu) == (row.status != "invalid")
+        assert re.findall("</svg>((?:Pause|Resume)…?)<", menu) == ([word] if word else [])
 
 
 def test_htmx_gets_the_rows_alone_and_a_history_step_gets_the_page(alice: Browser, morning: Schedule) -> None:

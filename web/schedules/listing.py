@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from domain.accounts.permissions import READ
 from domain.firing.bulk import BULK_LIMIT
 from domain.kernel.errors import Refused
-from domain.kernel.ids import new_id, parse_id
+from domain.kernel.ids import parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
 from domain.schedules.narrowing import SORTS, STATUSES, TARGETS, TRIGGERS, ScheduleFilter, has_published_workflow
 from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
@@ -19,6 +19,7 @@ from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
 from web.kinds import readable_target
 from web.schedules.frame import blueprint, tenant_id
+from web.schedules.menus import RowMenus
 from web.schedules.rows import listed
 
 
@@ -52,7 +53,7 @@ def index() -> ResponseReturnValue:
         "bulk_address": url_for("schedules.ask_bulk", **parts_of(narrowed)),
         "are_all_selected": request.args.get("all") == "1",
         "bulk_limit": BULK_LIMIT,
-        "request_key": new_id,
+        "menu_items": RowMenus(),
         "is_part": is_fragment(),
         "is_filtering": request.headers.get("HX-Trigger") == "schedule-filters",
     }

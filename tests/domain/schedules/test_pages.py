@@ -87,14 +87,14 @@ def names(tenant: Tenant, narrowed: ScheduleFilter = ScheduleFilter(), **more: A
     return [row.name for row in schedules_page(tenant.id, narrowed, **more).rows]
 
 
-def test_a_page_takes_three_statements_whatever_it_shows(acme: Tenant, sync: Workflow, db: Any) -> None:
+def test_a_page_takes_four_statements_whatever_it_shows(acme: Tenant, sync: Workflow, db: Any) -> None:
     for number in range(12):
         for minutes_ago in range(3):
             fired(db, a_schedule(sync, f"S{number}.{minutes_ago}"), minutes_ago)
     with counted() as statements:
         page = schedules_page(acme.id, ScheduleFilter(), "next", 1)
         assert [len(row.entries) for row in page.rows] == [1] * 36
-    assert len(statements) == 3
+    assert len(statements) == 4
     assert not any("payload_json" in statement for statement in statements)
 
 
