@@ -63,7 +63,8 @@ def test_a_scheduler_told_to_stop_in_the_middle_of_a_tick_commits_it(fleet: Flee
 def test_a_scheduler_does_not_wait_for_a_job_that_does_not_come_back(fleet: Fleet) -> None:
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
     seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=0)
-    stuck = fleet.start(HURRIED_SCHEDULER, "dispatch.before_send=sleep:600")
+    fleet.env["CARILLON_FAILPOINTS"] = "dispatch.before_send=sleep:600"
+    stuck = fleet.start(HURRIED_SCHEDULER)
     wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM runs"), "a run that is to be announced")
     fleet.send(stuck, signal.SIGTERM)
     assert stuck.wait(ENDS_SECONDS) == 0
@@ -91,7 +92,7 @@ def test_what_a_worker_cannot_finish_in_time_is_gone_on_with_by_another_at_once(
     # It reaps only when the database has answered for one of its own leases.
     fleet.scheduler()
     fleet.env |= {"CARILLON_LEASE_SECONDS": "300"}
-    slow = fleet.start([*WORKER, "--worker-shutdown-timeout", "1000"], "engine.mid_step=sleep:600")
+    slow = fleet.fork([*WORKER, "--worker-shutdown-timeout", "1000"], "engine.mid_step=sleep:600")
     fleet.await_processes(2)
     seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=0)
     wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'running'"), "a run under way")
