@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from tests import servers
 from tests.chromium import chromium_path
+from tests.connections import all_closed
 from tests.runners import LocalRunner
 from tests.servers import Addresses, Servers
 
@@ -191,6 +193,13 @@ def fresh_database(addresses: Addresses) -> Iterator[str]:
 def fresh_env(fresh_database: str, fresh_redis: str) -> dict[str, str]:
     """The environment of processes on a fresh database and an emptied Valkey."""
     return servers.environment(fresh_database, fresh_redis)
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of faults and races make apps and threads of their own."""
+    with all_closed() if request.node.get_closest_marker("faults") else nullcontext():
+        yield
 
 
 @pytest.fixture
