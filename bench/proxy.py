@@ -1,4 +1,5 @@
-"""A proxy before PostgreSQL that can lose the answer to a COMMIT: the client cannot know whether it was carried out."""
+"""A proxy before PostgreSQL that can lose the answer to a COMMIT: the client cannot know whether it was carried out. Or
+everything, as a network does that carries nothing any more and tells nobody."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ class CommitProxy:
         self.path = directory / SOCKET
         self.dropped = 0
         self._to_drop = 0
+        self._is_silent = False
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
 
@@ -38,6 +40,10 @@ class CommitProxy:
         """Lose the answers to the next `count` commits, and with each its connection."""
         with self._lock:
             self._to_drop = count
+
+    def fall_silent(self) -> None:
+        """From now on nothing comes through; connections stay open, and new ones are taken."""
+        self._is_silent = True
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -56,6 +62,8 @@ class CommitProxy:
         threading.Thread(target=self._answer, args=(server, client, is_doomed), daemon=True).start()
         with suppress(OSError):
             while asked := client.recv(CHUNK):
+                if self._is_silent:
+                    continue
                 if any(word in asked for word in self.words) and self._takes_one():
                     is_doomed.set()
                 server.sendall(asked)
@@ -64,6 +72,8 @@ class CommitProxy:
     def _answer(self, server: socket.socket, client: socket.socket, is_doomed: threading.Event) -> None:
         with suppress(OSError):
             while answer := server.recv(CHUNK):
+                if self._is_silent:
+                    continue
                 if is_doomed.is_set():
                     break
                 client.sendall(answer)

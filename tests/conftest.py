@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from sqlalchemy.orm import Session, scoped_session
 
 from tests import servers
 from tests.chromium import chromium_path
+from tests.connections import all_closed
 from tests.runners import LocalRunner
 from tests.servers import Addresses, Servers
 
@@ -29,9 +31,13 @@ settings.register_profile("gate", derandomize=True, **FOR_ALL)
 settings.register_profile("hunt", derandomize=False, **FOR_ALL)
 settings.load_profile("gate")
 
+TESTS = Path(__file__).parent
 STARTED = pytest.StashKey[Servers]()
 MARKERS = {"races": "faults", "faults": "faults", "browser": "browser"}
 """Marker by directory: these groups run apart from the others."""
+ALL_BUT_GROUPS = "not faults and not browser"
+HOMES = {"faults": {"faults", "races", "bench", "test_fixtures.py"}, "browser": {"browser"}}
+"""Where the tests with a marker are: who asks for one group need not read the files of all others."""
 
 
 class SeparateClient(FlaskClient):
@@ -46,11 +52,26 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:(?s).*'base_url' fixture:pytest.PytestRemovedIn10Warning")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path == TESTS or not collection_path.is_relative_to(TESTS):
+        return None
+    home, group = home_of(collection_path), config.option.markexpr
+    is_elsewhere = home in MARKERS if group == ALL_BUT_GROUPS else home not in HOMES.get(group, {home})
+    return is_elsewhere or None
+
+
+def home_of(path: Path) -> str:
+    return path.relative_to(TESTS).parts[0]
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        directory = item.path.relative_to(Path(__file__).parent).parts[0]
-        if marker := MARKERS.get(directory):
+        home = home_of(item.path)
+        if marker := MARKERS.get(home):
             item.add_marker(marker)
+        for group, homes in HOMES.items():
+            if item.get_closest_marker(group) and home not in homes:
+                raise pytest.UsageError(f"{item.nodeid} would not run with its group: HOMES[{group!r}] lacks {home!r}.")
     in_browser = [item for item in items if item.get_closest_marker("browser")]
     if in_browser and not config.option.markexpr.startswith("not") and not os.environ.get("CI") and not chromium_path():
         for item in in_browser:
@@ -172,6 +193,13 @@ def fresh_database(addresses: Addresses) -> Iterator[str]:
 def fresh_env(fresh_database: str, fresh_redis: str) -> dict[str, str]:
     """The environment of processes on a fresh database and an emptied Valkey."""
     return servers.environment(fresh_database, fresh_redis)
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests of faults and races make apps and threads of their own."""
+    with all_closed() if request.node.get_closest_marker("faults") else nullcontext():
+        yield
 
 
 @pytest.fixture

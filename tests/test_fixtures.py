@@ -10,7 +10,10 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.orm import Session, scoped_session
 
+from domain.kernel.db import db as kernel
 from domain.kernel.db import transaction
+from tests import connections, servers
+from tests.faults.fleet import scalar
 from tests.servers import Servers
 
 COUNT = text("SELECT count(*) FROM marks")
@@ -82,3 +85,14 @@ def test_private_servers_may_be_killed_and_come_back_with_every_commit(private_s
     private_servers.postgres.start()
     with psycopg.connect(private_servers.postgres.url) as connection:
         assert connection.execute("SELECT count(*) FROM marks").fetchone() == (0,)
+
+
+def test_a_connection_that_is_left_open_is_charged_to_who_left_it(
+    fresh_database: str, fresh_redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE_SECONDS", 0)
+    app = servers.make_app(servers.config_for(fresh_database, fresh_redis))
+    with pytest.raises(AssertionError, match="test_a_connection_that_is_left_open"), connections.all_closed():
+        scalar(app, "SELECT 1")
+    with app.app_context():
+        kernel.engine.dispose()

@@ -16,20 +16,20 @@ from domain.kernel.failpoints import hit
 from domain.runs.runs import CALL, LANES
 from workers.broker import waiting_messages
 
-# How many runs one message is for: a chunk; and one about calls wakes all the callers of a process.
-COVERED = CHUNKS | {CALL: 32}
 # A worker goes on claiming while there is work, so more messages than threads is all it takes.
 MESSAGES_LIMIT = 200
 # A slow broker must not keep the dispatcher from its next round; what is not said now is said then.
 SECONDS = 1.0
 
 
-def announce_ready(broker: Broker, ready: dict[str, int], seconds: float = SECONDS) -> int:
-    """Send what is missing for `ready` runs per lane, for about `seconds` at most; how many messages were sent."""
+def announce_ready(broker: Broker, ready: dict[str, int], callers: int, seconds: float = SECONDS) -> int:
+    """Send what is missing for `ready` runs per lane, for about `seconds` at most; how many messages were sent. One is
+    for as many runs as a chunk holds; one about calls wakes the `callers` of a process, all of them."""
+    covered = CHUNKS | {CALL: callers}
     sent = 0
     until = monotonic() + seconds
     for lane in LANES:
-        wanted = min(math.ceil(ready.get(lane, 0) / COVERED[lane]), MESSAGES_LIMIT)
+        wanted = min(math.ceil(ready.get(lane, 0) / covered[lane]), MESSAGES_LIMIT)
         if wanted == 0:
             continue
         missing = wanted - waiting_messages(broker, lane)

@@ -27,6 +27,9 @@ from domain.runs.heartbeats import beat, end_heartbeat
 
 log = logger(__name__)
 
+# How long the end of a process waits for a database that may never answer.
+LEAVE_SECONDS = 5.0
+
 
 def process_app(config: Config, role: str, threads: int) -> Flask:
     """A bare application that carries the database; no views. `role` picks the timeouts."""
@@ -85,8 +88,16 @@ class Life:
         return thread
 
     def end(self) -> None:
-        """Give the lease up at once: whatever is still claimed is free for others."""
+        """Give the lease up at once: whatever is still claimed is free for others. A database that says nothing keeps no
+        process from ending."""
         self.ended.set()
+        leaving = threading.Thread(target=self._leave, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(LEAVE_SECONDS)
+        if leaving.is_alive():
+            log.warning("The database does not answer; the heartbeat will run out")
+
+    def _leave(self) -> None:
         with self.app.app_context():
             record_counts()
         try:

@@ -158,7 +158,7 @@ class Scheduler:
                 ready = self._admit()
             hit("dispatch.before_send")
             try:
-                announce_ready(self.broker, ready)
+                announce_ready(self.broker, ready, self.config.call_threads)
             except sending_errors() as error:
                 log.warning(
                     "Ready work cannot be announced; workers hear of it when the broker is back", error=str(error)

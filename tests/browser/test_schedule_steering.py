@@ -166,6 +166,9 @@ def test_all_of_it_with_the_keyboard_alone(acme: Acme, visit: Visit) -> None:
     expect(drawer(page).get_by_role("radio", name="Run all")).to_be_checked()
     page.keyboard.press("Enter")
     expect(notice(page, "2 missed times run now.")).to_be_visible()
+    # The page is drawn again; a key pressed just then would go to what it replaces.
+    expect(page.get_by_role("link", name="Pause…")).to_be_visible()
+    expect(page.locator(".htmx-settling")).to_have_count(0)
     menu = page.locator("#schedule-menu > summary")
     menu.focus()
     page.keyboard.press("Enter")

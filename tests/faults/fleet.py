@@ -19,6 +19,7 @@ from sqlalchemy import text
 
 from domain.kernel.config import Config
 from domain.kernel.db import db, transaction
+from tests.faults.forks import Fork, stem
 from tests.servers import ROOT
 from workers.process import process_app
 
@@ -28,19 +29,10 @@ LEASE_SECONDS = 2
 PATIENT_LEASE_SECONDS = 60
 LOG_SHOWN = 12_000
 
-SCHEDULER = [sys.executable, "-m", "workers.scheduler"]
-WORKER = [
-    "env",
-    "dramatiq_worker_timeout=100",
-    sys.executable,
-    "-m",
-    "dramatiq",
-    "workers.actors",
-    "--processes",
-    "1",
-    "--threads",
-    "4",
-]
+SCHEDULER = ["workers.scheduler"]
+WORKER = ["dramatiq", "workers.actors", "--processes", "1", "--threads", "4"]
+
+Process = subprocess.Popen[bytes] | Fork
 
 
 class Fleet:
@@ -49,7 +41,7 @@ class Fleet:
     def __init__(self, env: dict[str, str]) -> None:
         self.env = env | {"CARILLON_LEASE_SECONDS": str(LEASE_SECONDS), "CARILLON_LOG_FORMAT": "console"}
         self.log = Path(tempfile.mkdtemp(prefix="carillon-fleet-")) / "log"
-        self.running: list[subprocess.Popen[bytes]] = []
+        self.running: list[Process] = []
         # As many connections as a test has threads: none is to wait for another thread's.
         self.app = process_app(Config.from_env(env), "command", 32)
 
@@ -61,7 +53,7 @@ class Fleet:
         """Whether one of the processes has logged it."""
         return sentence in self.log.read_text(errors="replace")
 
-    def await_stop(self, process: subprocess.Popen[bytes]) -> None:
+    def await_stop(self, process: Process) -> None:
         """Until a failpoint has stopped a scheduler where it is."""
         stat = Path(f"/proc/{process.pid}/stat")
         wait_until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "a process that stands still")
@@ -71,33 +63,35 @@ class Fleet:
         alive = "SELECT count(*) FROM heartbeats WHERE lease_until > clock_timestamp()"
         wait_until(lambda: scalar(self.app, alive) >= count, f"{count} living processes")
 
-    def start(self, command: list[str], failpoints: str = "") -> subprocess.Popen[bytes]:
+    def start(self, command: list[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as output:
             process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env=self.env | {"CARILLON_FAILPOINTS": failpoints},
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
+                command, cwd=ROOT, env=self.env, stdout=output, stderr=output, start_new_session=True
             )
         self.running.append(process)
         return process
 
-    def scheduler(self, failpoints: str = "") -> subprocess.Popen[bytes]:
-        return self.start(SCHEDULER, failpoints)
+    def fork(self, module: list[str], failpoints: str = "") -> Fork:
+        """A module of Python with its arguments, which begins with everything imported."""
+        env = self.env | {"CARILLON_FAILPOINTS": failpoints}
+        process = stem().fork(module[0], module[1:], env, self.log)
+        self.running.append(process)
+        return process
 
-    def worker(self, failpoints: str = "") -> subprocess.Popen[bytes]:
-        return self.start(WORKER, failpoints)
+    def scheduler(self, failpoints: str = "") -> Fork:
+        return self.fork(SCHEDULER, failpoints)
 
-    def send(self, process: subprocess.Popen[bytes], number: int) -> None:
+    def worker(self, failpoints: str = "") -> Fork:
+        return self.fork(WORKER, failpoints)
+
+    def send(self, process: Process, number: int) -> None:
         """A signal to the whole process group."""
         try:
             os.killpg(process.pid, number)
         except ProcessLookupError:
             return
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: Process) -> None:
         """`kill -9`, and the body buried."""
         self.send(process, signal.SIGKILL)
         process.wait(30)

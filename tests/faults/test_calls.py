@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from domain.kernel.clock import database_now
 from domain.kernel.db import transaction
 from domain.runs.call_admission import admit_calls
 from tests.faults.calls import know_runner, outcomes, seed_calls, seed_fires, seed_install
-from tests.faults.fleet import Fleet, execute, rows, scalar, wait_until
+from tests.faults.fleet import Fleet, Process, execute, rows, scalar, wait_until
 from tests.faults.invariants import check_invariants, wait_for_all
 from tests.faults.seeds import PURE_STEPS, seed_runs, seed_workflow
 from tests.runners import LocalRunner
@@ -186,7 +185,7 @@ MISBEHAVIOUR: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def memory_kb(process: subprocess.Popen[bytes]) -> int:
+def memory_kb(process: Process) -> int:
     """What the whole process group of a worker has in memory."""
     total = 0
     for status in Path("/proc").glob("[0-9]*/status"):

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 from uuid import UUID
 
 import pytest
@@ -30,6 +23,7 @@ from domain.runs.reaping import reap_lost
 from domain.runs.runs import EFFECT
 from tests.faults.fleet import Fleet, execute, scalar
 from tests.faults.invariants import check_invariants, counts
+from tests.faults.proxies import proxied
 from tests.faults.seeds import counting_steps, seed_runs, seed_workflow
 from tests.faults.ticking import assert_all_decided, decide_due, scheduler_on, seed_due, stored_violations
 from workers.process import process_app
@@ -37,22 +31,6 @@ from workers.process import process_app
 UNFINISHED = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
 # More than a run of three steps has.
 COMMITS_MAX = 30
-
-
-@contextmanager
-def proxied(env: dict[str, str]) -> Iterator[tuple[CommitProxy, dict[str, str]]]:
-    """A proxy before PostgreSQL that loses answers to commits, and the environment of who connects through it."""
-    found = re.search(r"host=([^&]+)", env["DATABASE_URL"])
-    assert found is not None
-    directory = Path(tempfile.mkdtemp(prefix="cp-"))
-    proxy = CommitProxy(Path(unquote(found[1])), directory)
-    proxy.start()
-    try:
-        quoted = str(directory).replace("/", "%2F")
-        yield proxy, env | {"DATABASE_URL": env["DATABASE_URL"].replace(found[1], quoted)}
-    finally:
-        proxy.close()
-        shutil.rmtree(directory)
 
 
 @pytest.mark.parametrize("repeats", ["by reading anew", "blindly", "blindly and without the key"])

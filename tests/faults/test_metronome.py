@@ -35,17 +35,17 @@ TROUBLED = """
 import itertools, time
 from workers import scheduler
 
-numbers, tick = itertools.count(1), scheduler.Scheduler._tick
+numbers, next_wake = itertools.count(1), scheduler.next_wake
 
-def troubled(self):
+def troubled():
     number = next(numbers)
     if number == 1:
         raise SystemExit
     if number == 2:
         time.sleep(4)
-    tick(self)
+    return next_wake()
 
-scheduler.Scheduler._tick = troubled
+scheduler.next_wake = troubled
 """
 
 

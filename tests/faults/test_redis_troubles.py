@@ -28,7 +28,7 @@ def test_what_is_due_is_decided_while_redis_is_away(
 
     def fire_and_announce(now: datetime, batch: int) -> int:
         fired = fire_due(now, batch)
-        announce_ready(scheduler.broker, {EFFECT: fired})
+        announce_ready(scheduler.broker, {EFFECT: fired}, 1)
         return fired
 
     if not is_guarded:
@@ -62,12 +62,12 @@ def test_messages_that_were_sent_without_anybody_knowing_are_one_run_each(
         sender.do_qsize(EFFECT)
         proxy.drop_commits(1)
         with pytest.raises(sending_errors()):
-            announce_ready(sender, {EFFECT: 1})
+            announce_ready(sender, {EFFECT: 1}, 1)
         assert proxy.dropped == 1
     consumer = inside_alone.sender().consume(EFFECT, timeout=1)
     assert next(consumer), "the message that the sender knows nothing of"
     # Somebody has taken it and not yet claimed what it is for, so it is announced once more.
-    assert announce_ready(inside_alone.sender(), {EFFECT: 1}) == 1
+    assert announce_ready(inside_alone.sender(), {EFFECT: 1}, 1) == 1
     inside_alone.act(lambda: worker.work(EFFECT))
     assert inside_alone.deliver(worker) == 1
     assert scalar(inside_alone.app, "SELECT claim_epoch FROM runs") == (1 if is_guarded else 2)

@@ -16,13 +16,22 @@ import pytest
 
 from tests.faults.fleet import WORKER, Fleet, fleet_on, scalar, wait_until
 from tests.faults.invariants import check_invariants, wait_for_all
+from tests.faults.proxies import proxied
 from tests.faults.seeds import counting_steps, seed_one_time_schedules, seed_workflow
 from tests.runners import LocalRunner
 from tests.workers.runner_asking import a_body, ask, handled
-from workers import scheduler
+from workers import process, scheduler
 
 # Hosts give a process 30 seconds between asking and killing. A machine under load gets as much again.
 ENDS_SECONDS = 60
+# A scheduler whose time to stop in is over sooner; how long it really is, the tests see apart.
+HURRIED_SCHEDULER = [
+    sys.executable,
+    "-c",
+    "from workers import process, scheduler;"
+    " scheduler.STOP_SECONDS, process.LEAVE_SECONDS = 1.0, 1.0;"
+    " scheduler.main()",
+]
 
 
 def heartbeats(fleet: Fleet, kind: str) -> int:
@@ -39,10 +48,10 @@ def fleet(fresh_env: dict[str, str]) -> Iterator[Fleet]:
 def test_a_scheduler_told_to_stop_in_the_middle_of_a_tick_commits_it(fleet: Fleet) -> None:
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
     seed_one_time_schedules(fleet.app, workflow_id, 30, in_seconds=0)
-    process = fleet.scheduler("tick.after_lock=sleep:2")
+    ticking = fleet.scheduler("tick.after_lock=sleep:2")
     wait_until(lambda: heartbeats(fleet, "scheduler"), "a scheduler")
-    fleet.send(process, signal.SIGTERM)
-    assert process.wait(ENDS_SECONDS) == 0
+    fleet.send(ticking, signal.SIGTERM)
+    assert ticking.wait(ENDS_SECONDS) == 0
     assert heartbeats(fleet, "scheduler") == 0
     assert scalar(fleet.app, "SELECT count(*) FROM occurrences") in (0, 30)
     fleet.scheduler()
@@ -54,13 +63,28 @@ def test_a_scheduler_told_to_stop_in_the_middle_of_a_tick_commits_it(fleet: Flee
 def test_a_scheduler_does_not_wait_for_a_job_that_does_not_come_back(fleet: Fleet) -> None:
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
     seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=0)
-    assert scheduler.STOP_SECONDS < 25
-    process = fleet.scheduler("dispatch.before_send=sleep:600")
+    fleet.env["CARILLON_FAILPOINTS"] = "dispatch.before_send=sleep:600"
+    stuck = fleet.start(HURRIED_SCHEDULER)
     wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM runs"), "a run that is to be announced")
-    fleet.send(process, signal.SIGTERM)
-    assert process.wait(ENDS_SECONDS) == 0
+    fleet.send(stuck, signal.SIGTERM)
+    assert stuck.wait(ENDS_SECONDS) == 0
     assert heartbeats(fleet, "scheduler") == 0
     assert "ending without it" in fleet.log.read_text()
+
+
+def test_a_scheduler_does_not_wait_for_a_database_that_says_nothing(fleet: Fleet) -> None:
+    """Nor does anybody tell it that the connection is gone: no packet comes through any more."""
+    with proxied(fleet.env) as (proxy, env), fleet_on(env) as cut_off:
+        deaf = cut_off.start(HURRIED_SCHEDULER)
+        wait_until(lambda: heartbeats(fleet, "scheduler"), "a scheduler")
+        proxy.fall_silent()
+        cut_off.send(deaf, signal.SIGTERM)
+        assert deaf.wait(ENDS_SECONDS) == 0
+        assert heartbeats(fleet, "scheduler") == 1, "the lease is left to run out"
+
+
+def test_who_ends_a_scheduler_gives_it_the_time_it_takes_to_stop() -> None:
+    assert scheduler.STOP_SECONDS + process.LEAVE_SECONDS <= 25
 
 
 def test_what_a_worker_cannot_finish_in_time_is_gone_on_with_by_another_at_once(fleet: Fleet) -> None:
@@ -68,7 +92,7 @@ def test_what_a_worker_cannot_finish_in_time_is_gone_on_with_by_another_at_once(
     # It reaps only when the database has answered for one of its own leases.
     fleet.scheduler()
     fleet.env |= {"CARILLON_LEASE_SECONDS": "300"}
-    slow = fleet.start([*WORKER, "--worker-shutdown-timeout", "1000"], "engine.mid_step=sleep:600")
+    slow = fleet.fork([*WORKER, "--worker-shutdown-timeout", "1000"], "engine.mid_step=sleep:600")
     fleet.await_processes(2)
     seed_one_time_schedules(fleet.app, workflow_id, 1, in_seconds=0)
     wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM runs WHERE status = 'running'"), "a run under way")

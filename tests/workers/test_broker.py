@@ -96,7 +96,7 @@ def test_an_address_of_something_else_is_refused() -> None:
 def test_as_many_messages_are_sent_as_are_missing(rabbit: None) -> None:
     sender: Any = make_sender(RABBIT_URL)
     sender.waiting = 2
-    assert announce_ready(sender, {EFFECT: 5}) == 3
+    assert announce_ready(sender, {EFFECT: 5}, 1) == 3
     assert [message.queue_name for message in sender.sent] == [EFFECT] * 3
 
 
@@ -130,7 +130,7 @@ def test_no_message_is_delayed(rabbit: None) -> None:
     assert [(path.name, found) for path in sources if (found := delays(path.read_text()))] == []
     assert delays("work.send_with_options(args=())") and delays("broker.enqueue(message, delay=5)"), "it would be seen"
     sender: Any = make_sender(RABBIT_URL)
-    announce_ready(sender, {EFFECT: 1})
+    announce_ready(sender, {EFFECT: 1}, 1)
     assert [(message.args, message.kwargs, message.options) for message in sender.sent] == [((), {}, {})]
 
 

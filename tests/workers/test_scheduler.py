@@ -18,11 +18,11 @@ from flask import Flask
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.log import current_number
-from domain.runs.runs import EFFECT
+from domain.runs.runs import CALL, EFFECT
 from tests import servers
 from workers import broker, herds
 from workers import scheduler as module
-from workers.broker import make_sender
+from workers.broker import make_sender, waiting_messages
 from workers.dispatcher import announce_ready
 from workers.scheduler import Scheduler
 
@@ -53,10 +53,22 @@ def scheduler_on(app: Flask, config: Config, redis_url: str) -> Scheduler:
 
 
 def test_ready_work_is_announced_once_and_no_more_than_there_is(sender: RedisBroker) -> None:
-    assert announce_ready(sender, {EFFECT: 3}) == 3
-    assert announce_ready(sender, {EFFECT: 3}) == 0
-    assert announce_ready(sender, {EFFECT: 5}) == 2
-    assert announce_ready(sender, {EFFECT: 100_000}) == 195
+    assert announce_ready(sender, {EFFECT: 3}, 1) == 3
+    assert announce_ready(sender, {EFFECT: 3}, 1) == 0
+    assert announce_ready(sender, {EFFECT: 5}, 1) == 2
+    assert announce_ready(sender, {EFFECT: 100_000}, 1) == 195
+
+
+def test_calls_are_announced_to_as_many_processes_as_it_takes_to_make_them(
+    app: Flask, database_url: str, sender: RedisBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is not told looks for calls once a second."""
+    config = Config.from_env(
+        servers.environment(database_url, "redis://127.0.0.1:9/0") | {"CARILLON_CALL_THREADS": "4"}
+    )
+    monkeypatch.setattr(module, "ready_by_lane", lambda: {CALL: 10})
+    Scheduler(app, config, sender).dispatch()
+    assert waiting_messages(sender, CALL) == 3
 
 
 def test_a_redis_that_never_answers_holds_admission_up_for_a_second_only(
@@ -98,7 +110,7 @@ def test_announcing_on_a_slow_redis_stops_after_its_time(
         return enqueue(message)
 
     monkeypatch.setattr(sender, "enqueue", slow)
-    sent = announce_ready(sender, {EFFECT: 60}, seconds)
+    sent = announce_ready(sender, {EFFECT: 60}, 1, seconds)
     assert sent >= 1
     assert (sent < 20) is is_guarded
 

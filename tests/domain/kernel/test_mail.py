@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -83,8 +84,8 @@ def test_the_class_of_the_answer_says_whether_trying_again_can_help(reply: str, 
 
 
 def test_nobody_there_is_a_delay() -> None:
-    with saying([]) as port:
-        pass
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     with pytest.raises(MailDelayed, match="connection failed"):
         send_mail(at(port), SENDER, [ADA], a_mail())
 
