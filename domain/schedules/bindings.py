@@ -5,15 +5,34 @@ from __future__ import annotations
 from uuid import UUID
 
 from sqlalchemy import and_, bindparam, select
-from sqlalchemy.orm import defer
+from sqlalchemy.orm import load_only
 
 from domain.kernel.db import db
 from domain.kernel.errors import Held, NotFound
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
 
-# Definitions are long, and nobody who binds to a version looks at them.
-_NOT_READ = (Workflow.draft_definition, Workflow.draft_trigger, WorkflowVersion.definition, WorkflowVersion.trigger)
+# What those look at who bind to a version or start a run of it. Definitions, which are long, are read when they are asked for.
+_OF_WORKFLOW = (
+    Workflow.tenant_id,
+    Workflow.key,
+    Workflow.name,
+    Workflow.published_version,
+    Workflow.paused_at,
+    Workflow.paused_by,
+    Workflow.pause_reason,
+    Workflow.concurrency_limit,
+    Workflow.deleted_at,
+)
+_OF_VERSION = (
+    WorkflowVersion.tenant_id,
+    WorkflowVersion.workflow_id,
+    WorkflowVersion.version,
+    WorkflowVersion.payload_schema_mode,
+    WorkflowVersion.payload_schema_ref,
+    WorkflowVersion.payload_schema,
+    WorkflowVersion.is_pure,
+)
 
 _HELD = (
     select(Workflow, WorkflowVersion)
@@ -27,7 +46,7 @@ _HELD = (
     )
     .where(Workflow.tenant_id == bindparam("tenant_id"), Workflow.id == bindparam("workflow_id"))
     .where(Workflow.deleted_at.is_(None))
-    .options(*(defer(column) for column in _NOT_READ))
+    .options(load_only(*_OF_WORKFLOW), load_only(*_OF_VERSION))
     .with_for_update(read=True, of=Workflow)
     .execution_options(populate_existing=True)
 )
