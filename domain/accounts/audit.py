@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
-from domain.kernel.ids import new_id
+from domain.kernel.ids import new_id, new_ids
 from domain.kernel.log import current_number
 from domain.kernel.secret_values import shown
 
@@ -110,8 +110,8 @@ def change_rows(
         "request_id": actor.request_id or current_number(),
     }
     return [
-        {"id": new_id(), **common, "subject_id": subject_id, "subject_label": label, "after": shown(after)}
-        for subject_id, label, after in changed
+        {"id": entry_id, **common, "subject_id": subject_id, "subject_label": label, "after": shown(after)}
+        for entry_id, (subject_id, label, after) in zip(new_ids(len(changed)), changed, strict=True)
     ]
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, AuditEntry, change_rows
 from domain.firing.closing import next_of
-from domain.kernel.ids import new_id
+from domain.kernel.ids import new_id, new_ids
 from domain.kernel.inserting import insert_one, insert_rows
 from domain.schedules.cursors import ScheduleCursor, spread_offset
 from domain.schedules.schedules import ACTIVE, PAUSED, Schedule, named_apart, snapshot
@@ -27,7 +27,7 @@ def write_schedule(
 
     The caller holds its target. Raises Refused when somebody has taken its name or its external key.
     """
-    row = _row(actor, columns, {"status": ACTIVE} if enabled else _paused(actor, now))
+    row = _row(actor, new_id(), columns, {"status": ACTIVE} if enabled else _paused(actor, now))
     cursor = _cursor(row, now)
     with named_apart(row["name"], row["external_key"]):
         schedule = insert_one(Schedule, row, (ScheduleCursor, [cursor]), (AuditEntry, _audited(actor, [row])))
@@ -40,15 +40,15 @@ def create_paused_schedules(actor: Actor, wanted: Sequence[Mapping[str, Any]], n
     The caller holds their targets. Raises IntegrityError when somebody has taken a name or an external key meanwhile.
     """
     paused = _paused(actor, now)
-    rows = [_row(actor, columns, paused) for columns in wanted]
+    rows = [_row(actor, one, columns, paused) for one, columns in zip(new_ids(len(wanted)), wanted, strict=True)]
     if rows:
         cursors = [_cursor(row, now) for row in rows]
         insert_rows((Schedule, rows), (ScheduleCursor, cursors), (AuditEntry, _audited(actor, rows)))
     return [row["id"] for row in rows]
 
 
-def _row(actor: Actor, columns: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": new_id(), "tenant_id": actor.tenant_id, "created_by": actor.user_id, **standing, **columns}
+def _row(actor: Actor, schedule_id: UUID, columns: Mapping[str, Any], standing: Mapping[str, Any]) -> dict[str, Any]:
+    return {"id": schedule_id, "tenant_id": actor.tenant_id, "created_by": actor.user_id, **standing, **columns}
 
 
 def _paused(actor: Actor, now: datetime) -> dict[str, Any]:
