@@ -78,9 +78,9 @@ def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
         else:
             # Begins with a word of its own: what follows is the caller's to choose, and must not be the key of a request.
             status, body, location = act(f"act.{key}")
-            answer = {"status": status, "body": shown(body), "location": location, "fingerprint": _fingerprint()}
+            answer = {"status": status, "body": shown(body), "location": location}
             if given:
-                answer_request(tenant_id, key, answer)
+                answer_request(tenant_id, key, {**answer, "fingerprint": _fingerprint()})
     return _written(answer["body"], answer["status"], answer["location"])
 
 
