@@ -108,6 +108,8 @@ def current_access() -> Access | None:
     if "access" not in g:
         g.access = None
         g.access = _spoken_for() or (_api_access() if is_api() else _page_access())
+        if g.access and g.access.read_at:
+            g.setdefault("rendered_at", g.access.read_at)
         if g.access and (stack := request.environ.get(LOG_STACK)):
             _bind_tenant(stack, g.access.tenant.id)
     access: Access | None = g.access
@@ -135,7 +137,7 @@ def actor() -> Actor:
 
 
 def request_now() -> datetime:
-    """The database's clock, read once per request; the filters of the templates use the same instant."""
+    """The database's clock, read once per request, with who is behind it; the filters of the templates use the same instant."""
     if "rendered_at" not in g:
         g.rendered_at = clock.database_now()
     instant: datetime = g.rendered_at
@@ -186,10 +188,10 @@ def _page_access() -> Access | None:
     token = session.get(SESSION_TOKEN)
     if not isinstance(token, str):
         return None
-    access = load_access(token, request_now())
-    if access and access.is_touch_due:
+    access = load_access(token)
+    if access and access.read_at and access.is_touch_due:
         with transaction():
-            touch_session(token, request_now())
+            touch_session(token, access.read_at)
     return access
 
 
@@ -199,10 +201,10 @@ def _api_access() -> Access | None:
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         return None
-    access = token_access(given.token, request_now())
-    if access and access.is_touch_due:
+    access = token_access(given.token)
+    if access and access.read_at and access.is_touch_due:
         with transaction():
-            touch_token(given.token, request_now())
+            touch_token(given.token, access.read_at)
     return access
 
 

@@ -15,8 +15,8 @@ from werkzeug.exceptions import Forbidden, Unauthorized
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
-from domain.kernel.metric_counts import record_counts
-from domain.kernel.metrics import REQUEST_METRIC, REQUEST_SECONDS
+from domain.kernel.metric_counts import record_counts, record_new_counts
+from domain.kernel.metrics import REQUEST_SECONDS
 from domain.metrics import exposition
 from web.access import is_fragment, public, request_now
 from web.security import UNSAFE_METHODS
@@ -60,7 +60,7 @@ def _note_answer(_app: Flask, **_more: object) -> None:
 
 def _after_change(_error: BaseException | None) -> None:
     if request.method in UNSAFE_METHODS:
-        record_counts(patient=REQUEST_METRIC)
+        record_new_counts()
 
 
 def _check_asker(config: Config) -> None:

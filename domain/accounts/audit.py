@@ -13,8 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
-from domain.kernel.ids import new_id
-from domain.kernel.inserting import insert_rows
+from domain.kernel.ids import new_id, new_ids
 from domain.kernel.log import current_number
 from domain.kernel.secret_values import shown
 
@@ -96,30 +95,24 @@ def record_change(
     _write(actor, action, CHANGED, _kind(subject), subject.id, _label(subject), before, after, reason)
 
 
-def record_changes(actor: Actor, action: str, made: Sequence[tuple[Any, Mapping[str, Any]]]) -> None:
-    """Write the rows of one change to many subjects of a kind, each with what it is now; few statements for all."""
+def change_rows(
+    actor: Actor, action: str, model: type[Base], changed: Sequence[tuple[UUID, str, Mapping[str, Any]]]
+) -> list[dict[str, Any]]:
+    """The rows of one change to subjects of a kind, for whoever writes them with their subjects: each by its id, with its
+    name and what it is now."""
     common = {
         "tenant_id": actor.tenant_id,
         "actor_id": actor.user_id,
         "actor_label": actor.label,
         "action": action,
         "result": CHANGED,
+        "subject_kind": _kind(model),
         "request_id": actor.request_id or current_number(),
     }
-    insert_rows(
-        AuditEntry,
-        [
-            {
-                "id": new_id(),
-                **common,
-                "subject_kind": _kind(subject),
-                "subject_id": subject.id,
-                "subject_label": _label(subject),
-                "after": shown(after),
-            }
-            for subject, after in made
-        ],
-    )
+    return [
+        {"id": entry_id, **common, "subject_id": subject_id, "subject_label": label, "after": shown(after)}
+        for entry_id, (subject_id, label, after) in zip(new_ids(len(changed)), changed, strict=True)
+    ]
 
 
 def record_refusal(actor: Actor, action: str, subject_kind: str, subject_id: UUID | None, reason: str) -> None:

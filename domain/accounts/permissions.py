@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from domain.kernel.errors import Forbidden
@@ -29,7 +30,7 @@ CHANGE = {"workflow": "workflow:manage", "endpoint": "extension:write"}
 class Access:
     """What the person or token behind a request is, and may do, in one tenant.
 
-    `is_touch_due`: the record of when they were last seen is older than it should be.
+    `is_touch_due`: the record of when they were last seen is older than it should be. `read_at`: when this was found out.
     """
 
     tenant: Tenant
@@ -38,6 +39,7 @@ class Access:
     permissions: frozenset[str]
     token_name: str | None = None
     is_touch_due: bool = False
+    read_at: datetime | None = None
 
     def can(self, permission: str) -> bool:
         return permission in self.permissions

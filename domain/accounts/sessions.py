@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, and_, delete, func, select, update
+from sqlalchemy import ForeignKey, and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.audit import CHANGED, Actor, AuditEntry, record_change, record_stranger
@@ -16,6 +16,7 @@ from domain.accounts.passwords import check_password, hash_password, is_outdated
 from domain.accounts.permissions import Access, permissions_of
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership, User, user_by_email
+from domain.kernel import clock
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import NotFound, Refused
 
@@ -67,25 +68,32 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def load_access(token: str, now: datetime) -> Access | None:
-    """Who the session's token belongs to and what their role allows at this moment; None when it has ended.
+# Asked by every request of a browser, so it is put together once.
+_SIGNED_IN = (
+    select(Tenant, User, Membership.role, Session.seen_at, Session.expires_at, clock.DATABASE_CLOCK)
+    .select_from(Session)
+    .join(User, User.id == Session.user_id)
+    .join(Tenant, Tenant.id == Session.tenant_id)
+    .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
+    .where(Session.token_hash == bindparam("token_hash"), Tenant.deleted_at.is_(None))
+)
+
+
+def load_access(token: str, now: datetime | None = None) -> Access | None:
+    """Who the session's token belongs to and what their role allows at `now`, without one at this moment by the database's
+    clock; None when it has ended. One statement.
 
     A session ends by sign-out, after `IDLE_LIFE` without a request, after `ABSOLUTE_LIFE`, and with the membership or the
     tenant.
     """
-    found = db.session.execute(
-        select(Tenant, User, Membership.role, Session.seen_at)
-        .select_from(Session)
-        .join(User, User.id == Session.user_id)
-        .join(Tenant, Tenant.id == Session.tenant_id)
-        .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
-        .where(Session.token_hash == hash_of(token), Session.expires_at > now, Session.seen_at > now - IDLE_LIFE)
-        .where(Tenant.deleted_at.is_(None))
-    ).one_or_none()
+    found = db.session.execute(_SIGNED_IN, {"token_hash": hash_of(token)}).one_or_none()
     if found is None:
         return None
-    tenant, user, role, seen_at = found
-    return Access(tenant, user, role, permissions_of(role), is_touch_due=seen_at <= now - TOUCH_EVERY)
+    tenant, user, role, seen_at, expires_at, database_now = found
+    now = now or clock.check_aware(database_now)
+    if expires_at <= now or seen_at <= now - IDLE_LIFE:
+        return None
+    return Access(tenant, user, role, permissions_of(role), is_touch_due=seen_at <= now - TOUCH_EVERY, read_at=now)
 
 
 def sign_in(email: str, password: str, now: datetime, request_id: str | None = None) -> tuple[Session, str]:

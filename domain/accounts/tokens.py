@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Text, and_, or_, select, update
+from sqlalchemy import ForeignKey, Text, and_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
@@ -16,6 +16,7 @@ from domain.accounts.permissions import PERMISSIONS, Access, permissions_of
 from domain.accounts.sessions import TOKEN_BYTES, TOUCH_EVERY, hash_of
 from domain.accounts.tenants import Owned, Tenant, load, owned
 from domain.accounts.users import Membership, User
+from domain.kernel import clock
 from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import Problem, Refused, StaleTransition
 from domain.kernel.names import parse_name
@@ -43,23 +44,40 @@ class ApiToken(Identified, Owned, Base):
     user: Mapped[User] = relationship(lazy="raise")
 
 
-def token_access(secret: str, now: datetime) -> Access | None:
-    """What the bearer of `secret` may do: its scopes, as far as its owner's role still has them; None when it has ended."""
+# Asked by every request of a program, so it is put together once.
+_BEARER = (
+    select(
+        ApiToken.name,
+        ApiToken.scopes,
+        ApiToken.expires_at,
+        ApiToken.last_used_at,
+        Tenant,
+        User,
+        Membership.role,
+        clock.DATABASE_CLOCK,
+    )
+    .join_from(ApiToken, User, User.id == ApiToken.user_id)
+    .join(Tenant, Tenant.id == ApiToken.tenant_id)
+    .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
+    .where(ApiToken.token_hash == bindparam("token_hash"))
+    .where(ApiToken.revoked_at.is_(None), Tenant.deleted_at.is_(None))
+)
+
+
+def token_access(secret: str, now: datetime | None = None) -> Access | None:
+    """What the bearer of `secret` may do at `now`, without one at this moment by the database's clock: its scopes, as far
+    as its owner's role still has them; None when it has ended. One statement."""
     if not secret.startswith((PREFIX, SHORT_PREFIX)):
         return None
-    found = db.session.execute(
-        select(ApiToken, Tenant, User, Membership.role)
-        .join(User, User.id == ApiToken.user_id)
-        .join(Tenant, Tenant.id == ApiToken.tenant_id)
-        .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
-        .where(ApiToken.token_hash == hash_of(secret), ApiToken.revoked_at.is_(None), Tenant.deleted_at.is_(None))
-        .where(or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now))
-    ).one_or_none()
+    found = db.session.execute(_BEARER, {"token_hash": hash_of(secret)}).one_or_none()
     if found is None:
         return None
-    token, tenant, user, role = found
-    is_touch_due = token.last_used_at is None or token.last_used_at <= now - TOUCH_EVERY
-    return Access(tenant, user, role, permissions_of(role, token.scopes), token.name, is_touch_due)
+    name, scopes, expires_at, last_used_at, tenant, user, role, database_now = found
+    now = now or clock.check_aware(database_now)
+    if expires_at is not None and expires_at <= now:
+        return None
+    is_touch_due = last_used_at is None or last_used_at <= now - TOUCH_EVERY
+    return Access(tenant, user, role, permissions_of(role, scopes), name, is_touch_due, now)
 
 
 def tokens_page(tenant_id: UUID) -> list[ApiToken]:

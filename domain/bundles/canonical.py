@@ -11,6 +11,7 @@ from domain.kernel import strict_json
 from domain.kernel.errors import Refused
 from domain.kernel.strict_json import MAX_INTEGER, MIN_INTEGER
 
+_AS_IT_IS = frozenset({str, bool, type(None)})
 _WRITTEN_WITH_EXPONENT = 1e16  # from here on Python writes 1e+16
 
 
@@ -47,10 +48,11 @@ def parse_instant_text(text: str, path: str) -> datetime:
 
 
 def _plain(value: Any) -> Any:
+    # Most members are text, and are taken as they are without a call each.
     if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()}
+        return {key: member if type(member) in _AS_IT_IS else _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [item if type(item) in _AS_IT_IS else _plain(item) for item in value]
     if isinstance(value, float):
         return _as_stored(value)
     if isinstance(value, int) and not isinstance(value, bool) and not MIN_INTEGER <= value <= MAX_INTEGER:

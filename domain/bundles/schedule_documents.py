@@ -17,6 +17,7 @@ from domain.bundles.canonical import canonical_bytes, digest
 from domain.bundles.reading import BundleRefused, read_document
 from domain.bundles.schedule_schema import FORM, FORMAT, FORMAT_VERSION
 from domain.extensions.paths import parse_method, parse_path
+from domain.kernel.collecting import seldom_collecting
 from domain.kernel.errors import Problem, Refused
 from domain.kernel.names import parse_name
 from domain.kernel.secret_values import shown
@@ -45,6 +46,7 @@ class ScheduleBundle:
         return digest(self.schedules)
 
 
+@seldom_collecting()
 def read_schedule_bundle(raw: bytes) -> ScheduleBundle:
     """What a file holds. Raises BundleRefused: for what is no such file, and with DUPLICATE_KEY."""
     document = read_document(raw, FORMAT, FORMAT_VERSION, FORM)

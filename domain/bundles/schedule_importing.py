@@ -26,6 +26,7 @@ from domain.bundles.schedule_targets import MISSING, NamedTargets, missing_detai
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, edit_schedule
 from domain.firing.tick import settle
+from domain.kernel.collecting import seldom_collecting
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import Conflict, DomainError, Forbidden, Problem, Refused
 from domain.kernel.secret_values import SECRET
@@ -130,6 +131,7 @@ def import_schedules(
     return done
 
 
+@seldom_collecting()
 def _imported(work: _Import, bundle: ScheduleBundle, on_progress: Progress | None) -> ScheduleImport:
     tenant = db.session.get_one(Tenant, work.actor.tenant_id)
     if not tenant.has_schedules:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select, text
@@ -14,7 +15,7 @@ from domain.kernel.ids import new_id
 from domain.schedules.counting import count_decided
 from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
 from domain.schedules.occurrences import TIMING, Occurrence
-from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule
+from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, timing_of
 from domain.timing.decisions import Row, gap_row
 from domain.timing.outcomes import REASON_WORDS, Outcome, Reason
 
@@ -69,7 +70,7 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
     for schedule in schedules:
         cursor = cursors[schedule.id]
         if cursor.next_fire_at is None:
-            cursor.next_fire_at = _next_of(schedule, max(now, recorded.get(schedule.id) or now))
+            cursor.next_fire_at = next_of(schedule, max(now, recorded.get(schedule.id) or now))
         offset = spread_offset(schedule.id, schedule.spread_seconds)
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     db.session.flush()
@@ -81,19 +82,11 @@ def _locked(schedule_ids: Sequence[UUID]) -> Select[ScheduleCursor]:
     return locked.execution_options(populate_existing=True)
 
 
-def new_cursor(schedule: Schedule, now: datetime) -> ScheduleCursor:
-    """The cursor of a schedule that has just been made: there is nothing on record that it has to be behind of."""
-    cursor = ScheduleCursor(schedule_id=schedule.id, tenant_id=schedule.tenant_id, next_fire_at=_next_of(schedule, now))
-    db.session.add(cursor)
-    wake_cursor(schedule, cursor)
-    return cursor
-
-
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
     """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
     in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
     recorded = _recorded_until([schedule.id])[schedule.id]
-    cursor.next_fire_at = _next_of(schedule, max(now, recorded or now))
+    cursor.next_fire_at = next_of(schedule, max(now, recorded or now))
     wake_cursor(schedule, cursor)
 
 
@@ -125,11 +118,11 @@ def skip_in_words(name: str | None) -> str:
     return f"Skipped by {name}." if name else REASON_WORDS[Reason.SKIP_NEXT]
 
 
-def _next_of(schedule: Schedule, after: datetime) -> datetime | None:
-    """The first instant after `after`; None when the stored timing cannot be computed any more, for want of its zone for
+def next_of(timed: Any, after: datetime) -> datetime | None:
+    """The first instant after `after` of anything that has a schedule's timing columns; None when the stored timing cannot be computed any more, for want of its zone for
     one. So it keeps nothing that is done to many at once from happening; whoever resumes or edits it is told."""
     try:
-        return schedule.timing.next_after(after)
+        return timing_of(timed).next_after(after)
     except Refused:
         return None
 

@@ -13,17 +13,18 @@ from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load
-from domain.firing.closing import aim_cursor, close_ledger, forget_skip, new_cursor, wake_cursor
+from domain.firing.closing import aim_cursor, close_ledger, forget_skip, wake_cursor
+from domain.firing.creating import write_schedule
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Refused, StaleTransition
-from domain.kernel.ids import new_id
 from domain.kernel.names import parse_name
 from domain.schedules.copies import payload_to_copy
 from domain.schedules.cursors import locked_cursor, spread_offset
 from domain.schedules.drafts import ScheduleDraft, checked_columns
 from domain.schedules.limits import check_room, hold_limits
+from domain.schedules.listing import ScheduleView, view_of
 from domain.schedules.payloads import payload_refusals
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, WORKFLOW, Schedule, flush_schedule, snapshot
 from domain.schedules.targets import EndpointTarget, Target, bound_target, current_target
@@ -41,6 +42,13 @@ def create_schedule(
 
     `like_id`: the schedule of which it is a copy, whose secrets the kept marks in the payload stand for.
     """
+    return new_schedule(actor, draft, now, min_interval_seconds, like_id).schedule
+
+
+def new_schedule(
+    actor: Actor, draft: ScheduleDraft, now: datetime, min_interval_seconds: int = 60, like_id: UUID | None = None
+) -> ScheduleView:
+    """What `create_schedule` makes, with where it stands and what it runs."""
     if draft.is_endpoint:
         hold_limits(actor.tenant_id)
     target = bound_target(actor.tenant_id, draft)
@@ -48,14 +56,7 @@ def create_schedule(
         check_room(target.install)
     copied = payload_to_copy(target, like_id)
     columns = target.columns | checked_columns(draft, target, now, min_interval_seconds, copied)
-    schedule = Schedule(id=new_id(), tenant_id=actor.tenant_id, created_by=actor.user_id, status=ACTIVE, **columns)
-    if not draft.enabled:
-        _set_paused(schedule, actor, None, now)
-    db.session.add(schedule)
-    flush_schedule(schedule)
-    new_cursor(schedule, now)
-    record_change(actor, "schedule.created", schedule, after=snapshot(schedule))
-    return schedule
+    return view_of(*write_schedule(actor, columns, now, draft.enabled), target)
 
 
 def edit_schedule(

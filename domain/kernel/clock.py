@@ -9,11 +9,14 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 
-from sqlalchemy import text
+from sqlalchemy import ColumnElement, DateTime, func, text
 
 from domain.kernel.db import db
 
 _CLOCK = text("SELECT clock_timestamp()")
+
+# What `database_now` reads, as a column of another statement.
+DATABASE_CLOCK: ColumnElement[datetime] = func.clock_timestamp(type_=DateTime(timezone=True)).label("database_now")
 
 
 def now() -> datetime:

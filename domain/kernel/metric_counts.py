@@ -20,7 +20,7 @@ from domain.kernel import clock
 from domain.kernel.db import Base, db, transaction
 from domain.kernel.ids import new_id
 from domain.kernel.log import first_line, logger
-from domain.kernel.metrics import NOTHING, REGISTRY, Labels, Sums, counted, labels_of
+from domain.kernel.metrics import NOTHING, REGISTRY, Labels, Sums, counted, labels_of, last_stroke
 
 log = logger(__name__)
 
@@ -29,7 +29,6 @@ FOLDED = UUID(int=0)
 KEY_LASTS = timedelta(hours=1)
 # Long after the last transaction that may write to a key has ended.
 FOLD_AFTER = 2 * KEY_LASTS
-NO_METRIC = "none"
 
 
 class MetricCount(Base):
@@ -72,19 +71,27 @@ class Tally:
         self._key: tuple[UUID, datetime] | None = None
         # The sums when the key was made, and those that were written last.
         self._base = self._written = NOTHING
+        self._stroke = 0
 
-    def write(self, patient: str = NO_METRIC) -> int:
-        """Put what has been counted since the last time on record, in a unit of work of its own; how many samples. When
-        there is nothing but samples of the metric `patient`, they wait for a later time."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether anything but how long requests took has been counted since the last time."""
+        return last_stroke() != self._stroke
+
+    def write(self) -> int:
+        """Put what has been counted since the last time on record, in a unit of work of its own; how many samples."""
         with self._lock:
+            # Before the sums: what is counted meanwhile is written twice rather than not at all.
+            stroke = last_stroke()
             sums = counted(self._registry)
             changed = {at for at, value in sums.items() if value != self._written.get(at)}
-            if all(name.startswith(patient) for name, _ in changed):
+            if not changed:
+                self._stroke = stroke
                 return 0
             with transaction():
                 key, made_at = self._key_at(clock.database_now())
                 _write(key, made_at, {at: sums[at] - self._base.get(at, 0) for at in changed})
-            self._written = sums
+            self._written, self._stroke = sums, stroke
             return len(changed)
 
     def _key_at(self, now: datetime) -> tuple[UUID, datetime]:
@@ -97,11 +104,16 @@ class Tally:
 TALLY = Tally()
 
 
-def record_counts(patient: str = NO_METRIC) -> None:
-    """Put what this process has counted on record, unless all of it belongs to the metric `patient`. What cannot be
-    written now is written with what comes next."""
+def record_new_counts() -> None:
+    """What `record_counts` does, unless only requests were timed since the last time: that waits for a later one."""
+    if TALLY.is_behind:
+        record_counts()
+
+
+def record_counts() -> None:
+    """Put what this process has counted on record. What cannot be written now is written with what comes next."""
     try:
-        TALLY.write(patient)
+        TALLY.write()
     except Exception as error:
         log.warning("What was counted could not be put on record yet", error=first_line(error))
 

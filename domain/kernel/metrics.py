@@ -7,6 +7,7 @@ all processes together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import count as numbers
 from types import MappingProxyType
 from typing import Any
 
@@ -71,9 +72,8 @@ CALL_SECONDS = Histogram(
     buckets=_CALL,
     registry=REGISTRY,
 )
-REQUEST_METRIC = "carillon_request_duration_seconds"
 REQUEST_SECONDS = Histogram(
-    REQUEST_METRIC,
+    "carillon_request_duration_seconds",
     "From the arrival of a request to its answer, by the part of the site and what was asked for (page, fragment, change).",
     ("area", "kind"),
     buckets=_PAGE,
@@ -81,10 +81,26 @@ REQUEST_SECONDS = Histogram(
 )
 
 
+# One number further with all that `count` and `observe` have counted; taken by one thread at a time.
+_strokes = numbers(1)
+_last_stroke = 0
+
+
+def last_stroke() -> int:
+    """A number that has changed when `count` or `observe` have counted anything since. How long requests took, which is
+    counted without them, does not change it."""
+    return _last_stroke
+
+
 def count(metric: Counter, amount: float = 1, **labels: str) -> None:
     """Add to a counter when the open unit of work has been committed."""
     child = metric.labels(**labels) if labels else metric
-    after_commit(lambda: child.inc(amount))
+
+    def act() -> None:
+        child.inc(amount)
+        _strike()
+
+    after_commit(act)
 
 
 def observe(metric: Histogram, values: Iterable[float], **labels: str) -> None:
@@ -94,8 +110,14 @@ def observe(metric: Histogram, values: Iterable[float], **labels: str) -> None:
     def act() -> None:
         for value in seen:
             child.observe(value)
+        _strike()
 
     after_commit(act)
+
+
+def _strike() -> None:
+    global _last_stroke
+    _last_stroke = next(_strokes)
 
 
 def counted(registry: CollectorRegistry = REGISTRY) -> Sums:

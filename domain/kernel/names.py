@@ -22,9 +22,9 @@ def parse_name(text: str, path: str, *, max_characters: int = MAX_CHARACTERS) ->
     if not isinstance(text, str):
         raise Refused.at(path, "This must be text.", "NAME_CHARACTERS")
     name = _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
-    for character in name:
-        if _is_unprintable(character):
-            raise Refused.at(path, f"A name cannot contain {_described(character)}. Remove it.", "NAME_CHARACTERS")
+    # Most names are printable as a whole, and every character that is refused is not.
+    if not name.isprintable() and (refused := next(filter(_is_unprintable, name), None)):
+        raise Refused.at(path, f"A name cannot contain {_described(refused)}. Remove it.", "NAME_CHARACTERS")
     if not any(_is_visible(character) for character in name):
         raise Refused.at(path, "Enter a name.", "NAME_REQUIRED")
     if len(name) > max_characters:

@@ -7,6 +7,7 @@ from typing import Any
 SECRET, SEALED, KEPT = "$secret", "$sealed", "$kept"
 MARKERS = (SECRET, SEALED, KEPT)
 KEPT_MARK = {KEPT: True}
+_NESTED = (dict, list)
 
 
 def is_sealed(value: Any) -> bool:
@@ -16,8 +17,11 @@ def is_sealed(value: Any) -> bool:
 
 def shown(value: Any) -> Any:
     """A stored JSON value for people, the API and the audit log: `{"$kept": true}` in place of what is sealed."""
+    # Most members are plain, and are taken as they are without a call each.
     if isinstance(value, dict):
-        return KEPT_MARK.copy() if is_sealed(value) else {key: shown(member) for key, member in value.items()}
+        if is_sealed(value):
+            return KEPT_MARK.copy()
+        return {key: shown(member) if isinstance(member, _NESTED) else member for key, member in value.items()}
     if isinstance(value, list):
-        return [shown(item) for item in value]
+        return [shown(item) if isinstance(item, _NESTED) else item for item in value]
     return value

@@ -22,12 +22,13 @@ from domain.kernel.errors import Held, Problem, Refused
 from domain.kernel.ids import new_id
 from domain.kernel.names import MAX_CHARACTERS
 from domain.publishing.rebinding import misfit_reason
+from domain.schedules.bindings import bindable_version
 from domain.schedules.counting import count_decided
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.occurrences import TIMING, Occurrence
 from domain.schedules.payloads import payload_refusals
 from domain.schedules.schedules import ACTIVE, COMPLETED, INVALID, Schedule, snapshot
-from domain.schedules.targets import WorkflowTarget, bindable_version
+from domain.schedules.targets import WorkflowTarget
 from domain.timing.cron import check_frequency
 from domain.timing.fields import MAX_LENGTH, parse_cron
 from domain.timing.outcomes import Outcome, Reason

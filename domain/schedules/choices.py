@@ -128,7 +128,7 @@ def _choice(row: Any) -> WorkflowChoice:
 
 
 def _obstacle(row: Any) -> str | None:
-    """The same conditions as `domain.schedules.targets.bindable_version`, in a few words."""
+    """The same conditions as `domain.schedules.bindings.bindable_version`, in a few words."""
     if row.published_version is None:
         return "not published"
     if row.payload_schema_mode != "pinned":

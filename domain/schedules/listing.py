@@ -19,6 +19,7 @@ from domain.kernel.names import MAX_CHARACTERS
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.narrowing import is_called, is_of_kind
 from domain.schedules.schedules import ACTIVE, Schedule
+from domain.schedules.targets import EndpointTarget, Target
 from domain.timing.fields import parse_cron
 from domain.timing.words import cron_in_words
 from domain.workflows.workflows import Workflow
@@ -78,6 +79,13 @@ def schedule_view(tenant_id: UUID, schedule_id: UUID) -> ScheduleView:
     if found is None:
         raise NotFound
     return ScheduleView(*found)
+
+
+def view_of(schedule: Schedule, cursor: ScheduleCursor, target: Target) -> ScheduleView:
+    """A schedule that runs `target`, from whoever has read all of it."""
+    if isinstance(target, EndpointTarget):
+        return ScheduleView(schedule, cursor, None, target.install, target.endpoint, target.extension)
+    return ScheduleView(schedule, cursor, target.workflow.name, None, None, None)
 
 
 def free_name(tenant_id: UUID, workflow_id: UUID, cron: object) -> str:

@@ -6,6 +6,8 @@ A schedule is its own registration: no second copy of its timing exists anywhere
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -197,13 +199,19 @@ def timing_of(row: Any) -> Timing:
 
 
 def flush_schedule(schedule: Schedule) -> None:
-    """Write the row, and turn the database's unique keys into problems at their fields (Refused).
+    """Write the row; raises Refused as `named_apart` does."""
+    with named_apart(schedule.name, schedule.external_key):
+        db.session.flush()
+
+
+@contextmanager
+def named_apart(name: str, external_key: str | None) -> Iterator[None]:
+    """Turn the database's unique keys into problems at their fields (Refused), for a schedule that is written inside.
 
     A refusal leaves the transaction unusable: it is the edge's to roll back.
     """
-    name, external_key = schedule.name, schedule.external_key
     try:
-        db.session.flush()
+        yield
     except IntegrityError as error:
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", "") or ""
         if constraint == "uq_schedules_name":
@@ -222,8 +230,8 @@ def name_taken(name: str) -> Problem:
     return Problem("name", f"This workflow has a schedule named {name} already. Choose another name.", "NAME_TAKEN")
 
 
-def snapshot(schedule: Schedule) -> dict[str, Any]:
-    """What an audit row says of a schedule: JSON values in the words of the API."""
+def snapshot(schedule: Any) -> dict[str, Any]:
+    """What an audit row says of a schedule, or of anything that has its columns: JSON values in the words of the API."""
     return {
         "name": schedule.name,
         **_target(schedule),
@@ -247,7 +255,7 @@ def snapshot(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _target(schedule: Schedule) -> dict[str, Any]:
+def _target(schedule: Any) -> dict[str, Any]:
     if schedule.target_kind == WORKFLOW:
         return {"workflowId": str(schedule.workflow_id), "workflowVersion": schedule.workflow_version}
     return {

@@ -19,9 +19,10 @@ from domain.extensions.installs import Install
 from domain.extensions.settings import configured_runner
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held, NotFound, Refused
+from domain.schedules.bindings import held_workflow
 from domain.schedules.schedules import ENDPOINT, WORKFLOW, Schedule
 from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.versions import WorkflowVersion, version_of
+from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
 
 if TYPE_CHECKING:
@@ -129,9 +130,8 @@ def bound_target(tenant_id: UUID, draft: ScheduleDraft, stored: Schedule | None 
         return _bindable_endpoint(tenant_id, draft, stored)
     if draft.workflow_id is None:
         raise Refused.at("workflowId", "Choose the workflow to run.", "WORKFLOW_REQUIRED")
-    workflow = load(tenant_id, Workflow, draft.workflow_id, lock="share")
     try:
-        return WorkflowTarget(workflow, bindable_version(workflow))
+        return WorkflowTarget(*held_workflow(tenant_id, draft.workflow_id))
     except Held as held:
         raise Refused.at("workflowId", held.message, held.code) from held
 
@@ -145,8 +145,7 @@ def current_target(schedule: Schedule) -> Target:
         target = endpoint_target(schedule)
         check_callable(target)
         return target
-    workflow = load(schedule.tenant_id, Workflow, schedule.workflow_id, lock="share")
-    return WorkflowTarget(workflow, bindable_version(workflow))
+    return WorkflowTarget(*held_workflow(schedule.tenant_id, schedule.workflow_id))
 
 
 def endpoint_target(schedule: Schedule, *, is_locked: bool = True) -> EndpointTarget:
@@ -199,20 +198,6 @@ def disabled_words(extension: str, reason: str | None) -> str:
 def stale_words(endpoint: str, extension: str) -> str:
     """Why an endpoint of another version is not called, as a sentence."""
     return f"The installed version of {extension} has no {endpoint}."
-
-
-def bindable_version(workflow: Workflow) -> WorkflowVersion:
-    """The published version if schedules can run it (a paused workflow can be scheduled); raises Held with the reason."""
-    if workflow.published_version is None:
-        raise Held(f"{workflow.name} has no published version. Publish it first.", code="WORKFLOW_NOT_PUBLISHED")
-    version = version_of(workflow.tenant_id, workflow.id, workflow.published_version)
-    if version.payload_schema_mode != "pinned":
-        message = f"{workflow.name} infers its payload schema. Pin a schema and publish it to schedule it."
-        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_NOT_PINNED")
-    if version.payload_schema is None:
-        message = f"Version {version.version} of {workflow.name} has no payload schema. Choose one and publish again."
-        raise Held(message, code="WORKFLOW_PAYLOAD_SCHEMA_UNAVAILABLE")
-    return version
 
 
 def _check_one_kind(draft: ScheduleDraft, stored: Schedule | None) -> None:

@@ -40,7 +40,7 @@ def taken_payload(
     problems = taking.problems or _unknown_names(tenant_id, taking.references)
     if not problems:
         problems = _fit_problems(tenant_id, schema or _ANY_OBJECT, places, settled, set(taking.references))
-    if not problems:
+    if not problems and taking.places:
         problems = [_too_short(where) for where, value in _literals(settled, taking.places) if not texts_to_hide(value)]
     if problems:
         raise Refused(Problem(f"{path}{problem.path}", problem.message, problem.code) for problem in problems)

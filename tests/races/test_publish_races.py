@@ -25,7 +25,7 @@ from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow, workflow_of
 from tests import servers
 from tests.factories import a_published_workflow, a_tenant, an_actor
-from tests.races.together import together
+from tests.races.together import together, while_locked
 
 NEEDS_REGION = {"type": "object", "properties": {"region": {"type": "string"}}, "required": ["region"]}
 
@@ -69,6 +69,21 @@ def test_a_schedule_created_while_its_workflow_is_published_is_never_stranded(ap
         made = db.session.execute(select(Schedule.status, Schedule.workflow_version)).all()
         assert set(made) <= {("invalid", 1)}
         assert len(made) == sum(isinstance(answer, UUID) for answer in answers)
+
+
+def test_a_schedule_that_waits_for_the_publishing_of_its_workflow_is_bound_to_what_was_published(app: Flask) -> None:
+    actor, workflow_id = seed(app)
+    draft = ScheduleDraft(workflow_id=workflow_id, name="Sync", cron="0 9 * * *", payload={"region": "eu"})
+
+    made_id = while_locked(
+        app,
+        lambda: publish_workflow(actor, workflow_id, 1, database_now()),
+        lambda: create_schedule(actor, draft, database_now()).id,
+    )
+
+    with app.app_context():
+        made = db.session.get_one(Schedule, made_id)
+        assert (made.status, made.workflow_version, made.payload_json) == ("active", 2, {"region": "eu"})
 
 
 def test_a_schedule_created_while_its_workflow_is_deleted_ends_with_it(app: Flask) -> None:

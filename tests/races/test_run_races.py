@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from domain.kernel import clock
@@ -14,37 +11,9 @@ from domain.runs.canceling import request_cancel
 from domain.runs.claims import claim_runs
 from domain.runs.reaping import reap_lost
 from domain.runs.runs import PURE
-from tests.faults.fleet import Fleet, execute, scalar, wait_until
+from tests.faults.fleet import Fleet, execute, scalar
 from tests.faults.seeds import PURE_STEPS, seed_runs, seed_workflow
-
-WAITING_FOR_A_LOCK = """
-    SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
-"""
-
-
-def while_locked(fleet: Fleet, hold: Callable[[], Any], act: Callable[[], Any]) -> Any:
-    """What `act` answers when it has to wait until a transaction that did `hold` commits."""
-    is_held, may_commit = threading.Event(), threading.Event()
-
-    def holding() -> None:
-        with fleet.app.app_context(), transaction():
-            hold()
-            is_held.set()
-            may_commit.wait(30)
-
-    def acting() -> Any:
-        is_held.wait(30)
-        with fleet.app.app_context(), transaction():
-            return act()
-
-    with ThreadPoolExecutor(2) as pool:
-        held, acted = pool.submit(holding), pool.submit(acting)
-        try:
-            wait_until(lambda: scalar(fleet.app, WAITING_FOR_A_LOCK), "somebody who waits", 30)
-        finally:
-            may_commit.set()
-        held.result(30)
-        return acted.result(30)
+from tests.races.together import while_locked
 
 
 def a_running_run(fleet: Fleet) -> Any:
@@ -59,7 +28,7 @@ def a_running_run(fleet: Fleet) -> Any:
 def test_canceling_a_run_while_it_is_taken_from_a_dead_worker_ends_it(fleet: Fleet) -> None:
     run_id = a_running_run(fleet)
     answer = while_locked(
-        fleet,
+        fleet.app,
         lambda: reap_lost(clock.database_now()),
         lambda: request_cancel(run_id, clock.database_now()),
     )
@@ -71,7 +40,7 @@ def test_canceling_a_run_while_a_worker_claims_it_asks_the_worker(fleet: Fleet) 
     run_id = a_running_run(fleet)
     execute(fleet.app, "UPDATE runs SET status = 'queued', claimed_by = NULL")
     answer = while_locked(
-        fleet,
+        fleet.app,
         lambda: claim_runs(PURE, new_id(), 1, clock.database_now(), 600),
         lambda: request_cancel(run_id, clock.database_now()),
     )

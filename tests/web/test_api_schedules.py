@@ -26,6 +26,7 @@ from domain.schedules.schedules import Schedule
 from domain.timing.zones import parse_instant
 from domain.workflows.workflows import Workflow
 from tests.factories import a_published_workflow, a_schedule, a_token, a_user, a_version, a_workflow, an_actor
+from tests.statements import counted
 from tests.web.callers import Caller, problems_of
 
 REGION = {"type": "object", "properties": {"region": {"enum": ["eu", "us"]}}, "required": ["region"]}
@@ -86,6 +87,34 @@ def test_a_schedule_is_created_read_edited_and_deleted(alice: Caller, heartbeat:
     assert alice.delete(address).status_code == 204
     assert alice.get(address).status_code == alice.delete(address).status_code == 404
     assert alice.get("/schedules").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "Nightly", "startsAt": "2030-01-01T00:00:00+02:00", "spreadSeconds": 60, "externalKey": "nightly"},
+        {"enabled": False, "maxLatenessSeconds": 5},
+        {"cron": None, "runAt": "2030-05-01T12:00:00+02:00", "timezone": "Europe/Berlin"},
+        {"payload": {"zones": [1, 2.5, 1e22, 1.0, "ü"], "a": {"long key": None, "b": True}}},
+    ],
+)
+def test_what_is_answered_to_a_new_schedule_is_what_is_read_of_it(
+    alice: Caller, acme: Tenant, changes: dict[str, Any], db: Any
+) -> None:
+    sync = a_published_workflow(acme, schema={"type": "object"})
+    made = alice.post("/schedules", a_minimal_body(sync, **changes))
+    assert made.status_code == 201, made.text
+    db.expire_all()
+    assert alice.get(f"/schedules/{made.json['id']}").text == made.text
+
+
+def test_a_new_schedule_costs_three_statements(alice: Caller, heartbeat: Workflow) -> None:
+    assert alice.post("/schedules", a_minimal_body(heartbeat)).status_code == 201
+    with counted() as statements:
+        assert alice.post("/schedules", a_minimal_body(heartbeat, name="Second")).status_code == 201
+    who, target, rows = (one for one in statements if "SAVEPOINT" not in one)
+    assert "FROM api_tokens" in who and "FOR SHARE OF workflows" in target
+    assert all(f"INSERT INTO {table} " in rows for table in ("schedules", "schedule_cursors", "audit_entries"))
 
 
 def test_an_enabled_schedule_runs_its_workflow_when_its_time_comes(alice: Caller, heartbeat: Workflow, db: Any) -> None:

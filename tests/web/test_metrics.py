@@ -23,7 +23,7 @@ from domain.kernel import clock, metrics
 from domain.kernel.config import BadConfig, Config
 from domain.kernel.db import transaction
 from domain.kernel.ids import new_id
-from domain.kernel.metric_counts import totals
+from domain.kernel.metric_counts import record_counts, totals
 from domain.kernel.metrics import counted as counted_samples
 from domain.runs.heartbeats import beat
 from tests.factories import (
@@ -163,6 +163,17 @@ def test_what_a_request_counts_is_on_record_when_it_is_over(alice: Browser, db: 
     assert alice.post(f"/schedules/{schedule.id}/pause", {"reason": "Audit"}).status_code < 400
     outcomes = {dict(labels)["outcome"] for (name, labels) in totals() if name == "carillon_occurrences_total"}
     assert "missed" in outcomes
+
+
+def test_a_change_that_counts_nothing_does_not_look_through_what_is_counted(
+    alice: Browser, monkeypatch: pytest.MonkeyPatch, db: Any
+) -> None:
+    tomorrow = clock.database_now() + timedelta(days=1)
+    schedule = a_schedule(a_published_workflow(alice.tenant), next_fire_at=tomorrow)
+    db.commit()
+    record_counts()
+    monkeypatch.setattr("domain.kernel.metric_counts.counted", lambda *_: pytest.fail("everything was looked through"))
+    assert alice.post(f"/schedules/{schedule.id}/pause", {"reason": "Audit"}).status_code < 400
 
 
 def test_runs_that_a_worker_may_take_are_told_by_lane(alice: Browser, client: FlaskClient, allow: Any, db: Any) -> None:

@@ -29,7 +29,12 @@ class KeyReused(Conflict):
 
 def document(body: Json, status: int = 200, location: str | None = None, tag: str | None = None) -> Response:
     """One JSON document, without what is sealed in it. Its ETag is `tag`, or the revision of what has one."""
-    answer = Response(json.dumps(shown(body), ensure_ascii=False), status, content_type="application/json")
+    return _written(shown(body), status, location, tag)
+
+
+def _written(body: Json, status: int, location: str | None, tag: str | None = None) -> Response:
+    """A document that shows nothing sealed any more."""
+    answer = Response(json.dumps(body, ensure_ascii=False), status, content_type="application/json")
     if tag or body.get("revision"):
         answer.set_etag(tag or str(body["revision"]))
     if location:
@@ -73,10 +78,10 @@ def answered_once(act: Callable[[str], tuple[int, Json, str]]) -> Response:
         else:
             # Begins with a word of its own: what follows is the caller's to choose, and must not be the key of a request.
             status, body, location = act(f"act.{key}")
-            answer = {"status": status, "body": shown(body), "location": location, "fingerprint": _fingerprint()}
+            answer = {"status": status, "body": shown(body), "location": location}
             if given:
-                answer_request(tenant_id, key, answer)
-    return document(answer["body"], answer["status"], answer["location"])
+                answer_request(tenant_id, key, {**answer, "fingerprint": _fingerprint()})
+    return _written(answer["body"], answer["status"], answer["location"])
 
 
 def instant(at: datetime | None) -> str | None:

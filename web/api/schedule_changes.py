@@ -8,7 +8,7 @@ from uuid import UUID
 
 from flask import Response, current_app, url_for
 
-from domain.firing.lifecycle import create_schedule, edit_schedule, pause_schedule, resume_schedule
+from domain.firing.lifecycle import edit_schedule, new_schedule, pause_schedule, resume_schedule
 from domain.firing.run_now import run_schedule_now
 from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, NotFound, Refused
@@ -42,8 +42,8 @@ def _create(body: Json, address: Callable[[UUID], str]) -> tuple[int, Json, str]
         given["name"] = free_name(_tenant(), draft.workflow_id, draft.cron if draft.trigger_type == "recurring" else "")
         draft = new_draft(given, member_access().tenant.timezone)
     with _workflow_in_body():
-        schedule = create_schedule(actor(), draft, request_now(), _least_seconds())
-    return 201, document_of(schedule.id), address(schedule.id)
+        view = new_schedule(actor(), draft, request_now(), _least_seconds())
+    return 201, schedule_document(view), address(view.schedule.id)
 
 
 def changed(schedule_id: UUID, body: Json) -> Response:
