@@ -44,6 +44,7 @@ class LocalRunner:
             "CARILLON_RUNNER_KEY": key,
         }
         self._log = Path(tempfile.mkdtemp(prefix="carillon-runner-")) / "log"
+        self._told = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._client = httpx.Client(
             base_url=self.url, headers={"x-runner-service-token": token}, trust_env=False, timeout=60
@@ -91,8 +92,8 @@ class LocalRunner:
 
     @property
     def log(self) -> str:
-        """The last of what it wrote."""
-        return self._log.read_text(errors="replace")[-6000:] if self._log.exists() else ""
+        """The last of what it wrote since it was reset."""
+        return self._log.read_bytes()[self._told :][-6000:].decode(errors="replace") if self._log.exists() else ""
 
     def script(self, *behaviours: dict[str, Any]) -> None:
         """What to do about the calls to come; without any: behave. Ends what dawdles."""
@@ -114,3 +115,4 @@ class LocalRunner:
     def reset(self) -> None:
         """Behave, forget all calls and keys, and end what dawdles."""
         self._client.delete("/_test/calls").raise_for_status()
+        self._told = self._log.stat().st_size

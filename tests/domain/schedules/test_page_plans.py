@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,9 +13,10 @@ import pytest
 from sqlalchemy import Engine, event, text
 
 from domain.accounts.tenants import Tenant
+from domain.extensions.paths import PATH_MAX_CHARACTERS
 from domain.schedules.narrowing import ScheduleFilter, matches
 from domain.schedules.pages import COUNT_MAX, PAGE_SIZE, schedules_page
-from tests.factories import NOW, a_published_workflow, a_tenant
+from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
 
 MANY = 20_000
 LARGE = ("schedules", "schedule_cursors")
@@ -88,3 +91,11 @@ def test_all_that_a_search_asks_for_stands_in_the_index_by_name(narrowed: Schedu
         matches(tenant.id, narrowed, COUNT_MAX)
     (plan,) = found
     assert "Index Only Scan using ix_schedules_name on schedules" in plan, plan
+
+
+def test_the_longest_name_there_can_be_fits_into_the_indexes(db: Any) -> None:
+    """A name that nobody chose is method and path. The index by name holds it twice; a row of an index has its limits."""
+    # Without a pattern, because the database would write what repeats itself in fewer bytes.
+    path = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=PATH_MAX_CHARACTERS))
+    schedule = a_schedule(a_published_workflow(a_tenant("acme")), f"OPTIONS {path}")
+    assert schedules_page(schedule.tenant_id, ScheduleFilter(q=path[-20:].upper()), "name").total == 1
