@@ -94,14 +94,14 @@ def schedules_page(
     matching = matches(tenant_id, narrowed, COUNT_MAX)
     ids = ordered_ids(tenant_id, narrowed, matching.few, sort, limit + 1, (number - 1) * limit)
     has_more = len(ids) > limit and number < PAGES_MAX
-    return SchedulesPage(_rows(ids[:limit]), matching.total, number, has_more)
+    return SchedulesPage(_rows(tenant_id, ids[:limit]), matching.total, number, has_more)
 
 
-def _rows(ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:
-    """All that a list shows of these schedules, in this order. Two statements."""
+def _rows(tenant_id: UUID, ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:
+    """All that a list shows of these schedules of the tenant, in this order. Two statements."""
     if not ids:
         return ()
-    found = {row.id: row for row in db.session.execute(_ROWS_BY_ID, {"ids": list(ids)})}
+    found = {row.id: row for row in db.session.execute(_ROWS_BY_ID, {"tenant_id": tenant_id, "ids": list(ids)})}
     entries = last_entries(ids)
     return tuple(ScheduleRow(found[one], entries.get(one, ())) for one in ids if one in found)
 
@@ -201,5 +201,7 @@ _DETAILED = (
 
 # By their keys: so many tables take longer to plan than to read, the more so together with the way to the page.
 _ROWS_BY_ID = _with_all(select(*_LISTED).select_from(Schedule)).where(
-    Schedule.id == func.any(bindparam("ids", type_=ARRAY(Uuid))), Schedule.deleted_at.is_(None)
+    Schedule.tenant_id == bindparam("tenant_id"),
+    Schedule.id == func.any(bindparam("ids", type_=ARRAY(Uuid))),
+    Schedule.deleted_at.is_(None),
 )
