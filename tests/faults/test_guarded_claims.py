@@ -20,7 +20,7 @@ from tests.faults.fleet import execute, scalar, wait_until
 from tests.faults.guards import GUARDED, claim_without_looking, drop_constraints, without_sql
 from tests.faults.inside import Inside
 from tests.faults.invariants import check_invariants, counts, violations
-from tests.races.test_run_races import WAITING_FOR_A_LOCK
+from tests.races.together import WAITING_FOR_A_LOCK
 from workers import process
 from workers.process import Life
 from workers.worker import WorkerLife

@@ -17,7 +17,7 @@ from domain.schedules.drafts import ScheduleDraft
 from tests.faults.fleet import Fleet, execute, rows, scalar, wait_until
 from tests.faults.invariants import check_invariants
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
-from tests.races.test_run_races import WAITING_FOR_A_LOCK
+from tests.races.together import WAITING_FOR_A_LOCK
 
 # Due this minute, and then for an hour no more.
 DUE = """
