@@ -40,7 +40,7 @@ from tests.factories import (
     an_event_type,
 )
 from tests.faults.fleet import Fleet, rows, scalar, wait_until
-from tests.races.test_run_races import while_locked
+from tests.races.together import while_locked
 
 AT_ONCE = 20
 HAS_BEGUN = "SELECT count(*) FROM run_steps WHERE run_id = :id"
@@ -126,7 +126,7 @@ def test_an_event_that_comes_while_its_workflow_changes_meets_it_as_it_is_then(
     fleet: Fleet, actor: Actor, change: Any, told: list[Any]
 ) -> None:
     workflow_id = triggered(fleet.app, actor, "Thanks")
-    while_locked(fleet, lambda: change(actor, workflow_id, clock.database_now()), lambda: send(actor, "one"))
+    while_locked(fleet.app, lambda: change(actor, workflow_id, clock.database_now()), lambda: send(actor, "one"))
     assert deliveries(fleet.app) == told
     assert scalar(fleet.app, "SELECT count(*) FROM runs") == 0
     assert scalar(fleet.app, "SELECT count(*) FROM events") == 1
@@ -142,7 +142,7 @@ def publish_without_trigger(workflow_id: UUID) -> None:
 def test_a_workflow_that_is_paused_while_an_event_starts_it_has_its_run(fleet: Fleet, actor: Actor) -> None:
     workflow_id = triggered(fleet.app, actor, "Thanks")
     while_locked(
-        fleet, lambda: send(actor, "one"), lambda: pause_workflow(actor, workflow_id, "Audit", clock.database_now())
+        fleet.app, lambda: send(actor, "one"), lambda: pause_workflow(actor, workflow_id, "Audit", clock.database_now())
     )
     assert deliveries(fleet.app) == [("started", None)]
     assert scalar(fleet.app, "SELECT count(*) FROM runs") == 1
@@ -248,6 +248,6 @@ def test_an_event_lets_a_wait_open_that_has_just_looked_back(fleet: Fleet, actor
         )  # fmt: skip
         db.session.flush()
 
-    while_locked(fleet, open_wait, lambda: send(actor, "one", "42"))
+    while_locked(fleet.app, open_wait, lambda: send(actor, "one", "42"))
     assert deliveries(fleet.app) == [("resumed", None)]
     assert scalar(fleet.app, "SELECT status FROM runs") == "queued"

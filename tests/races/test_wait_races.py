@@ -24,7 +24,7 @@ from tests.domain.runs.journey import a_flow, begin, work
 from tests.factories import a_tenant
 from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import check_invariants
-from tests.races.test_run_races import while_locked
+from tests.races.together import while_locked
 
 TRIES = 30
 QUESTION = {"type": "human.task", "config": {"taskType": "approval", "title": "Pay", "timeoutMs": 3_600_000}}
@@ -74,7 +74,7 @@ def test_who_holds_a_wait_ends_it_and_whoever_comes_meanwhile_finds_it_closed(
         "timed_out": lambda: wake_due(clock.database_now()),
         "canceled": lambda: request_cancel(wait.run_id, clock.database_now()),
     }
-    woken, answer = while_locked(fleet, ends[first], lambda: (ends["timed_out"](), ends[second]()))
+    woken, answer = while_locked(fleet.app, ends[first], lambda: (ends["timed_out"](), ends[second]()))
     # A scheduler passes over what somebody holds.
     assert woken == 0
     assert answer == {"resolved": False, "canceled": "canceled"}[second]
