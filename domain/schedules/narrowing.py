@@ -101,7 +101,7 @@ def _ordered(
         return _sorted(_living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(few))), sort)
     rows = _matching(tenant_id, narrowed, sort in _BY_CURSOR)
     if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
-        return _next_first(rows, _going(tenant_id) if not narrowed else rows, limit + offset)
+        return _next_first(rows, _going(tenant_id, narrowed, limit + offset), limit + offset)
     if sort == "name":
         return rows.order_by(_NAME, Schedule.id)
     if sort == "updated":
@@ -130,9 +130,19 @@ _KEYS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _going(tenant_id: UUID) -> Any:
-    """What wakes up some time: those that were deleted do not, and their cursors alone say so."""
-    return select(ScheduleCursor.schedule_id).where(ScheduleCursor.tenant_id == tenant_id)
+def _going(tenant_id: UUID, narrowed: ScheduleFilter, wanted: int) -> Any:
+    """What wakes up some time, of all that match: those that were deleted do not, and their cursors alone say so.
+
+    Of a search that finds many, each is asked in its turn until there are enough: the planner takes every search for one
+    that finds few. An offset of 0 keeps it from turning the question round.
+    """
+    going = select(ScheduleCursor.schedule_id).where(ScheduleCursor.tenant_id == tenant_id)
+    if not narrowed:
+        return going
+    if narrowed.q and narrowed.status != FAILING and wanted <= FEW:
+        asked = _matching(tenant_id, narrowed).where(Schedule.id == ScheduleCursor.schedule_id).offset(0)
+        return going.where(asked.exists())
+    return _matching(tenant_id, narrowed, has_cursor=True)
 
 
 def _next_first(rows: Any, going: Any, wanted: int) -> Any:
