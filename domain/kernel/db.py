@@ -34,10 +34,10 @@ TIMEOUTS = {
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
 
-# The scheduler's statements take batches of any size, and tables may have grown a hundredfold since the last one: it plans
-# each anew, a millisecond for a thousand rows. So do pages, whose filters fit one row or all: with a plan for any value the
-# failing schedules of 100,000 are counted in 47 ms instead of 11. Compiling plans would take longer than running them.
-PLANS = {"scheduler": "force_custom_plan", "web": "force_custom_plan"}
+# Whose statements are planned each time they are asked. The scheduler's take batches of any size, and tables may have grown a
+# hundredfold since the last one; filters of pages fit one row or all: with a plan for any value the failing schedules of
+# 100,000 are counted in 47 ms instead of 11. Not by plan_cache_mode: that has every foreign key of every row planned anew.
+PLANNED_EACH_TIME = frozenset({"scheduler", "web"})
 
 # Who asks a connection whether it still works before each use of it: whoever has somebody waiting for the answer. The others
 # do not lose anything by a statement that fails, they come back to it, and a worker would ask as often as it does anything.
@@ -87,8 +87,9 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
         "pool_timeout": 10,
         "pool_recycle": 1800,
         "connect_args": {
-            "options": f"{settings} -c timezone=UTC -c jit=off -c plan_cache_mode={PLANS.get(role, 'auto')}",
+            "options": f"{settings} -c timezone=UTC -c jit=off",
             "application_name": f"carillon-{role}",
+            "prepare_threshold": None if role in PLANNED_EACH_TIME else 5,
             "connect_timeout": 5,
             "keepalives": 1,
             "keepalives_idle": 10,
