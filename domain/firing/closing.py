@@ -119,8 +119,9 @@ def skip_in_words(name: str | None) -> str:
 
 
 def next_of(timed: Any, after: datetime) -> datetime | None:
-    """The first instant after `after` of anything that has a schedule's timing columns; None when the stored timing cannot be computed any more, for want of its zone for
-    one. So it keeps nothing that is done to many at once from happening; whoever resumes or edits it is told."""
+    """The first instant after `after` of anything that has a schedule's timing columns; None when the stored timing cannot be
+    computed any more, for want of its zone for one. So it keeps nothing that is done to many at once from happening; whoever
+    resumes or edits it is told."""
     try:
         return timing_of(timed).next_after(after)
     except Refused:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.log import current_number
 from domain.runs.runs import CALL, EFFECT
+from domain.runs.waking import Waiting
 from tests import servers
 from workers import broker, herds
 from workers import scheduler as module
@@ -262,3 +263,33 @@ def test_nothing_is_announced_while_a_herd_is_written_down_unless_that_takes_lon
     deciding.join(60)
     scheduler.dispatch()
     assert len(looks) == 2
+
+
+@pytest.mark.parametrize(
+    ("due_in", "for_children", "has_children", "ended"),
+    [
+        (None, False, False, []),
+        (5, False, False, []),
+        (0, False, False, ["wake_due"]),
+        (None, True, False, ["wake_parents"]),
+        (None, False, True, ["end_orphans"]),
+        (0, True, True, ["wake_due", "wake_parents", "end_orphans"]),
+    ],
+)
+def test_each_kind_of_waiting_is_ended_when_there_is_some_of_it(
+    app: Flask,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    due_in: int | None,
+    for_children: bool,
+    has_children: bool,
+    ended: list[str],
+) -> None:
+    called: list[str] = []
+    for name in ("wake_due", "wake_parents", "end_orphans"):
+        monkeypatch.setattr(module, name, lambda *_, name=name: called.append(name) or 1)
+    now = datetime.now(UTC)
+    next_due_at = None if due_in is None else now + timedelta(seconds=due_in)
+    with app.app_context():
+        scheduler_on(app, config, config.redis_url)._wake(Waiting(now, next_due_at, for_children, has_children))
+    assert called == ended
