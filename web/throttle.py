@@ -16,6 +16,7 @@ from domain.accounts.sessions import hash_of
 from domain.kernel import clock
 from domain.kernel.config import Config
 from web.access import SESSION_TOKEN, current_access, is_api, is_by_session
+from web.security import receive_small_body
 
 PER_ADDRESS = "60 per 5 minutes"
 PER_ACCOUNT = "8 per minute;20 per 10 minutes"
@@ -76,7 +77,7 @@ def register(app: Flask, config: Config) -> None:
     limiter.init_app(app)
     # What is turned down counts as well. Who asks is found out before that: an error of the database is none of Redis.
     checks = app.before_request_funcs[None]
-    checks[:0] = [know_caller, checks.pop()]
+    checks[:0] = [receive_small_body, know_caller, checks.pop()]
     app.extensions[EXTENSION] = limiter
     app.config[API_LIMIT] = config.api_requests_per_minute
     blueprints: dict[str, Any] = app.blueprints

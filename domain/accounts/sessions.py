@@ -17,7 +17,7 @@ from domain.accounts.permissions import Access, permissions_of
 from domain.accounts.tenants import Tenant
 from domain.accounts.users import Membership, User, user_by_email
 from domain.kernel import clock
-from domain.kernel.db import Base, Identified, db
+from domain.kernel.db import PLANNED_ONCE, Base, Identified, db
 from domain.kernel.errors import NotFound, Refused
 
 ABSOLUTE_LIFE = timedelta(days=7)
@@ -76,6 +76,7 @@ _SIGNED_IN = (
     .join(Tenant, Tenant.id == Session.tenant_id)
     .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
     .where(Session.token_hash == bindparam("token_hash"), Tenant.deleted_at.is_(None))
+    .execution_options(**PLANNED_ONCE)
 )
 
 

@@ -17,7 +17,7 @@ from domain.accounts.sessions import TOKEN_BYTES, TOUCH_EVERY, hash_of
 from domain.accounts.tenants import Owned, Tenant, load, owned
 from domain.accounts.users import Membership, User
 from domain.kernel import clock
-from domain.kernel.db import Base, Identified, db
+from domain.kernel.db import PLANNED_ONCE, Base, Identified, db
 from domain.kernel.errors import Problem, Refused, StaleTransition
 from domain.kernel.names import parse_name
 
@@ -61,6 +61,7 @@ _BEARER = (
     .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
     .where(ApiToken.token_hash == bindparam("token_hash"))
     .where(ApiToken.revoked_at.is_(None), Tenant.deleted_at.is_(None))
+    .execution_options(**PLANNED_ONCE)
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,7 +14,7 @@ from flask_sqlalchemy import SQLAlchemy
 from psycopg.types.array import ListBinaryDumper
 from sqlalchemy import DateTime, MetaData, Uuid, event, func
 from sqlalchemy.engine import Engine, ExceptionContext
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
 
 from domain.kernel.ids import new_id
@@ -38,10 +39,10 @@ TIMEOUTS = {
 # hundredfold since the last one; filters of pages fit one row or all: with a plan for any value the failing schedules of
 # 100,000 are counted in 47 ms instead of 11. Not by plan_cache_mode: that has every foreign key of every row planned anew.
 PLANNED_EACH_TIME = frozenset({"scheduler", "web"})
+PREPARED_AFTER, NEVER_PREPARED = 5, 1 << 30
 
-# Who asks a connection whether it still works before each use of it: whoever has somebody waiting for the answer. The others
-# do not lose anything by a statement that fails, they come back to it, and a worker would ask as often as it does anything.
-PINGED = frozenset({"web", "command"})
+# Execution options of a statement that is planned once per connection even there: whatever it is asked, one plan is right.
+PLANNED_ONCE = {"planned_once": True}
 
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
@@ -83,13 +84,13 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
         "max_overflow": 2,
         # Errors of statements are logged: what was to be stored, such as the hash of a password, stays out of the log.
         "hide_parameters": True,
-        "pool_pre_ping": role in PINGED,
+        "pool_events": [(leave_ended, "checkout")],
         "pool_timeout": 10,
         "pool_recycle": 1800,
         "connect_args": {
             "options": f"{settings} -c timezone=UTC -c jit=off",
             "application_name": f"carillon-{role}",
-            "prepare_threshold": None if role in PLANNED_EACH_TIME else 5,
+            "prepare_threshold": NEVER_PREPARED if role in PLANNED_EACH_TIME else PREPARED_AFTER,
             "connect_timeout": 5,
             "keepalives": 1,
             "keepalives_idle": 10,
@@ -104,6 +105,40 @@ def _send_arrays_in_binary(connection: Any, _record: object) -> None:
     # Text arrays of 1,000 values cost 24 ms to quote; binary ones 1.5 ms.
     if isinstance(connection, psycopg.Connection) or hasattr(connection, "adapters"):
         connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+@event.listens_for(Engine, "do_execute")
+def _prepare(cursor: Any, statement: str, values: Any, context: Any) -> bool:
+    """Send a statement that is planned once as a prepared one; the others are sent by whoever calls this."""
+    is_planned_once = context is not None and "planned_once" in context.execution_options
+    if is_planned_once:
+        cursor.execute(statement, values, prepare=True)
+    return is_planned_once
+
+
+def leave_ended(connection: Any, _record: object, _user: object) -> None:
+    """Have a connection that was ended while it lay in the pool replaced, and with it all that are older.
+
+    PostgreSQL says nothing to who rests but why it ends, so there is something to read, or a notice that its settings were
+    changed, after which it still answers. That is seen without asking the server, which would be a trip before each use.
+    """
+    if connection.closed or (_is_spoken_to(connection) and not _answers(connection)):
+        raise InvalidatePoolError
+
+
+def _is_spoken_to(connection: Any) -> bool:
+    waiting = select.poll()
+    waiting.register(connection.fileno(), select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _answers(connection: Any) -> bool:
+    try:
+        connection.execute("")
+        connection.rollback()
+    except psycopg.Error:
+        return False
+    return True
 
 
 @event.listens_for(Engine, "handle_error")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import TextClause, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from domain.kernel.db import Base, db
+from domain.kernel.db import PLANNED_ONCE, Base, db
 
 Rows = Sequence[Mapping[str, Any]]
 Model = TypeVar("Model", bound=Base)
@@ -62,7 +62,8 @@ def _statement(*shapes: tuple[type[Base], tuple[str, ...]]) -> TextClause:
 def _returning(model: type[Base], *shapes: tuple[type[Base], tuple[str, ...]]) -> Any:
     columns = list(model.__table__.columns)
     names = ", ".join(column.name for column in columns)
-    return select(model).from_statement(text(f"{_statement(*shapes).text} RETURNING {names}").columns(*columns))
+    returning = text(f"{_statement(*shapes).text} RETURNING {names}").columns(*columns)
+    return select(model).from_statement(returning).execution_options(**PLANNED_ONCE)
 
 
 def _insert(number: int, model: type[Base], columns: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import and_, bindparam, select
 from sqlalchemy.orm import load_only
 
-from domain.kernel.db import db
+from domain.kernel.db import PLANNED_ONCE, db
 from domain.kernel.errors import Held, NotFound
 from domain.workflows.versions import WorkflowVersion, version_of
 from domain.workflows.workflows import Workflow
@@ -48,7 +48,7 @@ _HELD = (
     .where(Workflow.deleted_at.is_(None))
     .options(load_only(*_OF_WORKFLOW), load_only(*_OF_VERSION))
     .with_for_update(read=True, of=Workflow)
-    .execution_options(populate_existing=True)
+    .execution_options(populate_existing=True, **PLANNED_ONCE)
 )
 
 
