@@ -26,7 +26,8 @@ def local_api(config: Config, slug: str | None) -> Iterator[Flask]:
     """
     from app import create_app
     from domain.accounts.permissions import ADMIN, PERMISSIONS, Access
-    from domain.accounts.users import User
+    from domain.accounts.tenants import TenantFacts
+    from domain.accounts.users import PersonFacts, User
     from domain.kernel.db import db
     from domain.kernel.metric_counts import record_counts
     from web import access, throttle
@@ -36,7 +37,12 @@ def local_api(config: Config, slug: str | None) -> Iterator[Flask]:
     try:
         with app.app_context():
             meant = tenant_meant(slug).slug
-        access.speak_as(app, lambda: Access(tenant_meant(meant), User(name=ACTOR, email=""), ADMIN, PERMISSIONS))
+        access.speak_as(
+            app,
+            lambda: Access(
+                TenantFacts.of(tenant_meant(meant)), PersonFacts.of(User(name=ACTOR, email="")), ADMIN, PERMISSIONS
+            ),
+        )
         throttle.lift(app)
         yield app
     finally:

@@ -15,9 +15,9 @@ from domain.accounts.audit import Actor
 from domain.accounts.members import add_member
 from domain.accounts.passwords import generate_password, hash_password
 from domain.accounts.permissions import ADMIN, VIEWER, Access, permissions_of
-from domain.accounts.tenants import Tenant, create_tenant
+from domain.accounts.tenants import Tenant, TenantFacts, create_tenant
 from domain.accounts.tokens import create_token
-from domain.accounts.users import User, user_by_email
+from domain.accounts.users import PersonFacts, User, user_by_email
 from domain.events.event_types import register_event_type
 from domain.extensions.endpoints import endpoints_of
 from domain.extensions.extensions import ExtensionVersion
@@ -87,7 +87,7 @@ def renew_demo_access(now: datetime) -> dict[str, str]:
 
 
 def _token(actor: Actor, tenant: Tenant, user: User, now: datetime) -> str:
-    access = Access(tenant, user, ADMIN, permissions_of(ADMIN))
+    access = Access(TenantFacts.of(tenant), PersonFacts.of(user), ADMIN, permissions_of(ADMIN))
     _, secret = create_token(actor, access, TOKEN_NAME, access.permissions, None, now)
     return secret
 

@@ -28,6 +28,7 @@ PUBLIC, SIGNED_IN = "public", "signed_in"
 SESSION_TOKEN = "token"
 LOG_STACK = "carillon.log_stack"
 SPEAKER = "carillon.speaker"
+_UNKNOWN: Any = object()
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -105,14 +106,15 @@ def check_access() -> Response | None:
 
 def current_access() -> Access | None:
     """Who is behind this request, read once; None for strangers."""
-    if "access" not in g:
-        g.access = None
-        g.access = _spoken_for() or (_api_access() if is_api() else _page_access())
-        if g.access and g.access.read_at:
-            g.setdefault("rendered_at", g.access.read_at)
-        if g.access and (stack := request.environ.get(LOG_STACK)):
-            _bind_tenant(stack, g.access.tenant.id)
-    access: Access | None = g.access
+    known: Access | None = g.get("access", _UNKNOWN)
+    if known is not _UNKNOWN:
+        return known
+    g.access = None
+    g.access = access = _spoken_for() or (_api_access() if is_api() else _page_access())
+    if access and access.read_at:
+        g.setdefault("rendered_at", access.read_at)
+    if access and (stack := request.environ.get(LOG_STACK)):
+        _bind_tenant(stack, access.tenant.id)
     return access
 
 

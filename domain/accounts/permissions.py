@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from domain.kernel.errors import Forbidden
 
 if TYPE_CHECKING:
-    from domain.accounts.tenants import Tenant
-    from domain.accounts.users import User
+    from domain.accounts.tenants import TenantFacts
+    from domain.accounts.users import PersonFacts
 
 VIEWER, OPERATOR, AUTHOR, ADMIN = "viewer", "operator", "author", "admin"
 
@@ -33,8 +33,8 @@ class Access:
     `is_touch_due`: the record of when they were last seen is older than it should be. `read_at`: when this was found out.
     """
 
-    tenant: Tenant
-    user: User
+    tenant: TenantFacts
+    user: PersonFacts
     role: str
     permissions: frozenset[str]
     token_name: str | None = None

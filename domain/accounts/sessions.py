@@ -6,16 +6,17 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, and_, bindparam, delete, func, select, update
+from sqlalchemy import ForeignKey, Row, and_, bindparam, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.audit import CHANGED, Actor, AuditEntry, record_change, record_stranger
 from domain.accounts.passwords import check_password, hash_password, is_outdated, is_password
 from domain.accounts.permissions import Access, permissions_of
-from domain.accounts.tenants import Tenant
-from domain.accounts.users import Membership, User, user_by_email
+from domain.accounts.tenants import TENANT_FACTS, Tenant, TenantFacts
+from domain.accounts.users import PERSON_FACTS, Membership, PersonFacts, User, user_by_email
 from domain.kernel import clock
 from domain.kernel.db import PLANNED_ONCE, Base, Identified, db
 from domain.kernel.errors import NotFound, Refused
@@ -68,16 +69,33 @@ def hash_of(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-# Asked by every request of a browser, so it is put together once.
-_SIGNED_IN = (
-    select(Tenant, User, Membership.role, Session.seen_at, Session.expires_at, clock.DATABASE_CLOCK)
-    .select_from(Session)
-    .join(User, User.id == Session.user_id)
-    .join(Tenant, Tenant.id == Session.tenant_id)
-    .join(Membership, and_(Membership.tenant_id == Session.tenant_id, Membership.user_id == Session.user_id))
-    .where(Session.token_hash == bindparam("token_hash"), Tenant.deleted_at.is_(None))
-    .execution_options(**PLANNED_ONCE)
-)
+def standing_behind(proof: Any, *columns: Any) -> Any:
+    """The row of `proof`, sessions or tokens, whose `token_hash` is asked for: `columns` of it, the person and the tenant it
+    stands for, their role there, and the time. Asked by every request, so it is put together once and reads no more."""
+    users, tenants, memberships = User.__table__.c, Tenant.__table__.c, Membership.__table__.c
+    return (
+        select(*columns, *TENANT_FACTS, *PERSON_FACTS, memberships.role, clock.DATABASE_CLOCK)
+        .select_from(proof)
+        .join(User.__table__, users.id == proof.c.user_id)
+        .join(Tenant.__table__, tenants.id == proof.c.tenant_id)
+        .join(
+            Membership.__table__,
+            and_(memberships.tenant_id == proof.c.tenant_id, memberships.user_id == proof.c.user_id),
+        )
+        .where(proof.c.token_hash == bindparam("token_hash"), tenants.deleted_at.is_(None))
+        .execution_options(**PLANNED_ONCE)
+    )
+
+
+def found_behind(row: Row[Any]) -> tuple[TenantFacts, PersonFacts, str, datetime]:
+    """The last columns of such a row."""
+    *facts, role, database_now = row[-len(TENANT_FACTS) - len(PERSON_FACTS) - 2 :]
+    person_at = len(TENANT_FACTS)
+    return TenantFacts(*facts[:person_at]), PersonFacts(*facts[person_at:]), role, clock.check_aware(database_now)
+
+
+_SESSIONS = Session.__table__
+_SIGNED_IN = standing_behind(_SESSIONS, _SESSIONS.c.seen_at, _SESSIONS.c.expires_at)
 
 
 def load_access(token: str, now: datetime | None = None) -> Access | None:
@@ -90,11 +108,11 @@ def load_access(token: str, now: datetime | None = None) -> Access | None:
     found = db.session.execute(_SIGNED_IN, {"token_hash": hash_of(token)}).one_or_none()
     if found is None:
         return None
-    tenant, user, role, seen_at, expires_at, database_now = found
-    now = now or clock.check_aware(database_now)
+    tenant, person, role, database_now = found_behind(found)
+    now, seen_at, expires_at = now or database_now, found.seen_at, found.expires_at
     if expires_at <= now or seen_at <= now - IDLE_LIFE:
         return None
-    return Access(tenant, user, role, permissions_of(role), is_touch_due=seen_at <= now - TOUCH_EVERY, read_at=now)
+    return Access(tenant, person, role, permissions_of(role), is_touch_due=seen_at <= now - TOUCH_EVERY, read_at=now)
 
 
 def sign_in(email: str, password: str, now: datetime, request_id: str | None = None) -> tuple[Session, str]:
@@ -130,9 +148,10 @@ def switch_tenant(access: Access, token: str, tenant_id: UUID, now: datetime, re
     )
     if ended is None:
         raise Refused.at("", "This session has ended. Sign in again.", "SESSION_ENDED")
-    session, new_token = start_session(access.user, tenant_id, now)
+    user = db.session.get_one(User, access.user.id)
+    session, new_token = start_session(user, tenant_id, now)
     session.expires_at = ended
-    record_change(Actor(tenant_id, access.user.id, access.user.name, request_id), SWITCHED, access.user)
+    record_change(Actor(tenant_id, user.id, user.name, request_id), SWITCHED, user)
     return new_token
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -38,10 +39,28 @@ class Tenant(Identified, Base):
     retention_days: Mapped[int | None]
     deleted_at: Mapped[datetime | None]
 
+
+@dataclass(frozen=True)
+class TenantFacts:
+    """What a request knows of the tenant it is in, as it was when the request began."""
+
+    id: UUID
+    name: str
+    timezone: str
+    edition: str
+    retention_days: int | None
+
     @property
     def has_schedules(self) -> bool:
         """Whether its edition includes schedules; everything else every edition has."""
         return includes_schedules(self.edition)
+
+    @classmethod
+    def of(cls, tenant: Tenant) -> TenantFacts:
+        return cls(*(getattr(tenant, column.key) for column in TENANT_FACTS))
+
+
+TENANT_FACTS = tuple(Tenant.__table__.c[field.name] for field in fields(TenantFacts))
 
 
 class Owned:

@@ -7,17 +7,16 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Text, and_, bindparam, select, update
+from sqlalchemy import ForeignKey, Text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, joinedload, mapped_column, relationship
 
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.permissions import PERMISSIONS, Access, permissions_of
-from domain.accounts.sessions import TOKEN_BYTES, TOUCH_EVERY, hash_of
-from domain.accounts.tenants import Owned, Tenant, load, owned
-from domain.accounts.users import Membership, User
-from domain.kernel import clock
-from domain.kernel.db import PLANNED_ONCE, Base, Identified, db
+from domain.accounts.sessions import TOKEN_BYTES, TOUCH_EVERY, found_behind, hash_of, standing_behind
+from domain.accounts.tenants import Owned, load, owned
+from domain.accounts.users import User
+from domain.kernel.db import Base, Identified, db
 from domain.kernel.errors import Problem, Refused, StaleTransition
 from domain.kernel.names import parse_name
 
@@ -44,25 +43,10 @@ class ApiToken(Identified, Owned, Base):
     user: Mapped[User] = relationship(lazy="raise")
 
 
-# Asked by every request of a program, so it is put together once.
-_BEARER = (
-    select(
-        ApiToken.name,
-        ApiToken.scopes,
-        ApiToken.expires_at,
-        ApiToken.last_used_at,
-        Tenant,
-        User,
-        Membership.role,
-        clock.DATABASE_CLOCK,
-    )
-    .join_from(ApiToken, User, User.id == ApiToken.user_id)
-    .join(Tenant, Tenant.id == ApiToken.tenant_id)
-    .join(Membership, and_(Membership.tenant_id == ApiToken.tenant_id, Membership.user_id == ApiToken.user_id))
-    .where(ApiToken.token_hash == bindparam("token_hash"))
-    .where(ApiToken.revoked_at.is_(None), Tenant.deleted_at.is_(None))
-    .execution_options(**PLANNED_ONCE)
-)
+_TOKENS = ApiToken.__table__
+_BEARER = standing_behind(
+    _TOKENS, _TOKENS.c.name.label("token_name"), _TOKENS.c.scopes, _TOKENS.c.expires_at, _TOKENS.c.last_used_at
+).where(_TOKENS.c.revoked_at.is_(None))
 
 
 def token_access(secret: str, now: datetime | None = None) -> Access | None:
@@ -73,12 +57,12 @@ def token_access(secret: str, now: datetime | None = None) -> Access | None:
     found = db.session.execute(_BEARER, {"token_hash": hash_of(secret)}).one_or_none()
     if found is None:
         return None
-    name, scopes, expires_at, last_used_at, tenant, user, role, database_now = found
-    now = now or clock.check_aware(database_now)
-    if expires_at is not None and expires_at <= now:
+    tenant, person, role, database_now = found_behind(found)
+    now = now or database_now
+    if found.expires_at is not None and found.expires_at <= now:
         return None
-    is_touch_due = last_used_at is None or last_used_at <= now - TOUCH_EVERY
-    return Access(tenant, user, role, permissions_of(role, scopes), name, is_touch_due, now)
+    is_touch_due = found.last_used_at is None or found.last_used_at <= now - TOUCH_EVERY
+    return Access(tenant, person, role, permissions_of(role, found.scopes), found.token_name, is_touch_due, now)
 
 
 def tokens_page(tenant_id: UUID) -> list[ApiToken]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import dataclass, fields
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select
@@ -29,6 +30,22 @@ class User(Identified, Base):
     email: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     password_hash: Mapped[str]
+
+
+@dataclass(frozen=True)
+class PersonFacts:
+    """What a request knows of the person behind it."""
+
+    id: UUID
+    email: str
+    name: str
+
+    @classmethod
+    def of(cls, user: User) -> PersonFacts:
+        return cls(*(getattr(user, column.key) for column in PERSON_FACTS))
+
+
+PERSON_FACTS = tuple(User.__table__.c[field.name] for field in fields(PersonFacts))
 
 
 class Membership(Identified, Owned, Base):

@@ -16,7 +16,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from domain.accounts.audit import Actor
-from domain.accounts.tenants import Tenant, load
+from domain.accounts.tenants import Tenant, includes_schedules, load
 from domain.bundles.canonical import digest
 from domain.bundles.reading import BundleRefused
 from domain.bundles.schedule_documents import Document, ScheduleBundle, draft_of, is_over, kind_of, target_words
@@ -134,7 +134,7 @@ def import_schedules(
 @seldom_collecting()
 def _imported(work: _Import, bundle: ScheduleBundle, on_progress: Progress | None) -> ScheduleImport:
     tenant = db.session.get_one(Tenant, work.actor.tenant_id)
-    if not tenant.has_schedules:
+    if not includes_schedules(tenant.edition):
         raise Forbidden(EDITION_REQUIRED, code="EDITION_REQUIRED")
     _take_turn(tenant.id)
     work = replace(work, stored=schedules_by_key(tenant.id, [one["externalKey"] for one in bundle.schedules]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from domain.accounts.tenants import Tenant, load
+from domain.accounts.tenants import Tenant, includes_schedules, load
 from domain.firing.holds import EDITION_REQUIRED
 from domain.kernel.db import db
 from domain.kernel.errors import Held
@@ -17,7 +17,7 @@ def startable_target(schedule: Schedule, *, is_locked: bool = True) -> Target:
 
     Raises Held with the reason when nothing of it may be started now.
     """
-    if not db.session.get_one(Tenant, schedule.tenant_id, populate_existing=True).has_schedules:
+    if not includes_schedules(db.session.get_one(Tenant, schedule.tenant_id, populate_existing=True).edition):
         raise Held(EDITION_REQUIRED, code="EDITION_REQUIRED")
     if schedule.target_kind == ENDPOINT:
         target = endpoint_target(schedule, is_locked=is_locked)

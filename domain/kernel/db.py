@@ -35,9 +35,8 @@ TIMEOUTS = {
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
 
-# Whose statements are planned each time they are asked. The scheduler's take batches of any size, and tables may have grown a
-# hundredfold since the last one; filters of pages fit one row or all: with a plan for any value the failing schedules of
-# 100,000 are counted in 47 ms instead of 11. Not by plan_cache_mode: that has every foreign key of every row planned anew.
+# Whose statements are planned each time they are asked (docs/decisions/0027-plans.md): the scheduler's take batches of any size,
+# filters of pages fit one row or all. Not by plan_cache_mode: that has every foreign key of every row planned anew.
 PLANNED_EACH_TIME = frozenset({"scheduler", "web"})
 PREPARED_AFTER, NEVER_PREPARED = 5, 1 << 30
 

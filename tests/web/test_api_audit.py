@@ -11,8 +11,9 @@ from flask import Flask
 
 from domain.accounts.audit import record_change, record_refusal
 from domain.accounts.permissions import ADMIN, PERMISSIONS, VIEWER, Access
-from domain.accounts.tenants import Tenant, edit_tenant
+from domain.accounts.tenants import Tenant, TenantFacts, edit_tenant
 from domain.accounts.tokens import create_token
+from domain.accounts.users import PersonFacts
 from domain.kernel import clock
 from tests.factories import a_published_workflow, a_schedule, a_tenant, a_token, a_user, an_actor
 from tests.web.callers import Caller, problems_of
@@ -102,7 +103,14 @@ def test_only_admins_read_it_and_only_their_own(app: Flask, acme: Tenant, schedu
 
 def test_what_a_new_token_may_is_told_in_the_words_of_the_api(alice: Caller, acme: Tenant, db: Any) -> None:
     dora, now = a_user(acme, "dora@acme.test"), clock.database_now()
-    create_token(an_actor(acme), Access(acme, dora, ADMIN, PERMISSIONS), "Nightly", ["workflow:read"], None, now)
+    create_token(
+        an_actor(acme),
+        Access(TenantFacts.of(acme), PersonFacts.of(dora), ADMIN, PERMISSIONS),
+        "Nightly",
+        ["workflow:read"],
+        None,
+        now,
+    )
     db.commit()
     (entry,) = alice.get("/audit?action=token.created").json["items"]
     assert entry["after"] == {"scopes": ["workflow:read"], "expiresAt": None}

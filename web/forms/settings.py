@@ -18,7 +18,7 @@ from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from domain.accounts.permissions import ROLES, Access
-from domain.accounts.tenants import Tenant
+from domain.accounts.tenants import TenantFacts
 from domain.kernel.errors import Refused
 from domain.timing.zones import zone
 from web.forms.base import PageForm
@@ -68,7 +68,7 @@ class TokenForm(PageForm):
     def offer_scopes(self, access: Access) -> None:
         self.scopes.choices = [SelectChoice(permission, permission) for permission in sorted(access.permissions)]
 
-    def expires_at(self, tenant: Tenant) -> datetime | None:
+    def expires_at(self, tenant: TenantFacts) -> datetime | None:
         """The end of the chosen day where the tenant is; None for no end. Raises Refused for what is not a day."""
         if not (self.expires_on.raw_data and self.expires_on.raw_data[0].strip()):
             return None

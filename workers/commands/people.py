@@ -9,9 +9,9 @@ import click
 
 from domain.accounts.members import add_member, change_role, members_page, remove_member, reset_password
 from domain.accounts.permissions import ADMIN, PERMISSIONS, ROLES, Access, permissions_of
-from domain.accounts.tenants import Tenant
+from domain.accounts.tenants import Tenant, TenantFacts
 from domain.accounts.tokens import create_token, revoke_token, tokens_page
-from domain.accounts.users import Membership, parse_email
+from domain.accounts.users import Membership, PersonFacts, parse_email
 from domain.kernel import clock
 from domain.kernel.db import transacted
 from workers.commands.answers import Columns, say_json, say_list
@@ -142,7 +142,7 @@ def make_token(
     with installation():
         tenant = tenant_meant(slug)
         member = _membership(tenant, email)
-        access = Access(tenant, member.user, member.role, permissions_of(member.role))
+        access = Access(TenantFacts.of(tenant), PersonFacts.of(member.user), member.role, permissions_of(member.role))
         now = clock.database_now()
         until = now + timedelta(days=days) if days else None
         allowed = scopes or tuple(access.permissions)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from domain.accounts.tenants import EDITIONS, Tenant, set_edition, tenants_by_slug
+from domain.accounts.tenants import EDITIONS, Tenant, includes_schedules, set_edition, tenants_by_slug
 from domain.kernel import clock
 from domain.kernel.db import transacted, transaction
 from domain.upgrades import delete_tenant
@@ -72,10 +72,10 @@ def put_on_edition(slug: str, edition: str) -> None:
     with installation(), transaction():
         tenant = tenant_named(slug)
         before = tenant.edition
-        tenant = set_edition(actor_for(tenant), edition)
+        set_edition(actor_for(tenant), edition)
         words = f"{slug} was on the {edition} edition already."
         if before != edition:
-            words = f"{slug} is on the {edition} edition now. {MEANINGS[tenant.has_schedules]}"
+            words = f"{slug} is on the {edition} edition now. {MEANINGS[includes_schedules(edition)]}"
     click.echo(words)
 
 

@@ -10,9 +10,9 @@ from sqlalchemy import select
 
 from domain.accounts.permissions import PERMISSIONS, ROLES, Access, permissions_of
 from domain.accounts.sessions import hash_of
-from domain.accounts.tenants import Tenant
+from domain.accounts.tenants import Tenant, TenantFacts
 from domain.accounts.tokens import ApiToken, create_token, revoke_token, token_access, tokens_page, touch_token
-from domain.accounts.users import Membership, User
+from domain.accounts.users import Membership, PersonFacts, User
 from domain.kernel.errors import Forbidden, NotFound, Refused, StaleTransition
 from tests.factories import NOW, a_tenant, a_token, a_user, an_actor
 
@@ -30,7 +30,7 @@ def alice(acme: Tenant) -> User:
 
 
 def access_of(tenant: Tenant, user: User, role: str = "admin") -> Access:
-    return Access(tenant, user, role, permissions_of(role))
+    return Access(TenantFacts.of(tenant), PersonFacts.of(user), role, permissions_of(role))
 
 
 def test_a_token_is_known_by_its_secret_alone(acme: Tenant, alice: User) -> None:
@@ -38,7 +38,7 @@ def test_a_token_is_known_by_its_secret_alone(acme: Tenant, alice: User) -> None
     assert secret.startswith("carillon_") and len(secret) == len("carillon_") + 43  # 256 bits
     assert secret.startswith(token.hint) and secret not in str(token.__dict__)
     access = token_access(secret, NOW)
-    assert access and (access.tenant, access.user, access.token_name) == (acme, alice, "Export")
+    assert access and (access.tenant.id, access.user, access.token_name) == (acme.id, PersonFacts.of(alice), "Export")
     for wrong in (
         "",
         "carillon_",
@@ -56,7 +56,7 @@ def test_a_token_with_the_short_prefix_goes_on_opening(acme: Tenant, alice: User
     token.token_hash = hash_of("car_0123456789")
     db.flush()
     access = token_access("car_0123456789", NOW)
-    assert access and access.user == alice
+    assert access and access.user.id == alice.id
     assert token_access("carillon_0123456789", NOW) is None
 
 
