@@ -190,6 +190,18 @@ def fresh_database(addresses: Addresses) -> Iterator[str]:
 
 
 @pytest.fixture
+def fresh_app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
+    """The application on a database of the test's own, for what commits in several threads. Tests that only need this one
+    call it `app`, for the fixtures that are made of it."""
+    from domain.kernel.db import db
+
+    app = servers.make_app(servers.config_for(fresh_database, fresh_redis))
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
 def fresh_env(fresh_database: str, fresh_redis: str) -> dict[str, str]:
     """The environment of processes on a fresh database and an emptied Valkey."""
     return servers.environment(fresh_database, fresh_redis)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +11,6 @@ from flask import Flask
 
 from domain.firing import run_now
 from domain.kernel.db import db, transaction
-from tests import servers
 from tests.domain.firing.ledger import a_target
 from tests.factories import a_schedule, a_tenant, a_user
 from tests.faults.fleet import scalar
@@ -25,11 +24,8 @@ ONE_CLICK = {"request_key": "one click"}
 
 
 @pytest.fixture
-def app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
-    made = servers.make_app(servers.config_for(fresh_database, fresh_redis))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -14,7 +13,6 @@ from sqlalchemy import event, func, select
 
 from domain.kernel.db import db, transaction
 from domain.schedules.schedules import Schedule
-from tests import servers
 from tests.domain.firing.ledger import a_target
 from tests.factories import a_tenant, a_token, a_user
 from web import security
@@ -23,11 +21,8 @@ LONG = "x" * security.SMALL_BODY_BYTES
 
 
 @pytest.fixture
-def app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
-    made = servers.make_app(servers.config_for(fresh_database, fresh_redis))
-    yield made
-    with made.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 class Sent(BytesIO):
@@ -74,7 +69,10 @@ class Someone:
 def someone(app: Flask) -> Someone:
     with app.app_context(), transaction():
         tenant = a_tenant()
-        return Someone(app, a_token(tenant, a_user(tenant))[1], str(a_target(tenant).id))
+        known = Someone(app, a_token(tenant, a_user(tenant))[1], str(a_target(tenant).id))
+    # The first use of a token is noted in a transaction of its own.
+    assert known.creates("First")[0] == 201
+    return known
 
 
 @pytest.mark.parametrize("is_given_back", [True, False], ids=["guarded", "unguarded"])
@@ -93,8 +91,6 @@ def test_while_a_body_comes_no_connection_is_kept_from_others(
 
 def test_a_small_request_is_one_transaction(someone: Someone) -> None:
     begun: list[object] = []
-    # The first use of a token is noted in a transaction of its own.
-    assert someone.creates("First")[0] == 201
     with someone.app.app_context():
         engine = db.engine
     event.listen(engine, "begin", begun.append)

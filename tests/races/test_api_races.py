@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -18,7 +18,6 @@ from domain.kernel.db import Base, db, transaction
 from domain.runs.runs import Run
 from domain.schedules.schedules import Schedule
 from domain.workflows.payload_schemas import register_schema
-from tests import servers
 from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant, a_token, a_user, an_actor, an_install
 from tests.web.callers import Caller
 
@@ -28,11 +27,8 @@ Ask = Callable[[Caller, int], TestResponse]
 
 
 @pytest.fixture
-def app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
-    app = servers.make_app(servers.config_for(fresh_database, fresh_redis))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 @pytest.fixture

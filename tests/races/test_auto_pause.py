@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -18,7 +17,6 @@ from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
 from domain.publishing import pause_failing
 from domain.workflows.workflows import Workflow
-from tests import servers
 from tests.factories import a_published_workflow, a_run, a_schedule, a_tenant, a_user
 
 SCHEDULERS = 6
@@ -27,11 +25,8 @@ SECONDS = 60
 
 
 @pytest.fixture
-def app(fresh_database: str, redis_url: str) -> Any:
-    app = servers.make_app(servers.config_for(fresh_database, redis_url))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 def seed(app: Flask) -> tuple[UUID, UUID]:

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -19,7 +18,6 @@ from domain.kernel.clock import database_now
 from domain.kernel.db import db, transacted, transaction
 from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
-from tests import servers
 from tests.factories import a_published_workflow, a_schedule, a_tenant
 
 SCHEDULES = 60
@@ -27,11 +25,8 @@ SECONDS = 60
 
 
 @pytest.fixture
-def app(fresh_database: str, redis_url: str) -> Any:
-    app = servers.make_app(servers.config_for(fresh_database, redis_url))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 def test_each_is_paused_once_and_no_instant_is_decided_twice(app: Flask) -> None:

@@ -25,7 +25,6 @@ from domain.schedules.schedules import Schedule
 from domain.workflows.drafts import create_workflow
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow
-from tests import servers
 from tests.domain.bundles import schedule_files
 from tests.domain.bundles.bundle_files import a_file, an_entry
 from tests.factories import a_published_workflow, a_tenant, an_actor
@@ -35,11 +34,8 @@ ROUNDS = 5
 
 
 @pytest.fixture
-def app(fresh_database: str, redis_url: str) -> Any:
-    app = servers.make_app(servers.config_for(fresh_database, redis_url))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from uuid import UUID
@@ -17,17 +16,13 @@ from domain.kernel.db import db, transaction
 from domain.publishing.inline_triggers import migrate_time_triggers
 from domain.schedules.schedules import Schedule
 from tests.factories import a_published_workflow, a_tenant, an_actor
-from tests.servers import config_for, make_app
 
 AT_ONCE, ROUNDS = 4, 10
 
 
 @pytest.fixture
-def app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
-    app = make_app(config_for(fresh_database, fresh_redis))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 def test_migrating_at_the_same_time_makes_one_schedule(app: Flask) -> None:

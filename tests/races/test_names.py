@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
@@ -20,18 +20,14 @@ from domain.schedules.schedules import Schedule
 from domain.workflows.payload_schemas import PayloadSchema
 from domain.workflows.workflows import Workflow
 from tests.factories import a_published_workflow, a_tenant, a_token, a_user
-from tests.servers import config_for, make_app
 from tests.web.cast import Browser, client_of
 
 PEOPLE, AT_ONCE = 48, 8
 
 
 @pytest.fixture
-def app(fresh_database: str, fresh_redis: str) -> Iterator[Flask]:
-    app = make_app(config_for(fresh_database, fresh_redis))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 @pytest.fixture

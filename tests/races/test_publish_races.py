@@ -23,7 +23,6 @@ from domain.workflows.drafts import create_workflow
 from domain.workflows.payload_schemas import register_schema
 from domain.workflows.versions import WorkflowVersion
 from domain.workflows.workflows import Workflow, workflow_of
-from tests import servers
 from tests.factories import a_published_workflow, a_tenant, an_actor
 from tests.races.together import together, while_locked
 
@@ -31,11 +30,8 @@ NEEDS_REGION = {"type": "object", "properties": {"region": {"type": "string"}}, 
 
 
 @pytest.fixture
-def app(fresh_database: str, redis_url: str) -> Any:
-    app = servers.make_app(servers.config_for(fresh_database, redis_url))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 def seed(app: Flask) -> tuple[Actor, UUID]:

@@ -21,17 +21,13 @@ from domain.kernel.clock import database_now
 from domain.kernel.db import db, transaction
 from domain.kernel.errors import Conflict, Held, NotFound
 from domain.upgrades.version_removal import delete_version
-from tests import servers
 from tests.factories import a_manifest, a_tenant, an_actor, an_extension, an_extension_version, an_install
 from tests.races.together import together
 
 
 @pytest.fixture
-def app(fresh_database: str, redis_url: str) -> Any:
-    app = servers.make_app(servers.config_for(fresh_database, redis_url))
-    yield app
-    with app.app_context():
-        db.engine.dispose()
+def app(fresh_app: Flask) -> Flask:
+    return fresh_app
 
 
 def seed(app: Flask) -> tuple[Actor, UUID, UUID]:
