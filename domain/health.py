@@ -161,5 +161,9 @@ def is_database_away(error: BaseException | None) -> bool:
         return False
     state = error.orig.sqlstate
     # Without a state the connection itself failed; 08 and 57P are its classes for lost and ended connections, 53 for
-    # what it has run out of, 25P03 and 57014 for what took too long.
-    return state is None or state.startswith(("08", "53", "57P")) or state in {READ_ONLY, "25P03", "57014"} | COLLISIONS
+    # what it has run out of, 25P03, 25P04 and 57014 for what took too long.
+    return (
+        state is None
+        or state.startswith(("08", "53", "57P"))
+        or state in {READ_ONLY, "25P03", "25P04", "57014"} | COLLISIONS
+    )

@@ -35,6 +35,10 @@ TIMEOUTS = {
     "command": {"statement_timeout": 300, "lock_timeout": 30, "idle_in_transaction_session_timeout": 60},
 }
 
+# Seconds a whole transaction may last, from PostgreSQL 17 on. Who stands still after having sent half of what it asks is neither
+# idle nor waited for in the eyes of the timeouts above, and would keep what it has locked for as long as it stands still.
+TRANSACTION_SECONDS = {"web": 300, "scheduler": 120, "worker": 60, "command": 0}
+
 # Whose statements are planned each time they are asked (docs/decisions/0027-plans.md): the scheduler's take batches of any size,
 # filters of pages fit one row or all. Not by plan_cache_mode: that has every foreign key of every row planned anew.
 PLANNED_EACH_TIME = frozenset({"scheduler", "web"})
@@ -83,7 +87,7 @@ def engine_options(role: str, threads: int) -> dict[str, Any]:
         "max_overflow": 2,
         # Errors of statements are logged: what was to be stored, such as the hash of a password, stays out of the log.
         "hide_parameters": True,
-        "pool_events": [(leave_ended, "checkout")],
+        "pool_events": [(_limiting(TRANSACTION_SECONDS[role]), "connect"), (leave_ended, "checkout")],
         "pool_timeout": 10,
         "pool_recycle": 1800,
         "connect_args": {
@@ -104,6 +108,16 @@ def _send_arrays_in_binary(connection: Any, _record: object) -> None:
     # Text arrays of 1,000 values cost 24 ms to quote; binary ones 1.5 ms.
     if isinstance(connection, psycopg.Connection) or hasattr(connection, "adapters"):
         connection.adapters.register_dumper(list, ListBinaryDumper)
+
+
+def _limiting(transaction_seconds: int) -> Callable[[Any, object], None]:
+    def limit(connection: Any, _record: object) -> None:
+        # An older server would turn down a connection that asks for it when it is made.
+        if connection.info.server_version >= 170_000:
+            connection.execute(f"SET transaction_timeout = '{transaction_seconds}s'")
+            connection.commit()
+
+    return limit
 
 
 @event.listens_for(Engine, "do_execute")

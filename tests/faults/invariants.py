@@ -8,7 +8,7 @@ from flask import Flask
 
 from domain.invariants import broken_invariants
 from domain.kernel.db import transaction
-from tests.faults.fleet import rows, scalar, wait_until
+from tests.faults.fleet import DEADLINE_SECONDS, rows, scalar, wait_until
 
 VIOLATIONS = {
     "an instant decided twice": """
@@ -73,11 +73,12 @@ def check_invariants(app: Flask) -> None:
     assert not found, found
 
 
-def wait_for_all(app: Flask, count: int, status: str = "succeeded") -> None:
+def wait_for_all(app: Flask, count: int, status: str = "succeeded", seconds: float = DEADLINE_SECONDS) -> None:
     """Until `count` runs have ended, all as `status`."""
     wait_until(
         lambda: scalar(app, "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL") >= count,
         f"{count} finished runs",
+        seconds,
     )
     assert rows(app, "SELECT status, count(*) FROM runs GROUP BY status") == [(status, count)]
 

@@ -22,7 +22,7 @@ from domain.firing import tick as tick_module
 from domain.kernel import clock
 from domain.kernel import db as kernel
 from domain.kernel.config import Config
-from domain.kernel.db import db, transacted, transaction
+from domain.kernel.db import TIMEOUTS, db, transacted, transaction
 from domain.kernel.ids import new_id
 from domain.pruning import prune
 from domain.runs.claims import claim_runs
@@ -263,6 +263,34 @@ def test_what_a_frozen_scheduler_has_locked_is_decided_by_another(
             may_go_on.set()
         frozen.result(30)
     assert_all_decided(fleet)
+
+
+@pytest.mark.parametrize("seconds", [3, 0], ids=["guarded", "unguarded"])
+def test_who_is_frozen_in_the_middle_of_a_statement_keeps_nothing_locked(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, seconds: int
+) -> None:
+    """It has sent what is to be done, but not that this is all. Control: no other timeout ends that, however short."""
+    seed_due(fleet)
+    monkeypatch.setitem(TIMEOUTS, "worker", dict.fromkeys(TIMEOUTS["worker"], 1))
+    monkeypatch.setitem(kernel.TRANSACTION_SECONDS, "worker", seconds)
+    worker = process_app(Config.from_env(fleet.env), "worker", 1)
+    with worker.app_context():
+        frozen: Any = db.engine.raw_connection()
+        frozen.driver_connection.execute("SELECT FROM schedule_cursors FOR UPDATE")
+        sent = frozen.driver_connection.pgconn
+        sent.enter_pipeline_mode()
+        sent.send_query_params(b"SELECT 1", None)
+        sent.send_flush_request()
+        sent.flush()
+        try:
+            if seconds:
+                wait_until(lambda: decide_due(fleet.app) == SCHEDULES, "another one that decides it")
+            else:
+                with pytest.raises(AssertionError, match="not within"):
+                    wait_until(lambda: decide_due(fleet.app), "another one that decides it", 5)
+        finally:
+            frozen.invalidate()
+            db.engine.dispose()
 
 
 @pytest.mark.parametrize("sweep", [prune, lambda _now: db.session.execute(text("TRUNCATE request_keys"))])

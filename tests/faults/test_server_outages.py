@@ -88,7 +88,8 @@ def test_a_worker_frozen_while_redis_and_its_lease_are_gone_does_no_harm(
     private_servers.valkey.kill()
     private_servers.valkey.start()
     fleet.worker()
-    wait_for_all(fleet.app, 400)
+    # Frozen in the middle of a statement, it keeps what it has locked for as long as a transaction may last.
+    wait_for_all(fleet.app, 400, seconds=240)
     fleet.send(frozen, signal.SIGCONT)
     time.sleep(2)
     assert scalar(fleet.app, "SELECT count(*) FROM run_steps") == 1200

@@ -37,7 +37,7 @@ def test_a_collision_is_worth_another_try_and_is_nobodys_fault(db: Any, state: s
     assert is_collision(error) and is_database_away(error) and not is_about_values(error)
 
 
-@pytest.mark.parametrize("state", ["53300", "57P01", "08006", "25P03"])
+@pytest.mark.parametrize("state", ["53300", "57P01", "08006", "25P03", "25P04"])
 def test_a_database_that_is_away_or_full_is_not_a_fault_of_ours(db: Any, state: str) -> None:
     error = error_of(db, raising(state))
     assert is_database_away(error) and not is_collision(error)
