@@ -6,11 +6,12 @@ No order of the cursors has an index of its own beyond the tick's: firing writes
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, null, or_, select, union_all
+from sqlalchemy import case, func, literal, null, or_, select, union_all
+from sqlalchemy.orm import aliased
 
 from domain.extensions.endpoints import ExtensionEndpoint
 from domain.extensions.extensions import Extension, ExtensionVersion
@@ -51,10 +52,27 @@ class ScheduleFilter:
 
 @dataclass(frozen=True)
 class Matches:
-    """How many match, counted up to a bound, and which, if they are FEW."""
+    """How many match, counted up to a bound, and which, if they are FEW. `is_whole`: the bound was not reached."""
 
     total: int
     few: tuple[UUID, ...] | None
+    is_whole: bool
+
+
+def found_page(
+    tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
+) -> tuple[int, list[UUID]]:
+    """How many match, counted up to `count_max`, and the ids of one page in its order, which ends with the id: equal keys
+    have an order, and no row is on two pages. Undated ones come last. Two statements; of the failing ones it is one."""
+    if narrowed.status == FAILING and narrowed.workflow_id is narrowed.install_id is None:
+        total, ids = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
+        if total < count_max:
+            return total, ids
+        found = Matches(total, None, is_whole=False)
+    else:
+        found = matches(tenant_id, narrowed, count_max)
+    page = _ordered(tenant_id, narrowed, found, sort, limit, offset)
+    return found.total, list(db.session.scalars(page.limit(limit).offset(offset)))
 
 
 def matches(tenant_id: UUID, narrowed: ScheduleFilter, count_max: int) -> Matches:
@@ -66,7 +84,7 @@ def matches(tenant_id: UUID, narrowed: ScheduleFilter, count_max: int) -> Matche
     found = query.limit(count_max).subquery()
     ids = case((func.count() <= FEW, func.array_agg(found.c.id)), else_=null())
     total, few = db.session.execute(select(func.count(), ids).select_from(found)).one()
-    return Matches(total, tuple(few or ()) if total <= FEW else None)
+    return Matches(total, tuple(few or ()) if total <= FEW else None, total < count_max)
 
 
 def matching_ids(tenant_id: UUID, narrowed: ScheduleFilter, after: UUID | None, limit: int) -> list[UUID]:
@@ -85,20 +103,31 @@ def has_published_workflow(tenant_id: UUID) -> bool:
     return bool(db.session.scalar(select(published.exists())))
 
 
-def ordered_ids(
-    tenant_id: UUID, narrowed: ScheduleFilter, few: tuple[UUID, ...] | None, sort: str, limit: int, offset: int
-) -> list[UUID]:
-    """The ids of one page in its order, which ends with the id: equal keys have an order, and no row is on two pages.
-    Undated ones come last. One statement."""
-    page = _ordered(tenant_id, narrowed, few, sort, limit, offset)
-    return list(db.session.scalars(page.limit(limit).offset(offset)))
+def _failing_page(
+    tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
+) -> tuple[int, list[UUID]]:
+    """Counted and sorted in one pass; the page is right if the count was not cut. Which fail is known by their cursors:
+    as an array they are looked up in the order of the index, and never by reading all schedules."""
+    cursors = select(ScheduleCursor.schedule_id, ScheduleCursor.wake_at, ScheduleCursor.last_fire_at)
+    failing = cursors.where(*_failed(tenant_id)).cte("failing").prefix_with("MATERIALIZED")
+    name = select(func.lower(_named.name)).where(_named.id == failing.c.schedule_id).scalar_subquery()
+    keys = _KEYS | {
+        "next": (failing.c.wake_at, case((failing.c.wake_at.is_(None), name)).label("undated_name")),
+        "last": (failing.c.last_fire_at,),
+    }
+    rows = _matching(tenant_id, replace(narrowed, status=ACTIVE)).join(failing, failing.c.schedule_id == Schedule.id)
+    rows = rows.where(Schedule.id == func.any(func.array(select(failing.c.schedule_id).scalar_subquery())))
+    found = _with_keys(rows.limit(count_max), keys[sort])
+    total = select(func.count()).select_from(found).scalar_subquery()
+    page = _by_keys(found, sort).limit(limit).offset(offset).scalar_subquery()
+    counted, ids = db.session.execute(select(total, func.array(page))).one()
+    return counted, ids
 
 
-def _ordered(
-    tenant_id: UUID, narrowed: ScheduleFilter, few: tuple[UUID, ...] | None, sort: str, limit: int, offset: int
-) -> Any:
-    if few is not None:
-        return _sorted(_living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(few))), sort)
+def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: str, limit: int, offset: int) -> Any:
+    if found.few is not None:
+        few = _living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(found.few)))
+        return _sorted(few, sort)
     rows = _matching(tenant_id, narrowed, sort in _BY_CURSOR)
     if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
         return _next_first(rows, _going(tenant_id, narrowed, limit + offset), limit + offset)
@@ -106,17 +135,23 @@ def _ordered(
         return rows.order_by(_NAME, Schedule.id)
     if sort == "updated":
         return rows.order_by(Schedule.updated_at.desc(), Schedule.id)
-    if sort == "last" and not narrowed:
-        return rows.order_by(ScheduleCursor.last_fire_at.desc().nulls_last(), Schedule.id)
+    if sort == "last" and not narrowed and not found.is_whole:
+        return _last_first(tenant_id, limit + offset)
     return _sorted(rows, sort)
 
 
 def _sorted(rows: Any, sort: str) -> Any:
     """Found first, with no more than the keys, and sorted then. Left to itself the planner may walk an order that has none
     of them at its front."""
-    found = rows.with_only_columns(Schedule.id, *_KEYS[sort]).cte("found").prefix_with("MATERIALIZED")
-    descending = sort in ("last", "updated")
-    keys = [found.c[key.name].desc() if descending else found.c[key.name] for key in _KEYS[sort]]
+    return _by_keys(_with_keys(rows, _KEYS[sort]), sort)
+
+
+def _with_keys(rows: Any, keys: tuple[Any, ...]) -> Any:
+    return rows.with_only_columns(Schedule.id, *keys).cte("found").prefix_with("MATERIALIZED")
+
+
+def _by_keys(found: Any, sort: str) -> Any:
+    keys = [key.desc() if sort in ("last", "updated") else key for key in found.c if key.name != "id"]
     return select(found.c.id).order_by(*(key.nulls_last() for key in keys), found.c.id)
 
 
@@ -128,6 +163,8 @@ _KEYS: dict[str, tuple[Any, ...]] = {
     "name": (_NAME,),
     "updated": (Schedule.updated_at,),
 }
+# For the name of what hardly ever needs one, so that no row is read for it.
+_named = aliased(Schedule)
 
 
 def _going(tenant_id: UUID, narrowed: ScheduleFilter, wanted: int) -> Any:
@@ -160,6 +197,25 @@ def _next_first(rows: Any, going: Any, wanted: int) -> Any:
     return select(both.c.id).order_by(both.c.wake_at.asc().nulls_last(), both.c.name, both.c.id)
 
 
+def _last_first(tenant_id: UUID, wanted: int) -> Any:
+    """Of all there are: what wakes up some time is living, so only the others are looked up among the schedules, and of
+    those no more than come before the end of the page."""
+    last = ScheduleCursor.last_fire_at.desc().nulls_last(), ScheduleCursor.schedule_id
+    cursors = select(ScheduleCursor.schedule_id.label("id"), ScheduleCursor.last_fire_at)
+    cursors = cursors.where(ScheduleCursor.tenant_id == tenant_id).order_by(*last)
+    dated = cursors.where(ScheduleCursor.wake_at.is_not(None)).limit(wanted).subquery("dated")
+    # An offset of 0 keeps the planner from looking all of them up at first.
+    asleep = cursors.where(ScheduleCursor.wake_at.is_(None)).offset(0).subquery("asleep")
+    living = select(asleep).where(_living(tenant_id).where(Schedule.id == asleep.c.id).offset(0).exists())
+    undated = living.order_by(*_last_keys(asleep)).limit(wanted).subquery("undated")
+    both = union_all(select(dated), select(undated)).subquery("both")
+    return select(both.c.id).order_by(*_last_keys(both))
+
+
+def _last_keys(found: Any) -> tuple[Any, Any]:
+    return found.c.last_fire_at.desc().nulls_last(), found.c.id
+
+
 def _living(tenant_id: UUID, has_cursor: bool = False) -> Any:
     query = select(Schedule.id)
     if has_cursor:
@@ -180,10 +236,13 @@ def _matching(tenant_id: UUID, narrowed: ScheduleFilter, has_cursor: bool = Fals
     if narrowed.trigger:
         query = query.where(Schedule.trigger_type == narrowed.trigger)
     if narrowed.status == FAILING:
-        # By the tenant too, for the index of the failing ones.
-        failed = and_(ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.last_run_status == "failed")
-        return query.where(Schedule.status == ACTIVE, failed)
+        return query.where(Schedule.status == ACTIVE, *_failed(tenant_id))
     return query.where(Schedule.status == narrowed.status) if narrowed.status else query
+
+
+def _failed(tenant_id: UUID) -> tuple[Any, Any]:
+    # By the tenant too, for the index of the failing ones.
+    return ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.last_run_status == "failed"
 
 
 def is_of_kind(tenant_id: UUID, kind: str) -> Any:

@@ -24,7 +24,7 @@ from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.entries import Entry, last_entries
-from domain.schedules.narrowing import SORTS, ScheduleFilter, matches, ordered_ids
+from domain.schedules.narrowing import SORTS, ScheduleFilter, found_page
 from domain.schedules.schedules import Schedule, timing_of
 from domain.timing.outcomes import Outcome
 from domain.timing.timing import Timing
@@ -88,13 +88,12 @@ class SchedulesPage:
 def schedules_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str = "next", number: int = 1, limit: int = PAGE_SIZE
 ) -> SchedulesPage:
-    """One page of the tenant's schedules, in four statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
+    """One page of the tenant's schedules, in at most four statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
     number = min(max(number, 1), PAGES_MAX)
     sort = sort if sort in SORTS else "next"
-    matching = matches(tenant_id, narrowed, COUNT_MAX)
-    ids = ordered_ids(tenant_id, narrowed, matching.few, sort, limit + 1, (number - 1) * limit)
+    total, ids = found_page(tenant_id, narrowed, sort, limit + 1, (number - 1) * limit, COUNT_MAX)
     has_more = len(ids) > limit and number < PAGES_MAX
-    return SchedulesPage(_rows(tenant_id, ids[:limit]), matching.total, number, has_more)
+    return SchedulesPage(_rows(tenant_id, ids[:limit]), total, number, has_more)
 
 
 def _rows(tenant_id: UUID, ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:

@@ -77,6 +77,15 @@ def test_a_page_reads_what_it_shows_and_no_whole_table(db: Any) -> None:
         assert [read_whole(plan) for plan in others] == [set(), set(), set()], sort
 
 
+def test_by_last_fire_the_cursors_are_read_and_no_more_schedules_than_the_page_needs(db: Any) -> None:
+    tenant = crowd(db, MANY)
+    with plans(db) as found:
+        assert len(schedules_page(tenant.id, ScheduleFilter(), "last").rows) == PAGE_SIZE
+    _count, ids, *_others = found
+    assert read_whole(ids) == {"schedule_cursors"}
+    assert "Hash Join" not in ids, ids
+
+
 @pytest.mark.parametrize(
     "narrowed",
     [ScheduleFilter(q="a1"), ScheduleFilter(q="a1", status="paused", trigger="recurring", target="workflow")],
