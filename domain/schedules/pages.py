@@ -100,7 +100,8 @@ def _rows(tenant_id: UUID, ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:
     """All that a list shows of these schedules of the tenant, in this order. Two statements."""
     if not ids:
         return ()
-    found = {row.id: row for row in db.session.execute(_ROWS_BY_ID, {"tenant_id": tenant_id, "ids": list(ids)})}
+    read = db.session.connection().execute(_ROWS_BY_ID, {"tenant_id": tenant_id, "ids": list(ids)})
+    found = {row.id: row for row in read.all()}
     entries = last_entries(ids)
     return tuple(ScheduleRow(found[one], entries.get(one, ())) for one in ids if one in found)
 
