@@ -71,6 +71,8 @@ def found_page(
         found = Matches(total, None, is_whole=False)
     else:
         found = matches(tenant_id, narrowed, count_max)
+    if not found.total:
+        return 0, []
     page = _ordered(tenant_id, narrowed, found, sort, limit, offset)
     return found.total, list(db.session.scalars(page.limit(limit).offset(offset)))
 

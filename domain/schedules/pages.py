@@ -23,7 +23,7 @@ from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.entries import Entry, last_entries
+from domain.schedules.entries import LastEntry, last_entries
 from domain.schedules.narrowing import SORTS, ScheduleFilter, found_page
 from domain.schedules.schedules import Schedule, timing_of
 from domain.timing.outcomes import Outcome
@@ -49,7 +49,7 @@ class ScheduleRow:
     extension's.
     """
 
-    def __init__(self, columns: Row[Any], entries: Sequence[Entry] = ()) -> None:
+    def __init__(self, columns: Row[Any], entries: Sequence[LastEntry] = ()) -> None:
         # A list asks each row for some hundred of them: they are attributes of its own.
         vars(self).update(columns._mapping)
         self.entries = tuple(entries)
@@ -66,7 +66,7 @@ class ScheduleRow:
             return None
 
     @property
-    def last_fired(self) -> Entry | None:
+    def last_fired(self) -> LastEntry | None:
         """The newest of the entries that has a run."""
         return next((entry for entry in self.entries if entry.outcome == Outcome.FIRED), None)
 
