@@ -112,14 +112,10 @@ def _failing_page(
     as an array they are looked up in the order of the index, and never by reading all schedules."""
     cursors = select(ScheduleCursor.schedule_id, ScheduleCursor.wake_at, ScheduleCursor.last_fire_at)
     failing = cursors.where(*_failed(tenant_id)).cte("failing").prefix_with("MATERIALIZED")
-    name = select(func.lower(_named.name)).where(_named.id == failing.c.schedule_id).scalar_subquery()
-    keys = _KEYS | {
-        "next": (failing.c.wake_at, case((failing.c.wake_at.is_(None), name)).label("undated_name")),
-        "last": (failing.c.last_fire_at,),
-    }
+    keys = _KEYS | _keys_by_cursor(failing.c)
     rows = _matching(tenant_id, replace(narrowed, status=ACTIVE)).join(failing, failing.c.schedule_id == Schedule.id)
     rows = rows.where(Schedule.id == func.any(func.array(select(failing.c.schedule_id).scalar_subquery())))
-    found = _with_keys(rows.limit(count_max), keys[sort])
+    found = _with_keys(rows.limit(count_max), Schedule.id, keys[sort])
     total = select(func.count()).select_from(found).scalar_subquery()
     page = _by_keys(found, sort).limit(limit).offset(offset).scalar_subquery()
     counted, ids = db.session.execute(select(total, func.array(page))).one()
@@ -128,8 +124,7 @@ def _failing_page(
 
 def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: str, limit: int, offset: int) -> Any:
     if found.few is not None:
-        few = _living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(found.few)))
-        return _sorted(few, sort)
+        return _few_sorted(tenant_id, list(found.few), sort)
     rows = _matching(tenant_id, narrowed, sort in _BY_CURSOR)
     if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
         return _next_first(rows, _going(tenant_id, narrowed, limit + offset), limit + offset)
@@ -142,14 +137,23 @@ def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: st
     return _sorted(rows, sort)
 
 
+def _few_sorted(tenant_id: UUID, few: list[UUID], sort: str) -> Any:
+    """By what the cursors say without reading the schedules, which were just found."""
+    if sort not in _BY_CURSOR:
+        return _sorted(_living(tenant_id).where(Schedule.id == func.any(few)), sort)
+    id, keys = ScheduleCursor.schedule_id.label("id"), _keys_by_cursor(ScheduleCursor)[sort]
+    cursors = select(id).where(ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.schedule_id == func.any(few))
+    return _by_keys(_with_keys(cursors, id, keys), sort)
+
+
 def _sorted(rows: Any, sort: str) -> Any:
     """Found first, with no more than the keys, and sorted then. Left to itself the planner may walk an order that has none
     of them at its front."""
-    return _by_keys(_with_keys(rows, _KEYS[sort]), sort)
+    return _by_keys(_with_keys(rows, Schedule.id, _KEYS[sort]), sort)
 
 
-def _with_keys(rows: Any, keys: tuple[Any, ...]) -> Any:
-    return rows.with_only_columns(Schedule.id, *keys).cte("found").prefix_with("MATERIALIZED")
+def _with_keys(rows: Any, id: Any, keys: tuple[Any, ...]) -> Any:
+    return rows.with_only_columns(id, *keys).cte("found").prefix_with("MATERIALIZED")
 
 
 def _by_keys(found: Any, sort: str) -> Any:
@@ -165,8 +169,14 @@ _KEYS: dict[str, tuple[Any, ...]] = {
     "name": (_NAME,),
     "updated": (Schedule.updated_at,),
 }
-# For the name of what hardly ever needs one, so that no row is read for it.
 _named = aliased(Schedule)
+
+
+def _keys_by_cursor(cursor: Any) -> dict[str, tuple[Any, ...]]:
+    """With the name of no more than what is undated, so that no schedule is read for the others."""
+    name = select(func.lower(_named.name)).where(_named.id == cursor.schedule_id).scalar_subquery()
+    undated_name = case((cursor.wake_at.is_(None), name)).label("undated_name")
+    return {"next": (cursor.wake_at, undated_name), "last": (cursor.last_fire_at,)}
 
 
 def _going(tenant_id: UUID, narrowed: ScheduleFilter, wanted: int) -> Any:
