@@ -24,7 +24,8 @@ from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.entries import LastEntry, last_entries
-from domain.schedules.narrowing import SORTS, ScheduleFilter, found_page
+from domain.schedules.narrowing import ScheduleFilter
+from domain.schedules.orders import SORTS, found_page
 from domain.schedules.schedules import Schedule, timing_of
 from domain.timing.outcomes import Outcome
 from domain.timing.timing import Timing

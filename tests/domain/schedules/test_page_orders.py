@@ -9,9 +9,10 @@ from uuid import UUID
 import pytest
 
 from domain.accounts.tenants import Tenant
-from domain.schedules import narrowing
+from domain.schedules import narrowing, orders
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.narrowing import FAILING, SORTS, ScheduleFilter, found_page
+from domain.schedules.narrowing import FAILING, ScheduleFilter
+from domain.schedules.orders import SORTS, found_page
 from domain.schedules.schedules import Schedule
 from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
 
@@ -74,12 +75,15 @@ def in_order(db: Any, tenant: Tenant, narrowed: ScheduleFilter, sort: str) -> li
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize(
-    ("few", "count_max"), [(1_000, 1_000), (0, 1_000), (0, 3)], ids=["few", "many", "too many to count"]
+    ("few", "asked", "count_max"),
+    [(1_000, 0, 1_000), (0, 1_000, 1_000), (0, 1_000, 3), (0, 0, 3)],
+    ids=["few", "many", "too many to count", "too many to ask one by one"],
 )
 def test_a_page_is_a_slice_of_all_in_their_order(
-    sort: str, few: int, count_max: int, acme: Tenant, db: Any, monkeypatch: pytest.MonkeyPatch
+    sort: str, few: int, asked: int, count_max: int, acme: Tenant, db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(narrowing, "FEW", few)
+    monkeypatch.setattr(orders, "FEW", asked)
     for narrowed in FILTERS:
         every = in_order(db, acme, narrowed, sort)
         assert len(every) > 3, narrowed
