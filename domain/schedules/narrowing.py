@@ -47,12 +47,32 @@ class ScheduleFilter:
 
 
 @dataclass(frozen=True)
+class Search(ScheduleFilter):
+    """With the workflows, installs and endpoints that are called so, by the columns of a schedule that name them."""
+
+    targets: tuple[tuple[Any, list[UUID]], ...] = ()
+
+
+@dataclass(frozen=True)
 class Matches:
     """How many match, counted up to a bound, and which, if they are FEW. `is_whole`: the bound was not reached."""
 
     total: int
     few: tuple[UUID, ...] | None
     is_whole: bool
+
+
+def looked_up(tenant_id: UUID, narrowed: ScheduleFilter) -> ScheduleFilter:
+    """The same, with what is called as it searches for. Asked for once, and not for each of many rows: mostly there is none.
+    At most one statement."""
+    if not narrowed.q:
+        return narrowed
+    called = _called(tenant_id, narrowed.q)
+    arrays = (func.array(ids.limit(FEW + 1).scalar_subquery()) for ids in called.values())
+    found = tuple(zip(called, db.session.execute(select(*arrays)).one(), strict=True))
+    if any(len(ids) > FEW for _, ids in found):
+        return narrowed
+    return Search(**vars(narrowed), targets=tuple((column, ids) for column, ids in found if ids))
 
 
 def matches(tenant_id: UUID, narrowed: ScheduleFilter, count_max: int) -> Matches:
@@ -92,7 +112,9 @@ def living(tenant_id: UUID, has_cursor: bool = False) -> Any:
 
 def matching(tenant_id: UUID, narrowed: ScheduleFilter, has_cursor: bool = False) -> Any:
     query = living(tenant_id, has_cursor or narrowed.status == FAILING)
-    if narrowed.q:
+    if isinstance(narrowed, Search):
+        query = query.where(_is_found(narrowed))
+    elif narrowed.q:
         query = query.where(is_called(tenant_id, narrowed.q))
     if narrowed.workflow_id is not None:
         query = query.where(Schedule.workflow_id == narrowed.workflow_id)
@@ -121,6 +143,28 @@ def is_of_kind(tenant_id: UUID, kind: str) -> Any:
 
 def is_called(tenant_id: UUID, q: str) -> Any:
     """Whether `q` is part of the name of a schedule, of its workflow or extension, or of the path it calls."""
+    targets = (column.in_(ids) for column, ids in _called(tenant_id, q).items())
+    return or_(_is_like(q), *targets)
+
+
+def _is_found(search: Search) -> Any:
+    """`is_called` with targets that are known. Left to itself, the planner would take a pattern for one that finds few, and
+    read all rows for these."""
+    # Of two letters `strpos` makes a longer way than LIKE, of more a shorter one.
+    is_long = len(search.q) > 2
+    name = func.lower(Schedule.name)
+    is_named = func.strpos(name, func.lower(search.q)) > 0 if is_long else func.coalesce(_is_like(search.q), False)
+    return or_(is_named, *(column == func.any(ids) for column, ids in search.targets))
+
+
+def _is_like(q: str) -> Any:
+    wanted = "%" + _WILD.sub(r"/\g<0>", q) + "%"
+    # In the lower case that the index by name holds, so that none of them is put into it once more.
+    return func.lower(Schedule.name).like(func.lower(wanted), escape="/")
+
+
+def _called(tenant_id: UUID, q: str) -> dict[Any, Any]:
+    """The ids of what has `q` in its name or path, by the columns of a schedule that hold them."""
     workflows = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
     installs = (
         select(Install.id)
@@ -134,11 +178,4 @@ def is_called(tenant_id: UUID, q: str) -> Any:
         .join(Install, Install.extension_id == ExtensionVersion.extension_id)
         .where(Install.tenant_id == tenant_id, ExtensionEndpoint.path.icontains(q, autoescape=True))
     )
-    wanted = "%" + _WILD.sub(r"/\g<0>", q) + "%"
-    return or_(
-        # In the lower case that the index by name holds, so that none of them is put into it once more.
-        func.lower(Schedule.name).like(func.lower(wanted), escape="/"),
-        Schedule.workflow_id.in_(workflows),
-        Schedule.install_id.in_(installs),
-        Schedule.endpoint_id.in_(endpoints),
-    )
+    return {Schedule.workflow_id: workflows, Schedule.install_id: installs, Schedule.endpoint_id: endpoints}

@@ -15,7 +15,18 @@ from sqlalchemy.orm import aliased
 
 from domain.kernel.db import db
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.narrowing import FAILING, FEW, NAME, Matches, ScheduleFilter, failed, living, matches, matching
+from domain.schedules.narrowing import (
+    FAILING,
+    FEW,
+    NAME,
+    Matches,
+    ScheduleFilter,
+    failed,
+    living,
+    looked_up,
+    matches,
+    matching,
+)
 from domain.schedules.schedules import ACTIVE, COMPLETED, PAUSED, Schedule
 
 SORTS = ("next", "name", "last", "updated")
@@ -25,7 +36,8 @@ def found_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
 ) -> tuple[int, list[UUID]]:
     """How many match, counted up to `count_max`, and the ids of one page in its order, which ends with the id: equal keys
-    have an order, and no row is on two pages. Undated ones come last. Two statements; of the failing ones it is one."""
+    have an order, and no row is on two pages. Undated ones come last. Two statements; of the failing ones it is one, and of a search one more."""
+    narrowed = looked_up(tenant_id, narrowed)
     if narrowed.status == FAILING and narrowed.workflow_id is narrowed.install_id is None:
         total, ids = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
         if total < count_max:

@@ -15,7 +15,7 @@ from domain.firing.lifecycle import create_schedule
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import new_id
 from domain.runs.runs import Run
-from domain.schedules import pages
+from domain.schedules import narrowing, pages
 from domain.schedules.choices import chosen_workflow, eligible_workflows
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
@@ -102,9 +102,9 @@ def test_what_nothing_matches_and_what_fails_takes_fewer(acme: Tenant, sync: Wor
     db.get(ScheduleCursor, a_schedule(sync).id).last_run_status = "failed"
     db.flush()
     for narrowed, number, found in (
-        (ScheduleFilter(q="nothing like it"), 1, 0),
+        (ScheduleFilter(q="nothing like it"), 2, 0),
         (ScheduleFilter(status="failing"), 3, 1),
-        (ScheduleFilter(status="failing", q="nothing like it"), 1, 0),
+        (ScheduleFilter(status="failing", q="nothing like it"), 2, 0),
     ):
         with counted() as statements:
             assert schedules_page(acme.id, narrowed).total == found
@@ -176,8 +176,11 @@ def test_the_list_is_narrowed_by_workflow_trigger_and_status(acme: Tenant, sync:
     [
         ("MORNING", {"Morning sync"}),
         ("digest", {"Nightly"}),
+        ("or", {"Morning sync"}),
         ("%", {"100% sure"}),
+        ("00% S", {"100% sure"}),
         ("_", set()),
+        ("M_rning", set()),
         ("\\", set()),
         ("nothing like it", set()),
     ],
@@ -189,6 +192,16 @@ def test_search_finds_parts_of_both_names_in_any_case_and_takes_no_wildcards(
     a_schedule(sync, "100% sure")
     a_schedule(a_published_workflow(acme, "Daily digest"), "Nightly")
     assert set(names(acme, ScheduleFilter(q=q))) == found
+
+
+def test_more_workflows_of_a_name_than_are_listed_one_by_one_are_found_as_well(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_schedule(a_published_workflow(acme, "Daily digest"), "Nightly")
+    a_schedule(a_published_workflow(acme, "Weekly digest"), "On Mondays")
+    a_schedule(a_published_workflow(acme, "Invoices"), "Hourly")
+    monkeypatch.setattr(narrowing, "FEW", 1)
+    assert names(acme, ScheduleFilter(q="digest")) == ["Nightly", "On Mondays"]
 
 
 def test_the_list_is_sorted_by_name_next_fire_last_fire_and_change(acme: Tenant, sync: Workflow, db: Any) -> None:
