@@ -39,12 +39,10 @@ def found_page(
     have an order, and no row is on two pages. Undated ones come last. Two statements; of the failing ones it is one, and of a search one more."""
     narrowed = looked_up(tenant_id, narrowed)
     if narrowed.status == FAILING and narrowed.workflow_id is narrowed.install_id is None:
-        total, ids = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
-        if total < count_max:
+        total, ids, has_all = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
+        if has_all:
             return total, ids
-        found = Matches(total, None, is_whole=False)
-    else:
-        found = matches(tenant_id, narrowed, count_max)
+    found = matches(tenant_id, narrowed, count_max)
     if not found.total:
         return 0, []
     page = _ordered(tenant_id, narrowed, found, sort, limit, offset)
@@ -53,19 +51,20 @@ def found_page(
 
 def _failing_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
-) -> tuple[int, list[UUID]]:
-    """Counted and sorted in one pass; the page is right if the count was not cut. Which fail is known by their cursors:
-    as an array they are looked up in the order of the index, and never by reading all schedules."""
+) -> tuple[int, list[UUID], bool]:
+    """Counted and sorted in one pass, unless `count_max` or more fail: then nothing is looked up, and the last is False. Which
+    fail is known by their cursors: as an array they are looked up in the order of the index, and never by reading all."""
     cursors = select(ScheduleCursor.schedule_id, ScheduleCursor.wake_at, ScheduleCursor.last_fire_at)
-    failing = cursors.where(*failed(tenant_id)).cte("failing").prefix_with("MATERIALIZED")
+    failing = cursors.where(*failed(tenant_id)).limit(count_max).cte("failing").prefix_with("MATERIALIZED")
+    has_all = select(func.count() < count_max).select_from(failing).scalar_subquery()
     keys = _KEYS | _keys_by_cursor(failing.c)
     rows = matching(tenant_id, replace(narrowed, status=ACTIVE)).join(failing, failing.c.schedule_id == Schedule.id)
     rows = rows.where(Schedule.id == func.any(func.array(select(failing.c.schedule_id).scalar_subquery())))
-    found = _with_keys(rows.limit(count_max), Schedule.id, keys[sort])
+    found = _with_keys(rows.where(has_all), Schedule.id, keys[sort])
     total = select(func.count()).select_from(found).scalar_subquery()
     page = _by_keys(found, sort).limit(limit).offset(offset).scalar_subquery()
-    counted, ids = db.session.execute(select(total, func.array(page))).one()
-    return counted, ids
+    counted, ids, is_right = db.session.execute(select(total, func.array(page), has_all)).one()
+    return counted, ids, is_right
 
 
 def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: str, limit: int, offset: int) -> Any:
