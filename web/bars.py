@@ -89,6 +89,8 @@ def _mark(bar: Bar, x: int, typical: float | None) -> str:
     height = _bar_height(bar.seconds, typical)
     middle = x + WIDTH // 2
     match bar.outcome:
+        case "ok":
+            return _column("ok", x, height, title)
         case "failed":
             height = min(max(height, TYPICAL_HEIGHT), BASE - 7)
             return f'<g>{_column("failed", x, height)}<path class="b-cross" d="M{x} 1l4 4m0-4-4 4"/>{title}</g>'

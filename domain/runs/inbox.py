@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, Uuid, bindparam, func, select
 
 from domain.accounts.notifications import Notification
 from domain.accounts.users import User
@@ -117,11 +117,7 @@ def task_types(tenant_id: UUID) -> list[str]:
 
 def attention_of(tenant_id: UUID, user_id: UUID) -> Attention:
     """What waits for the person in the tenant. One statement on two partial indexes, whatever there is."""
-    tasks = select(HumanTask.id).where(HumanTask.tenant_id == tenant_id, HumanTask.status == OPEN)
-    unread = select(Notification.id).where(
-        Notification.tenant_id == tenant_id, Notification.user_id == user_id, Notification.read_at.is_(None)
-    )
-    return Attention(*db.session.execute(select(_counted(tasks), _counted(unread))).one())
+    return Attention(*db.session.execute(_ATTENTION, {"tenant_id": tenant_id, "user_id": user_id}).one())
 
 
 def _joined(*columns: Any) -> Select[Any]:
@@ -136,3 +132,16 @@ def _joined(*columns: Any) -> Select[Any]:
 
 def _counted(ids: Select[Any]) -> Any:
     return select(func.count()).select_from(ids.limit(COUNTED).subquery()).scalar_subquery()
+
+
+def _attention() -> Any:
+    tenant_id, user_id = bindparam("tenant_id", type_=Uuid), bindparam("user_id", type_=Uuid)
+    tasks = select(HumanTask.id).where(HumanTask.tenant_id == tenant_id, HumanTask.status == OPEN)
+    unread = select(Notification.id).where(
+        Notification.tenant_id == tenant_id, Notification.user_id == user_id, Notification.read_at.is_(None)
+    )
+    return select(_counted(tasks), _counted(unread))
+
+
+# Asked by every page, so it is put together once.
+_ATTENTION = _attention()

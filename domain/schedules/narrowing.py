@@ -1,7 +1,4 @@
-"""Which schedules a list shows, and in which order: found fast among a hundred thousand of one tenant.
-
-No order of the cursors has an index of its own beyond the tick's: firing writes there, and each would slow it down.
-"""
+"""Which schedules a list shows: what it is narrowed to, and how many that are."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, literal, null, or_, select, union_all
+from sqlalchemy import case, func, null, or_, select
 
 from domain.extensions.endpoints import ExtensionEndpoint
 from domain.extensions.extensions import Extension, ExtensionVersion
@@ -25,7 +22,7 @@ STATUSES = (ACTIVE, PAUSED, INVALID, COMPLETED, FAILING)
 TRIGGERS = ("schedule", "recurring")
 TARGETS = (WORKFLOW, ENDPOINT)
 _WILD = re.compile("[%_/]")
-SORTS = ("next", "name", "last", "updated")
+NAME = func.lower(Schedule.name).label("name")
 # At most so many are sorted as a set; of more, an index in the order wanted is walked until the page is full.
 FEW = 1_000
 
@@ -50,28 +47,49 @@ class ScheduleFilter:
 
 
 @dataclass(frozen=True)
+class Search(ScheduleFilter):
+    """With the workflows, installs and endpoints that are called so, by the columns of a schedule that name them."""
+
+    targets: tuple[tuple[Any, list[UUID]], ...] = ()
+
+
+@dataclass(frozen=True)
 class Matches:
-    """How many match, counted up to a bound, and which, if they are FEW."""
+    """How many match, counted up to a bound, and which, if they are FEW. `is_whole`: the bound was not reached."""
 
     total: int
     few: tuple[UUID, ...] | None
+    is_whole: bool
+
+
+def looked_up(tenant_id: UUID, narrowed: ScheduleFilter) -> ScheduleFilter:
+    """The same, with what is called as it searches for. Asked for once, and not for each of many rows: mostly there is none.
+    At most one statement."""
+    if not narrowed.q:
+        return narrowed
+    called = _called(tenant_id, narrowed.q)
+    arrays = (func.array(ids.limit(FEW + 1).scalar_subquery()) for ids in called.values())
+    found = tuple(zip(called, db.session.execute(select(*arrays)).one(), strict=True))
+    if any(len(ids) > FEW for _, ids in found):
+        return narrowed
+    return Search(**vars(narrowed), targets=tuple((column, ids) for column, ids in found if ids))
 
 
 def matches(tenant_id: UUID, narrowed: ScheduleFilter, count_max: int) -> Matches:
     """One pass over what may match, which ends at `count_max`. One statement."""
-    query = _matching(tenant_id, narrowed)
+    query = matching(tenant_id, narrowed)
     if narrowed.q:
         # The index of this order holds all that is asked for, in a third of the pages: the rows themselves are not read.
-        query = query.order_by(_NAME, Schedule.id)
+        query = query.order_by(NAME, Schedule.id)
     found = query.limit(count_max).subquery()
     ids = case((func.count() <= FEW, func.array_agg(found.c.id)), else_=null())
     total, few = db.session.execute(select(func.count(), ids).select_from(found)).one()
-    return Matches(total, tuple(few or ()) if total <= FEW else None)
+    return Matches(total, tuple(few or ()) if total <= FEW else None, total < count_max)
 
 
 def matching_ids(tenant_id: UUID, narrowed: ScheduleFilter, after: UUID | None, limit: int) -> list[UUID]:
     """The first `limit` matching ids, ascending, behind `after`."""
-    query = _matching(tenant_id, narrowed)
+    query = matching(tenant_id, narrowed)
     if after is not None:
         query = query.where(Schedule.id > after)
     return list(db.session.scalars(query.order_by(Schedule.id).limit(limit)))
@@ -85,91 +103,18 @@ def has_published_workflow(tenant_id: UUID) -> bool:
     return bool(db.session.scalar(select(published.exists())))
 
 
-def ordered_ids(
-    tenant_id: UUID, narrowed: ScheduleFilter, few: tuple[UUID, ...] | None, sort: str, limit: int, offset: int
-) -> list[UUID]:
-    """The ids of one page in its order, which ends with the id: equal keys have an order, and no row is on two pages.
-    Undated ones come last. One statement."""
-    page = _ordered(tenant_id, narrowed, few, sort, limit, offset)
-    return list(db.session.scalars(page.limit(limit).offset(offset)))
-
-
-def _ordered(
-    tenant_id: UUID, narrowed: ScheduleFilter, few: tuple[UUID, ...] | None, sort: str, limit: int, offset: int
-) -> Any:
-    if few is not None:
-        return _sorted(_living(tenant_id, sort in _BY_CURSOR).where(Schedule.id == func.any(list(few))), sort)
-    rows = _matching(tenant_id, narrowed, sort in _BY_CURSOR)
-    if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
-        return _next_first(rows, _going(tenant_id, narrowed, limit + offset), limit + offset)
-    if sort == "name":
-        return rows.order_by(_NAME, Schedule.id)
-    if sort == "updated":
-        return rows.order_by(Schedule.updated_at.desc(), Schedule.id)
-    if sort == "last" and not narrowed:
-        return rows.order_by(ScheduleCursor.last_fire_at.desc().nulls_last(), Schedule.id)
-    return _sorted(rows, sort)
-
-
-def _sorted(rows: Any, sort: str) -> Any:
-    """Found first, with no more than the keys, and sorted then. Left to itself the planner may walk an order that has none
-    of them at its front."""
-    found = rows.with_only_columns(Schedule.id, *_KEYS[sort]).cte("found").prefix_with("MATERIALIZED")
-    descending = sort in ("last", "updated")
-    keys = [found.c[key.name].desc() if descending else found.c[key.name] for key in _KEYS[sort]]
-    return select(found.c.id).order_by(*(key.nulls_last() for key in keys), found.c.id)
-
-
-_BY_CURSOR = ("next", "last")
-_NAME = func.lower(Schedule.name).label("name")
-_KEYS: dict[str, tuple[Any, ...]] = {
-    "next": (ScheduleCursor.wake_at, case((ScheduleCursor.wake_at.is_(None), _NAME)).label("undated_name")),
-    "last": (ScheduleCursor.last_fire_at,),
-    "name": (_NAME,),
-    "updated": (Schedule.updated_at,),
-}
-
-
-def _going(tenant_id: UUID, narrowed: ScheduleFilter, wanted: int) -> Any:
-    """What wakes up some time, of all that match: those that were deleted do not, and their cursors alone say so.
-
-    Of a search that finds many, each is asked in its turn until there are enough: the planner takes every search for one
-    that finds few. An offset of 0 keeps it from turning the question round.
-    """
-    going = select(ScheduleCursor.schedule_id).where(ScheduleCursor.tenant_id == tenant_id)
-    if not narrowed:
-        return going
-    if narrowed.q and narrowed.status != FAILING and wanted <= FEW:
-        asked = _matching(tenant_id, narrowed).where(Schedule.id == ScheduleCursor.schedule_id).offset(0)
-        return going.where(asked.exists())
-    return _matching(tenant_id, narrowed, has_cursor=True)
-
-
-def _next_first(rows: Any, going: Any, wanted: int) -> Any:
-    """Along the tick's index what is to be looked at; what is not is read only when that does not fill the page."""
-    schedule_id, wake_at = ScheduleCursor.schedule_id.label("id"), ScheduleCursor.wake_at
-    dated = going.with_only_columns(schedule_id, wake_at).where(wake_at.is_not(None))
-    dated = dated.order_by(wake_at, schedule_id).limit(wanted).cte("dated").prefix_with("MATERIALIZED")
-    missing = func.greatest(wanted - select(func.count()).select_from(dated).scalar_subquery(), 0)
-    undated = rows.with_only_columns(schedule_id, wake_at, _NAME).where(wake_at.is_(None))
-    undated = undated.order_by(_NAME, schedule_id).limit(missing).subquery("undated")
-    both = union_all(
-        select(dated.c.id, dated.c.wake_at, literal("").label("name")),
-        select(undated.c.id, undated.c.wake_at, undated.c.name),
-    ).subquery("both")
-    return select(both.c.id).order_by(both.c.wake_at.asc().nulls_last(), both.c.name, both.c.id)
-
-
-def _living(tenant_id: UUID, has_cursor: bool = False) -> Any:
+def living(tenant_id: UUID, has_cursor: bool = False) -> Any:
     query = select(Schedule.id)
     if has_cursor:
         query = query.join(ScheduleCursor, ScheduleCursor.schedule_id == Schedule.id)
     return query.where(Schedule.tenant_id == tenant_id, Schedule.deleted_at.is_(None))
 
 
-def _matching(tenant_id: UUID, narrowed: ScheduleFilter, has_cursor: bool = False) -> Any:
-    query = _living(tenant_id, has_cursor or narrowed.status == FAILING)
-    if narrowed.q:
+def matching(tenant_id: UUID, narrowed: ScheduleFilter, has_cursor: bool = False) -> Any:
+    query = living(tenant_id, has_cursor or narrowed.status == FAILING)
+    if isinstance(narrowed, Search):
+        query = query.where(_is_found(narrowed))
+    elif narrowed.q:
         query = query.where(is_called(tenant_id, narrowed.q))
     if narrowed.workflow_id is not None:
         query = query.where(Schedule.workflow_id == narrowed.workflow_id)
@@ -180,10 +125,13 @@ def _matching(tenant_id: UUID, narrowed: ScheduleFilter, has_cursor: bool = Fals
     if narrowed.trigger:
         query = query.where(Schedule.trigger_type == narrowed.trigger)
     if narrowed.status == FAILING:
-        # By the tenant too, for the index of the failing ones.
-        failed = and_(ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.last_run_status == "failed")
-        return query.where(Schedule.status == ACTIVE, failed)
+        return query.where(Schedule.status == ACTIVE, *failed(tenant_id))
     return query.where(Schedule.status == narrowed.status) if narrowed.status else query
+
+
+def failed(tenant_id: UUID) -> tuple[Any, Any]:
+    # By the tenant too, for the index of the failing ones.
+    return ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.last_run_status == "failed"
 
 
 def is_of_kind(tenant_id: UUID, kind: str) -> Any:
@@ -195,6 +143,28 @@ def is_of_kind(tenant_id: UUID, kind: str) -> Any:
 
 def is_called(tenant_id: UUID, q: str) -> Any:
     """Whether `q` is part of the name of a schedule, of its workflow or extension, or of the path it calls."""
+    targets = (column.in_(ids) for column, ids in _called(tenant_id, q).items())
+    return or_(_is_like(q), *targets)
+
+
+def _is_found(search: Search) -> Any:
+    """`is_called` with targets that are known. Left to itself, the planner would take a pattern for one that finds few, and
+    read all rows for these."""
+    # Of two letters `strpos` makes a longer way than LIKE, of more a shorter one.
+    is_long = len(search.q) > 2
+    name = func.lower(Schedule.name)
+    is_named = func.strpos(name, func.lower(search.q)) > 0 if is_long else func.coalesce(_is_like(search.q), False)
+    return or_(is_named, *(column == func.any(ids) for column, ids in search.targets))
+
+
+def _is_like(q: str) -> Any:
+    wanted = "%" + _WILD.sub(r"/\g<0>", q) + "%"
+    # In the lower case that the index by name holds, so that none of them is put into it once more.
+    return func.lower(Schedule.name).like(func.lower(wanted), escape="/")
+
+
+def _called(tenant_id: UUID, q: str) -> dict[Any, Any]:
+    """The ids of what has `q` in its name or path, by the columns of a schedule that hold them."""
     workflows = select(Workflow.id).where(Workflow.tenant_id == tenant_id, Workflow.name.icontains(q, autoescape=True))
     installs = (
         select(Install.id)
@@ -208,11 +178,4 @@ def is_called(tenant_id: UUID, q: str) -> Any:
         .join(Install, Install.extension_id == ExtensionVersion.extension_id)
         .where(Install.tenant_id == tenant_id, ExtensionEndpoint.path.icontains(q, autoescape=True))
     )
-    wanted = "%" + _WILD.sub(r"/\g<0>", q) + "%"
-    return or_(
-        # In the lower case that the index by name holds, so that none of them is put into it once more.
-        func.lower(Schedule.name).like(func.lower(wanted), escape="/"),
-        Schedule.workflow_id.in_(workflows),
-        Schedule.install_id.in_(installs),
-        Schedule.endpoint_id.in_(endpoints),
-    )
+    return {Schedule.workflow_id: workflows, Schedule.install_id: installs, Schedule.endpoint_id: endpoints}

@@ -23,8 +23,9 @@ from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.kernel.errors import NotFound, Refused
 from domain.schedules.cursors import ScheduleCursor
-from domain.schedules.entries import Entry, last_entries
-from domain.schedules.narrowing import SORTS, ScheduleFilter, matches, ordered_ids
+from domain.schedules.entries import LastEntry, last_entries
+from domain.schedules.narrowing import ScheduleFilter
+from domain.schedules.orders import SORTS, found_page
 from domain.schedules.schedules import Schedule, timing_of
 from domain.timing.outcomes import Outcome
 from domain.timing.timing import Timing
@@ -49,7 +50,7 @@ class ScheduleRow:
     extension's.
     """
 
-    def __init__(self, columns: Row[Any], entries: Sequence[Entry] = ()) -> None:
+    def __init__(self, columns: Row[Any], entries: Sequence[LastEntry] = ()) -> None:
         # A list asks each row for some hundred of them: they are attributes of its own.
         vars(self).update(columns._mapping)
         self.entries = tuple(entries)
@@ -66,7 +67,7 @@ class ScheduleRow:
             return None
 
     @property
-    def last_fired(self) -> Entry | None:
+    def last_fired(self) -> LastEntry | None:
         """The newest of the entries that has a run."""
         return next((entry for entry in self.entries if entry.outcome == Outcome.FIRED), None)
 
@@ -88,20 +89,20 @@ class SchedulesPage:
 def schedules_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str = "next", number: int = 1, limit: int = PAGE_SIZE
 ) -> SchedulesPage:
-    """One page of the tenant's schedules, in four statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
+    """One page of the tenant's schedules, in at most four statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
     number = min(max(number, 1), PAGES_MAX)
     sort = sort if sort in SORTS else "next"
-    matching = matches(tenant_id, narrowed, COUNT_MAX)
-    ids = ordered_ids(tenant_id, narrowed, matching.few, sort, limit + 1, (number - 1) * limit)
+    total, ids = found_page(tenant_id, narrowed, sort, limit + 1, (number - 1) * limit, COUNT_MAX)
     has_more = len(ids) > limit and number < PAGES_MAX
-    return SchedulesPage(_rows(tenant_id, ids[:limit]), matching.total, number, has_more)
+    return SchedulesPage(_rows(tenant_id, ids[:limit]), total, number, has_more)
 
 
 def _rows(tenant_id: UUID, ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:
     """All that a list shows of these schedules of the tenant, in this order. Two statements."""
     if not ids:
         return ()
-    found = {row.id: row for row in db.session.execute(_ROWS_BY_ID, {"tenant_id": tenant_id, "ids": list(ids)})}
+    read = db.session.connection().execute(_ROWS_BY_ID, {"tenant_id": tenant_id, "ids": list(ids)})
+    found = {row.id: row for row in read.all()}
     entries = last_entries(ids)
     return tuple(ScheduleRow(found[one], entries.get(one, ())) for one in ids if one in found)
 

@@ -24,6 +24,7 @@ _MONTHS = (
     "November",
     "December",
 )
+_CLOCKS = tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in range(24 * 60))
 _TIMES_MAX = 4
 _NEAR_DAYS = 6
 
@@ -151,11 +152,16 @@ def duration_words(seconds: float) -> str:
 
 def absolute(instant: datetime, zone_name: str, now: datetime) -> str:
     """A local time with its offset: ``Mon 09:00 UTC+1`` within six days of ``now``, else ``1 Dec 2026 02:00 UTC+1``."""
-    place = zone(zone_name)
-    local = instant.astimezone(place)
-    away = abs(local.toordinal() - now.astimezone(place).toordinal())
+    local = instant.astimezone(zone(zone_name))
+    away = abs(local.toordinal() - _day_number(now, zone_name))
     on = _WEEKDAYS[local.isoweekday() % 7][:3] if away <= _NEAR_DAYS else _date(local)
     return f"{on} {_clock(local)} {local_offset_label(local)}"
+
+
+@lru_cache(maxsize=64)
+def _day_number(now: datetime, zone_name: str) -> int:
+    # A list asks a thousand times for the same few.
+    return now.astimezone(zone(zone_name)).toordinal()
 
 
 def _date(local: datetime) -> str:
@@ -163,5 +169,5 @@ def _date(local: datetime) -> str:
 
 
 def _clock(local: datetime) -> str:
-    clock = f"{local.hour:02}:{local.minute:02}"
+    clock = _CLOCKS[local.hour * 60 + local.minute]
     return f"{clock}:{local.second:02}" if local.second else clock

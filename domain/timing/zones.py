@@ -109,6 +109,11 @@ def local_offset_label(local: datetime) -> str:
     """The offset of a local time, in the words of offset_label."""
     offset = local.utcoffset()
     assert offset is not None, "a local time has an offset"  # noqa: S101
+    return _offset_words(offset)
+
+
+@lru_cache(maxsize=256)
+def _offset_words(offset: timedelta) -> str:
     if not offset:
         return "UTC"
     hours, minutes = divmod(abs(offset) // _MINUTE, 60)

@@ -13,7 +13,8 @@ from domain.firing.bulk import BULK_LIMIT
 from domain.kernel.errors import Refused
 from domain.kernel.ids import parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
-from domain.schedules.narrowing import SORTS, STATUSES, TARGETS, TRIGGERS, ScheduleFilter, has_published_workflow
+from domain.schedules.narrowing import STATUSES, TARGETS, TRIGGERS, ScheduleFilter, has_published_workflow
+from domain.schedules.orders import SORTS
 from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
 from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of

@@ -9,7 +9,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from domain.firing.explain import Explanation, explain
-from domain.schedules.entries import Entry
+from domain.schedules.entries import LastEntry
 from domain.schedules.pages import ScheduleRow
 from domain.timing.words import absolute, duration_words, timing_in_words
 from domain.timing.zones import offset_label, zone
@@ -86,7 +86,7 @@ def words_of(row: ScheduleRow, now: datetime) -> str:
     return timing_in_words(row.timing, now) if row.timing else str(row.cron or "Its timing cannot be read")
 
 
-def outcome_words(entry: Entry) -> str:
+def outcome_words(entry: LastEntry) -> str:
     """What became of an instant, such as `succeeded in 1.2 s` or `skipped: An earlier run …`."""
     if entry.outcome != "fired":
         several = f"{entry.count} instants " if entry.count > 1 else ""
@@ -111,7 +111,7 @@ def _note(row: ScheduleRow) -> tuple[str, str]:
     return "", "plain"
 
 
-def _bar(entry: Entry, timezone: str, now: datetime) -> Bar:
+def _bar(entry: LastEntry, timezone: str, now: datetime) -> Bar:
     outcome = _BAR_OF_OUTCOME.get(entry.outcome) or _BAR_OF_RUN.get(entry.run_status, "canceled")
     label = f"{absolute(entry.scheduled_for, timezone, now)}: {outcome_words(entry)}"
     return Bar(outcome, None if entry.seconds is None else float(entry.seconds), label)

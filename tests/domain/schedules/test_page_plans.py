@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, text
 
 from domain.accounts.tenants import Tenant
 from domain.extensions.paths import PATH_MAX_CHARACTERS
-from domain.schedules.narrowing import ScheduleFilter, matches
+from domain.schedules.narrowing import ScheduleFilter, looked_up, matches
 from domain.schedules.pages import COUNT_MAX, PAGE_SIZE, schedules_page
 from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
 
@@ -77,18 +77,33 @@ def test_a_page_reads_what_it_shows_and_no_whole_table(db: Any) -> None:
         assert [read_whole(plan) for plan in others] == [set(), set(), set()], sort
 
 
+def test_by_last_fire_the_cursors_are_read_and_no_more_schedules_than_the_page_needs(db: Any) -> None:
+    tenant = crowd(db, MANY)
+    with plans(db) as found:
+        assert len(schedules_page(tenant.id, ScheduleFilter(), "last").rows) == PAGE_SIZE
+    _count, ids, *_others = found
+    assert read_whole(ids) == {"schedule_cursors"}
+    assert "Hash Join" not in ids, ids
+
+
 @pytest.mark.parametrize(
     "narrowed",
-    [ScheduleFilter(q="a1"), ScheduleFilter(q="a1", status="paused", trigger="recurring", target="workflow")],
-    ids=["by itself", "among filters"],
+    [
+        ScheduleFilter(q="a1"),
+        ScheduleFilter(q="c4ca42"),
+        ScheduleFilter(q="a1", status="paused", trigger="recurring", target="workflow"),
+        ScheduleFilter(q="sync", status="active"),
+    ],
+    ids=["by itself", "of more letters", "among filters", "of a workflow"],
 )
 def test_all_that_a_search_asks_for_stands_in_the_index_by_name(narrowed: ScheduleFilter, db: Any) -> None:
     tenant = crowd(db, 100)
     # Nothing of this transaction has been vacuumed: to the planner an index is no better than the table yet.
     for way in ("seqscan", "bitmapscan", "sort"):
         db.execute(text(f"SET LOCAL enable_{way} = off"))
+    search = looked_up(tenant.id, narrowed)
     with plans(db) as found:
-        matches(tenant.id, narrowed, COUNT_MAX)
+        matches(tenant.id, search, COUNT_MAX)
     (plan,) = found
     assert "Index Only Scan using ix_schedules_name on schedules" in plan, plan
 

@@ -15,7 +15,7 @@ from domain.firing.lifecycle import create_schedule
 from domain.kernel.errors import NotFound, Refused
 from domain.kernel.ids import new_id
 from domain.runs.runs import Run
-from domain.schedules import pages
+from domain.schedules import narrowing, pages
 from domain.schedules.choices import chosen_workflow, eligible_workflows
 from domain.schedules.cursors import ScheduleCursor
 from domain.schedules.drafts import ScheduleDraft
@@ -98,6 +98,19 @@ def test_a_page_takes_four_statements_whatever_it_shows(acme: Tenant, sync: Work
     assert not any("payload_json" in statement for statement in statements)
 
 
+def test_what_nothing_matches_and_what_fails_takes_fewer(acme: Tenant, sync: Workflow, db: Any) -> None:
+    db.get(ScheduleCursor, a_schedule(sync).id).last_run_status = "failed"
+    db.flush()
+    for narrowed, number, found in (
+        (ScheduleFilter(q="nothing like it"), 2, 0),
+        (ScheduleFilter(status="failing"), 3, 1),
+        (ScheduleFilter(status="failing", q="nothing like it"), 2, 0),
+    ):
+        with counted() as statements:
+            assert schedules_page(acme.id, narrowed).total == found
+        assert len(statements) == number, narrowed
+
+
 def test_a_row_has_its_workflow_and_its_last_twenty_occurrences_newest_first(sync: Workflow, db: Any) -> None:
     schedule = a_schedule(sync)
     for minutes_ago in range(1, BARS + 6):
@@ -109,8 +122,23 @@ def test_a_row_has_its_workflow_and_its_last_twenty_occurrences_newest_first(syn
     newest, last_fire, failed = row.entries[:3]
     assert (newest.outcome, newest.detail, newest.run_id, newest.run_status) == ("skipped", "busy", None, None)
     assert (last_fire.run_status, last_fire.seconds) == ("succeeded", 1)
-    assert (failed.run_status, failed.run_error, failed.seconds) == ("failed", "no answer", 2)
+    assert (failed.run_status, failed.seconds) == ("failed", 2)
     assert row.last_fired == last_fire
+
+
+def test_the_ledger_says_what_a_run_died_of_and_nothing_of_a_run_that_never_was(sync: Workflow, db: Any) -> None:
+    schedule = a_schedule(sync)
+    fired(db, schedule, 1, "failed")
+    an_occurrence(db, schedule, 2, "missed", detail="down", through=NOW - timedelta(minutes=1), count=2)
+    (failed, missed), _ = occurrences_page(sync.tenant_id, schedule.id)
+    assert (failed.outcome, failed.run_status, failed.run_error, failed.through) == (
+        "fired",
+        "failed",
+        "no answer",
+        None,
+    )
+    assert (missed.outcome, missed.reason, missed.detail, missed.count) == ("missed", "overlap", "down", 2)
+    assert (missed.through, missed.decided_at, missed.run_id) == (NOW - timedelta(minutes=1), NOW, None)
 
 
 def test_schedules_of_other_tenants_and_deleted_ones_are_on_no_list(acme: Tenant, sync: Workflow, db: Any) -> None:
@@ -148,8 +176,11 @@ def test_the_list_is_narrowed_by_workflow_trigger_and_status(acme: Tenant, sync:
     [
         ("MORNING", {"Morning sync"}),
         ("digest", {"Nightly"}),
+        ("or", {"Morning sync"}),
         ("%", {"100% sure"}),
+        ("00% S", {"100% sure"}),
         ("_", set()),
+        ("M_rning", set()),
         ("\\", set()),
         ("nothing like it", set()),
     ],
@@ -161,6 +192,16 @@ def test_search_finds_parts_of_both_names_in_any_case_and_takes_no_wildcards(
     a_schedule(sync, "100% sure")
     a_schedule(a_published_workflow(acme, "Daily digest"), "Nightly")
     assert set(names(acme, ScheduleFilter(q=q))) == found
+
+
+def test_more_workflows_of_a_name_than_are_listed_one_by_one_are_found_as_well(
+    acme: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_schedule(a_published_workflow(acme, "Daily digest"), "Nightly")
+    a_schedule(a_published_workflow(acme, "Weekly digest"), "On Mondays")
+    a_schedule(a_published_workflow(acme, "Invoices"), "Hourly")
+    monkeypatch.setattr(narrowing, "FEW", 1)
+    assert names(acme, ScheduleFilter(q="digest")) == ["Nightly", "On Mondays"]
 
 
 def test_the_list_is_sorted_by_name_next_fire_last_fire_and_change(acme: Tenant, sync: Workflow, db: Any) -> None:
