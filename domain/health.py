@@ -25,6 +25,7 @@ WITHOUT = {SCHEDULER: "nothing fires until one starts.", WORKER: "runs wait unti
 TRANSIENT = (
     psycopg.OperationalError,
     psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
     psycopg.errors.ReadOnlySqlTransaction,
 )
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
