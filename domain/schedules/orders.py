@@ -36,7 +36,10 @@ def found_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
 ) -> tuple[int, list[UUID]]:
     """How many match, counted up to `count_max`, and the ids of one page in its order, which ends with the id: equal keys
-    have an order, and no row is on two pages. Undated ones come last. Two statements; of the failing ones it is one, and of a search one more."""
+    have an order, and no row is on two pages. Undated ones come last.
+
+    Two statements, one for the failing ones, and one more for a search.
+    """
     narrowed = looked_up(tenant_id, narrowed)
     if narrowed.status == FAILING and narrowed.workflow_id is narrowed.install_id is None:
         total, ids, has_all = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
@@ -88,9 +91,11 @@ def _few_sorted(tenant_id: UUID, few: list[UUID], sort: str) -> Any:
     """By what the cursors say without reading the schedules, which were just found."""
     if sort not in _BY_CURSOR:
         return _sorted(living(tenant_id).where(Schedule.id == func.any(few)), sort)
-    id, keys = ScheduleCursor.schedule_id.label("id"), _keys_by_cursor(ScheduleCursor)[sort]
-    cursors = select(id).where(ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.schedule_id == func.any(few))
-    return _by_keys(_with_keys(cursors, id, keys), sort)
+    schedule_id, keys = ScheduleCursor.schedule_id.label("id"), _keys_by_cursor(ScheduleCursor)[sort]
+    cursors = select(schedule_id).where(
+        ScheduleCursor.tenant_id == tenant_id, ScheduleCursor.schedule_id == func.any(few)
+    )
+    return _by_keys(_with_keys(cursors, schedule_id, keys), sort)
 
 
 def _sorted(rows: Any, sort: str) -> Any:
@@ -99,8 +104,8 @@ def _sorted(rows: Any, sort: str) -> Any:
     return _by_keys(_with_keys(rows, Schedule.id, _KEYS[sort]), sort)
 
 
-def _with_keys(rows: Any, id: Any, keys: tuple[Any, ...]) -> Any:
-    return rows.with_only_columns(id, *keys).cte("found").prefix_with("MATERIALIZED")
+def _with_keys(rows: Any, schedule_id: Any, keys: tuple[Any, ...]) -> Any:
+    return rows.with_only_columns(schedule_id, *keys).cte("found").prefix_with("MATERIALIZED")
 
 
 def _by_keys(found: Any, sort: str) -> Any:

@@ -89,7 +89,8 @@ class SchedulesPage:
 def schedules_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str = "next", number: int = 1, limit: int = PAGE_SIZE
 ) -> SchedulesPage:
-    """One page of the tenant's schedules, in at most four statements. Unknown sorts and pages beyond PAGES_MAX are the nearest."""
+    """One page of the tenant's schedules, in at most four statements, five for a search. Unknown sorts and pages beyond
+    PAGES_MAX are the nearest."""
     number = min(max(number, 1), PAGES_MAX)
     sort = sort if sort in SORTS else "next"
     total, ids = found_page(tenant_id, narrowed, sort, limit + 1, (number - 1) * limit, COUNT_MAX)

@@ -233,6 +233,15 @@ def test_a_tick_that_finds_a_table_locked_gives_up_and_decides_all_when_it_is_fr
     assert_all_decided(fleet)
 
 
+def assert_decided_by_another(fleet: Fleet, is_freed: bool) -> None:
+    """Once what is locked is freed; else not within some seconds."""
+    if is_freed:
+        wait_until(lambda: decide_due(fleet.app) == SCHEDULES, "another one that decides it")
+    else:
+        with pytest.raises(AssertionError, match="not within"):
+            wait_until(lambda: decide_due(fleet.app), "another one that decides it", 5)
+
+
 @pytest.mark.parametrize("seconds", [1, 0], ids=["guarded", "unguarded"])
 def test_what_a_frozen_scheduler_has_locked_is_decided_by_another(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, seconds: float
@@ -254,11 +263,7 @@ def test_what_a_frozen_scheduler_has_locked_is_decided_by_another(
         frozen = pool.submit(tick, scheduler)
         try:
             assert is_frozen.wait(30)
-            if seconds:
-                wait_until(lambda: decide_due(fleet.app) == SCHEDULES, "another one that decides it")
-            else:
-                with pytest.raises(AssertionError, match="not within"):
-                    wait_until(lambda: decide_due(fleet.app), "another one that decides it", 3)
+            assert_decided_by_another(fleet, bool(seconds))
         finally:
             may_go_on.set()
         frozen.result(30)
@@ -283,11 +288,7 @@ def test_who_is_frozen_in_the_middle_of_a_statement_keeps_nothing_locked(
         sent.send_flush_request()
         sent.flush()
         try:
-            if seconds:
-                wait_until(lambda: decide_due(fleet.app) == SCHEDULES, "another one that decides it")
-            else:
-                with pytest.raises(AssertionError, match="not within"):
-                    wait_until(lambda: decide_due(fleet.app), "another one that decides it", 5)
+            assert_decided_by_another(fleet, bool(seconds))
         finally:
             frozen.invalidate()
             db.engine.dispose()
