@@ -114,8 +114,9 @@ def _limiting(transaction_seconds: int) -> Callable[[Any, object], None]:
     def limit(connection: Any, _record: object) -> None:
         # An older server would turn down a connection that asks for it when it is made.
         if connection.info.server_version >= 170_000:
+            connection.autocommit = True
             connection.execute(f"SET transaction_timeout = '{transaction_seconds}s'")
-            connection.commit()
+            connection.autocommit = False
 
     return limit
 
