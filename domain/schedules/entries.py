@@ -25,10 +25,10 @@ _RUNS = table(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class LastEntry:
-    """What lists show of a row of the ledger, with what became of its run. `seconds`: how long the run took, None while it
-    goes on."""
+    """What lists show of a row of the ledger, with what became of its run; is not changed. `seconds`: how long the run took,
+    None while it goes on."""
 
     scheduled_for: datetime
     outcome: str

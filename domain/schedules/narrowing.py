@@ -25,6 +25,8 @@ _WILD = re.compile("[%_/]")
 NAME = func.lower(Schedule.name).label("name")
 # At most so many are sorted as a set; of more, an index in the order wanted is walked until the page is full.
 FEW = 1_000
+# A search is counted no further. Up to there each match of a frequent word is as long a way as all of a rare one.
+FOUND_MAX = 1_000
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,17 @@ def looked_up(tenant_id: UUID, narrowed: ScheduleFilter) -> ScheduleFilter:
 
 
 def matches(tenant_id: UUID, narrowed: ScheduleFilter, count_max: int) -> Matches:
-    """One pass over what may match, which ends at `count_max`. One statement."""
+    """One pass over what may match, which ends at `count_max`, of a search at FOUND_MAX. One statement."""
     query = matching(tenant_id, narrowed)
     if narrowed.q:
+        count_max = min(count_max, FOUND_MAX)
         # The index of this order holds all that is asked for, in a third of the pages: the rows themselves are not read.
         query = query.order_by(NAME, Schedule.id)
     found = query.limit(count_max).subquery()
     ids = case((func.count() <= FEW, func.array_agg(found.c.id)), else_=null())
     total, few = db.session.execute(select(func.count(), ids).select_from(found)).one()
-    return Matches(total, tuple(few or ()) if total <= FEW else None, total < count_max)
+    is_whole = total < count_max
+    return Matches(total, tuple(few or ()) if is_whole and total <= FEW else None, is_whole)
 
 
 def matching_ids(tenant_id: UUID, narrowed: ScheduleFilter, after: UUID | None, limit: int) -> list[UUID]:

@@ -6,7 +6,7 @@ No order of the cursors has an index of its own beyond the tick's: firing writes
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -32,31 +32,39 @@ from domain.schedules.schedules import ACTIVE, COMPLETED, PAUSED, Schedule
 SORTS = ("next", "name", "last", "updated")
 
 
+@dataclass(frozen=True)
+class FoundPage:
+    """The ids of one page, and how many match; `is_whole`: no bound ended the count."""
+
+    ids: list[UUID]
+    total: int
+    is_whole: bool
+
+
 def found_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
-) -> tuple[int, list[UUID]]:
-    """How many match, counted up to `count_max`, and the ids of one page in its order, which ends with the id: equal keys
-    have an order, and no row is on two pages. Undated ones come last.
+) -> FoundPage:
+    """One page in its order, which ends with the id: equal keys have an order, and no row is on two pages. Undated ones come
+    last. How many match is counted as `matches` does it.
 
     Two statements, one for the failing ones, and one more for a search.
     """
     narrowed = looked_up(tenant_id, narrowed)
     if narrowed.status == FAILING and narrowed.workflow_id is narrowed.install_id is None:
-        total, ids, has_all = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
-        if has_all:
-            return total, ids
+        failing = _failing_page(tenant_id, narrowed, sort, limit, offset, count_max)
+        if failing.is_whole:
+            return failing
     found = matches(tenant_id, narrowed, count_max)
     if not found.total:
-        return 0, []
+        return FoundPage([], 0, True)
     page = _ordered(tenant_id, narrowed, found, sort, limit, offset)
-    return found.total, list(db.session.scalars(page.limit(limit).offset(offset)))
+    return FoundPage(list(db.session.scalars(page.limit(limit).offset(offset))), found.total, found.is_whole)
 
 
 def _failing_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str, limit: int, offset: int, count_max: int
-) -> tuple[int, list[UUID], bool]:
-    """Counted and sorted in one pass, unless `count_max` or more fail: then nothing is looked up, and the last is False. Which
-    fail is known by their cursors: as an array they are looked up in the order of the index, and never by reading all."""
+) -> FoundPage:
+    """Counted and sorted in one pass, unless `count_max` or more fail: then nothing is looked up. Which fail is known by their cursors: as an array they are looked up in the order of the index, and never by reading all."""
     cursors = select(ScheduleCursor.schedule_id, ScheduleCursor.wake_at, ScheduleCursor.last_fire_at)
     failing = cursors.where(*failed(tenant_id)).limit(count_max).cte("failing").prefix_with("MATERIALIZED")
     has_all = select(func.count() < count_max).select_from(failing).scalar_subquery()
@@ -66,8 +74,7 @@ def _failing_page(
     found = _with_keys(rows.where(has_all), Schedule.id, keys[sort])
     total = select(func.count()).select_from(found).scalar_subquery()
     page = _by_keys(found, sort).limit(limit).offset(offset).scalar_subquery()
-    counted, ids, is_right = db.session.execute(select(total, func.array(page), has_all)).one()
-    return counted, ids, is_right
+    return FoundPage(*db.session.execute(select(func.array(page), total, has_all)).one())
 
 
 def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: str, limit: int, offset: int) -> Any:

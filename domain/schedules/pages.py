@@ -74,16 +74,13 @@ class ScheduleRow:
 
 @dataclass(frozen=True)
 class SchedulesPage:
-    """`total` stops at COUNT_MAX; `number` counts from 1."""
+    """`total` stops at COUNT_MAX, of a search earlier: then it is not exact. `number` counts from 1."""
 
     rows: tuple[ScheduleRow, ...]
     total: int
+    is_total_exact: bool
     number: int
     has_more: bool
-
-    @property
-    def is_total_exact(self) -> bool:
-        return self.total < COUNT_MAX
 
 
 def schedules_page(
@@ -93,9 +90,9 @@ def schedules_page(
     PAGES_MAX are the nearest."""
     number = min(max(number, 1), PAGES_MAX)
     sort = sort if sort in SORTS else "next"
-    total, ids = found_page(tenant_id, narrowed, sort, limit + 1, (number - 1) * limit, COUNT_MAX)
-    has_more = len(ids) > limit and number < PAGES_MAX
-    return SchedulesPage(_rows(tenant_id, ids[:limit]), total, number, has_more)
+    found = found_page(tenant_id, narrowed, sort, limit + 1, (number - 1) * limit, COUNT_MAX)
+    has_more = len(found.ids) > limit and number < PAGES_MAX
+    return SchedulesPage(_rows(tenant_id, found.ids[:limit]), found.total, found.is_whole, number, has_more)
 
 
 def _rows(tenant_id: UUID, ids: Sequence[UUID]) -> tuple[ScheduleRow, ...]:

@@ -7,7 +7,7 @@ from cron_descriptor import Options, get_description
 
 from domain.timing.cron import Cron
 from domain.timing.timing import Timing
-from domain.timing.zones import local_offset_label, zone
+from domain.timing.zones import local_offset_label, shown_zone, zone
 
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _MONTHS = (
@@ -152,7 +152,7 @@ def duration_words(seconds: float) -> str:
 
 def absolute(instant: datetime, zone_name: str, now: datetime) -> str:
     """A local time with its offset: ``Mon 09:00 UTC+1`` within six days of ``now``, else ``1 Dec 2026 02:00 UTC+1``."""
-    local = instant.astimezone(zone(zone_name))
+    local = instant.astimezone(shown_zone(zone_name))
     away = abs(local.toordinal() - _day_number(now, zone_name))
     on = _WEEKDAYS[local.isoweekday() % 7][:3] if away <= _NEAR_DAYS else _date(local)
     return f"{on} {_clock(local)} {local_offset_label(local)}"
@@ -161,7 +161,7 @@ def absolute(instant: datetime, zone_name: str, now: datetime) -> str:
 @lru_cache(maxsize=64)
 def _day_number(now: datetime, zone_name: str) -> int:
     # A list asks a thousand times for the same few.
-    return now.astimezone(zone(zone_name)).toordinal()
+    return now.astimezone(shown_zone(zone_name)).toordinal()
 
 
 def _date(local: datetime) -> str:

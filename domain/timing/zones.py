@@ -75,6 +75,11 @@ def zone(name: str) -> ZoneInfo:
     return ZoneInfo(parse_zone(name))
 
 
+def shown_zone(name: str) -> ZoneInfo:
+    """The zone in which a time is shown: UTC where the name is not known any more. The offset beside the time says so."""
+    return ZoneInfo(name if name in _known() else "UTC")
+
+
 def zone_names() -> list[str]:
     """Every accepted name: the common ones first, the rest in alphabetical order."""
     return [*COMMON_ZONES, *sorted(_known().difference(COMMON_ZONES))]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select
 
 from domain.accounts.audit import AuditEntry
 from domain.kernel.db import db
+from domain.kernel.ids import new_id
 from domain.runs.runs import Run
+from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
-from tests.factories import a_schedule
+from tests.factories import NOW, a_schedule
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 REGION = {
@@ -29,6 +31,22 @@ def a_quiet_schedule(workflow: Any, name: str = "Morning sync", **values: Any) -
     schedule = a_schedule(workflow, name, **{"next_fire_at": FAR} | values)
     db.session.commit()
     return schedule
+
+
+def an_occurrence(db: Any, schedule: Schedule, hours_ago: int, outcome: str, **values: Any) -> Occurrence:
+    at = NOW - timedelta(hours=hours_ago)
+    reason = None if outcome == "fired" else "late"
+    values = {"id": new_id(), "origin_key": "timing", "reason": reason, "decided_at": at} | values
+    occurrence = Occurrence(
+        tenant_id=schedule.tenant_id,
+        schedule_id=schedule.id,
+        scheduled_for=at,
+        outcome=outcome,
+        **values,
+    )
+    db.add(occurrence)
+    db.commit()
+    return occurrence
 
 
 def typed(**changes: Any) -> dict[str, Any]:

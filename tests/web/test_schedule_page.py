@@ -5,21 +5,18 @@ from __future__ import annotations
 import html
 import json
 import re
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from domain.accounts.audit import record_change
 from domain.accounts.tenants import Tenant
-from domain.kernel.ids import new_id
-from domain.schedules.occurrences import Occurrence
 from domain.schedules.schedules import Schedule
 from domain.workflows.workflows import Workflow
-from tests.factories import NOW, a_published_workflow, a_run, an_actor
+from tests.factories import a_published_workflow, a_run, an_actor
 from tests.statements import counted
 from tests.web.cast import Browser
-from tests.web.schedule_pages import a_quiet_schedule, typed
+from tests.web.schedule_pages import a_quiet_schedule, an_occurrence, typed
 
 TABS = ["", "?tab=runs", "?tab=changes", "?tab=json"]
 SECRET_SCHEMA = {
@@ -36,23 +33,6 @@ def sync(acme: Tenant) -> Workflow:
 @pytest.fixture
 def morning(sync: Workflow) -> Schedule:
     return a_quiet_schedule(sync, cron="0 9 * * 1-5", timezone="Europe/Paris")
-
-
-def an_occurrence(db: Any, schedule: Schedule, hours_ago: int, outcome: str, **values: Any) -> Occurrence:
-    at = NOW - timedelta(hours=hours_ago)
-    reason = None if outcome == "fired" else "late"
-    values = {"origin_key": "timing", "reason": reason, "decided_at": at} | values
-    occurrence = Occurrence(
-        id=new_id(),
-        tenant_id=schedule.tenant_id,
-        schedule_id=schedule.id,
-        scheduled_for=at,
-        outcome=outcome,
-        **values,
-    )
-    db.add(occurrence)
-    db.commit()
-    return occurrence
 
 
 def test_next_and_last_stand_above_the_tabs_whatever_the_tab(alice: Browser, db: Any, morning: Schedule) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,16 @@ from domain.accounts.tenants import Tenant
 from domain.kernel.ids import new_id
 from domain.runs.heartbeats import SCHEDULER, beat
 from domain.schedules.cursors import ScheduleCursor
+from domain.schedules.narrowing import ScheduleFilter
+from domain.schedules.pages import schedules_page
 from domain.schedules.schedules import Schedule
+from domain.timing.words import absolute
 from domain.workflows.workflows import Workflow
-from tests.factories import NOW, a_published_workflow, a_version
+from tests.factories import NOW, a_published_workflow, a_run, a_version
 from tests.statements import counted
 from tests.web.cast import Browser
-from tests.web.schedule_pages import REGION, a_quiet_schedule, audited, run_count, schedules, shown_names
+from tests.web.schedule_pages import REGION, a_quiet_schedule, an_occurrence, audited, run_count, schedules, shown_names
+from web.schedules.rows import listed
 
 ACTIONS = ["/pause", "/resume", "/delete", "/run-now", "/edit"]
 
@@ -25,6 +30,19 @@ ACTIONS = ["/pause", "/resume", "/delete", "/run-now", "/edit"]
 @pytest.fixture
 def sync(acme: Tenant) -> Workflow:
     return a_published_workflow(acme)
+
+
+def test_a_schedule_whose_zone_is_no_longer_known_takes_no_page_away(alice: Browser, sync: Workflow, db: Any) -> None:
+    """Zones are renamed: the machine may know one less than the day before."""
+    a_quiet_schedule(sync, "Sound")
+    lost = a_quiet_schedule(sync, "Lost", timezone="Atlantis/Centre")
+    db.get(ScheduleCursor, lost.id).last_fire_at = NOW
+    an_occurrence(db, lost, 1, "skipped", reason="overlap")
+    assert sorted(shown_names(alice.get("/schedules").text)) == ["Lost", "Sound"]
+    for place in ("", "/edit", "?tab=runs", "?tab=changes", "?tab=json"):
+        assert alice.get(f"/schedules/{lost.id}{place}").status_code == 200, place
+    for page in ("/runs", f"/runs?schedule={lost.id}", "/system", f"/workflows/{sync.id}"):
+        assert alice.get(page).status_code == 200, page
 
 
 @pytest.fixture
@@ -39,6 +57,26 @@ def test_the_list_shows_what_when_and_where_each_schedule_stands(alice: Browser,
         assert said in page
     assert '<time datetime="2100-01-01T00:00:00Z"' in page
     assert 'aria-label="No occurrences yet"' in page
+
+
+def test_the_bars_of_a_list_change_with_the_run_and_with_the_day(
+    alice: Browser, sync: Workflow, morning: Schedule, db: Any
+) -> None:
+    """What was drawn is remembered."""
+    run = a_run(sync, "running", schedule_id=morning.id)
+    fired = an_occurrence(db, morning, 0, "fired", id=run.id)
+
+    def labels(at: datetime = NOW) -> list[str]:
+        row = schedules_page(morning.tenant_id, ScheduleFilter()).rows[0]
+        return re.findall("<title>(.+?)</title>", listed(row, at).bars)
+
+    on_the_day = absolute(fired.scheduled_for, "Europe/Paris", NOW)
+    assert labels() == labels() == [f"{on_the_day}: running"]
+    run.status, run.finished_at = "succeeded", NOW + timedelta(seconds=2)
+    db.commit()
+    assert labels() == [f"{on_the_day}: succeeded in 2 s"]
+    later = NOW + timedelta(days=20)
+    assert labels(later) == [f"{absolute(fired.scheduled_for, 'Europe/Paris', later)}: succeeded in 2 s"] != labels()
 
 
 def test_the_menu_of_each_row_is_its_own(alice: Browser, sync: Workflow) -> None:

@@ -39,7 +39,9 @@ def index() -> ResponseReturnValue:
     asked = asked_filter()
     narrowed, sort = asked.narrowed, one_of("sort", SORTS) or "next"
     number = request.args.get("page", 1, type=int)
-    page = SchedulesPage((), 0, 1, False) if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
+    page = (
+        SchedulesPage((), 0, True, 1, False) if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
+    )
     shown = {
         "page": page,
         "rows": [listed(row, request_now()) for row in page.rows],

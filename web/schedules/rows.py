@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from markupsafe import Markup
 
@@ -12,7 +13,7 @@ from domain.firing.explain import Explanation, explain
 from domain.schedules.entries import LastEntry
 from domain.schedules.pages import ScheduleRow
 from domain.timing.words import absolute, duration_words, timing_in_words
-from domain.timing.zones import offset_label, zone
+from domain.timing.zones import offset_label, shown_zone, zone
 from web.bars import Bar, BarOutcome, last_bars
 
 NOTE_FITS = 26
@@ -53,10 +54,9 @@ class ListedSchedule:
 
 def listed(row: ScheduleRow, now: datetime) -> ListedSchedule:
     note, tone = _note(row)
-    bars = last_bars([_bar(entry, row.timezone, now) for entry in reversed(row.entries)])
     skipped_at = row.skip_next_at if row.skip_next_at and row.skip_next_at > now else None
     next_at = row.timing.next_after(skipped_at) if skipped_at and row.timing else None
-    return ListedSchedule(row, words_of(row, now), explain(row, now), bars, note, tone, skipped_at, next_at)
+    return ListedSchedule(row, words_of(row, now), explain(row, now), _bars(row, now), note, tone, skipped_at, next_at)
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,18 @@ def _note(row: ScheduleRow) -> tuple[str, str]:
     if newest is not None and newest.outcome != "fired":
         return f"{newest.outcome.capitalize()}: {newest.detail or newest.reason}", "plain"
     return "", "plain"
+
+
+def _bars(row: ScheduleRow, now: datetime) -> Markup:
+    noon = now.astimezone(shown_zone(row.timezone)).replace(hour=12, minute=0, second=0, microsecond=0)
+    return _drawn_bars(row.entries, row.timezone, noon)
+
+
+@lru_cache(maxsize=1_000)
+def _drawn_bars(entries: tuple[LastEntry, ...], timezone: str, noon: datetime) -> Markup:
+    """A list is drawn anew every few seconds, and most of its bars are as they were. What their words say of the time changes
+    with the day, at `noon` of which they are drawn."""
+    return last_bars([_bar(entry, timezone, noon) for entry in reversed(entries)])
 
 
 def _bar(entry: LastEntry, timezone: str, now: datetime) -> Bar:

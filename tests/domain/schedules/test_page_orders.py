@@ -89,4 +89,5 @@ def test_a_page_is_a_slice_of_all_in_their_order(
         assert len(every) > 3, narrowed
         for offset in range(0, len(every) + 5, 5):
             found = found_page(acme.id, narrowed, sort, 5, offset, count_max)
-            assert found == (min(len(every), count_max), every[offset : offset + 5]), (narrowed, offset)
+            assert found.ids == every[offset : offset + 5], (narrowed, offset)
+            assert (found.total, found.is_whole) == (min(len(every), count_max), len(every) < count_max), narrowed

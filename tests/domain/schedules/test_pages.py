@@ -22,6 +22,7 @@ from domain.schedules.drafts import ScheduleDraft
 from domain.schedules.entries import BARS, occurrences_page
 from domain.schedules.narrowing import ScheduleFilter
 from domain.schedules.occurrences import Occurrence
+from domain.schedules.orders import SORTS
 from domain.schedules.pages import schedule_detail, schedules_page
 from domain.schedules.previews import timing_preview
 from domain.schedules.schedules import Schedule
@@ -235,6 +236,22 @@ def test_the_total_stops_counting_at_a_bound(acme: Tenant, sync: Workflow, monke
         a_schedule(sync, f"S{number}")
     page = schedules_page(acme.id, ScheduleFilter())
     assert (page.total, page.is_total_exact) == (2, False)
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_a_search_counts_less_and_shows_as_many(
+    sort: str, acme: Tenant, sync: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(narrowing, "FOUND_MAX", 3)
+    for number in range(6):
+        a_schedule(sync, f"S{number}")
+    asked = [schedules_page(acme.id, ScheduleFilter(q="s"), sort, number, 2) for number in (1, 2, 3)]
+    assert {(page.total, page.is_total_exact) for page in asked} == {(3, False)}
+    assert sorted(row.name for page in asked for row in page.rows) == [f"S{number}" for number in range(6)]
+    assert [page.has_more for page in asked] == [True, True, False]
+    fewer = schedules_page(acme.id, ScheduleFilter(q="s1"))
+    assert (fewer.total, fewer.is_total_exact) == (1, True)
+    assert schedules_page(acme.id, ScheduleFilter()).total == 6
 
 
 def test_a_row_whose_timing_cannot_be_read_takes_nothing_else_away(acme: Tenant, sync: Workflow) -> None:
