@@ -40,6 +40,7 @@ from web import (
     tokens,
     workflows,
 )
+from web.application import Application
 from web.logging import AccessLog
 
 BLUEPRINTS = (
@@ -74,7 +75,7 @@ def create_app(config: Config | None = None) -> Flask:
         config = Config.from_env()
         configure_logs(config.log_level, config.log_format)
         arm_failpoints(config.failpoints)
-    app = Flask(__name__)
+    app = Application(__name__)
     app.config.from_mapping(
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options("web", config.web_threads),

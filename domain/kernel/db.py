@@ -191,7 +191,7 @@ def end_reading() -> None:
     """Give the connection back before a wait for somebody else, who may take longer than an idle transaction lasts. What
     was read stays as it is. Inside an open unit of work nothing is given back."""
     session = db.session()
-    if UNIT_OF_WORK in session.info:
+    if UNIT_OF_WORK in session.info or not session.in_transaction():
         return
     session.expire_on_commit = False
     try:

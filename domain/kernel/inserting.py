@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import make_transient_to_detached
 
 from domain.kernel.db import PLANNED_ONCE, Base, db
 
@@ -36,7 +37,11 @@ def insert_one(model: type[Model], row: Mapping[str, Any], *beside: tuple[type[B
     The rest is as in `insert_rows`.
     """
     parts: list[tuple[type[Base], Rows]] = [*beside, (model, [row])]
-    return db.session.scalars(_returning(model, *_shapes(parts)), _values(parts)).one()
+    added = db.session.execute(_returning(model, *_shapes(parts)), _values(parts)).one()
+    stored = model(**{**row, **added._mapping})
+    make_transient_to_detached(stored)
+    db.session.add(stored)
+    return stored
 
 
 def _shapes(parts: Sequence[tuple[type[Base], Rows]]) -> tuple[tuple[type[Base], tuple[str, ...]], ...]:
@@ -60,10 +65,12 @@ def _statement(*shapes: tuple[type[Base], tuple[str, ...]]) -> TextClause:
 
 @lru_cache(maxsize=256)
 def _returning(model: type[Base], *shapes: tuple[type[Base], tuple[str, ...]]) -> Any:
-    columns = list(model.__table__.columns)
+    """Gives back what the row does not say itself: what it left out, and JSON, which is stored in an order of its own."""
+    given = shapes[-1][1]
+    columns = [one for one in model.__table__.columns if one.name not in given or isinstance(one.type, JSONB)]
     names = ", ".join(column.name for column in columns)
     returning = text(f"{_statement(*shapes).text} RETURNING {names}").columns(*columns)
-    return select(model).from_statement(returning).execution_options(**PLANNED_ONCE)
+    return returning.execution_options(**PLANNED_ONCE)
 
 
 def _insert(number: int, model: type[Base], columns: Sequence[str]) -> str:

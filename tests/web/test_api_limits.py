@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from flask import Flask
+from flask import Flask, session
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
@@ -18,6 +18,7 @@ from tests.factories import a_published_workflow, a_token, a_user
 from tests.statements import counted
 from tests.web.callers import Caller
 from tests.web.cast import Browser
+from web.access import SESSION_TOKEN
 from web.throttle import API_LIMIT, EXTENSION
 
 LIMIT = 3
@@ -168,3 +169,12 @@ def test_a_session_may_no_more_than_its_person(bob: Browser, sync: Workflow, db:
     assert bob.get("/api/schedules").status_code == 200
     body = {"workflowId": str(sync.id), "cron": "0 7 * * *"}
     assert bob.open("/api/schedules", method="POST", json=body).status_code == 403
+
+
+def test_who_carries_a_token_has_no_session_whatever_cookie_comes_along(alice: Browser) -> None:
+    cookie = alice.client.get_cookie("carillon")
+    assert cookie is not None
+    for more, has_session in (({}, True), ({"Authorization": "Bearer carillon_of_somebody"}, False)):
+        sent = {"Cookie": f"carillon={cookie.value}"} | more
+        with alice.client.application.test_request_context("/api/schedules", headers=sent):
+            assert (SESSION_TOKEN in session) == has_session

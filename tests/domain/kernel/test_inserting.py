@@ -51,10 +51,17 @@ def test_one_row_comes_back_as_it_is_stored(acme: Tenant, db: Any) -> None:
         stored = insert_one(User, ada, (Membership, [a_membership(acme, ada)]))
     assert len(statements) == 1
     assert stored.created_at is not None and db.get(User, ada["id"]) is stored
+    assert not db.dirty and not db.new
     stored.name = "Ada"
     db.flush()
     db.expire(stored)
     assert stored.name == "Ada"
+
+
+def test_json_comes_back_in_the_order_in_which_it_is_stored(acme: Tenant, db: Any) -> None:
+    named = {"id": new_id(), "tenant_id": acme.id, "key": "sync", "name": "Sync", "content_changed_at": acme.created_at}
+    stored = insert_one(Workflow, named | {"draft_definition": {"longer": 1, "b": 2}})
+    assert list(stored.draft_definition) == ["b", "longer"]
 
 
 def test_no_value_is_null_of_json_only_where_there_must_be_one(acme: Tenant, db: Any) -> None:
