@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -17,6 +18,8 @@ from domain.kernel.db import db
 from domain.kernel.metric_counts import totals
 from domain.kernel.metrics import REGISTRY, Labels, Sums
 from domain.runs.heartbeats import KINDS, WEB
+from domain.runs.runs import UNFINISHED
+from domain.schedules.schedules import ENDPOINT, TRANSITIONS, WORKFLOW
 
 _SCHEDULES = text("""
     SELECT target_kind AS target, status, count(*) AS number FROM schedules WHERE deleted_at IS NULL GROUP BY 1, 2
@@ -78,9 +81,11 @@ def _standing(now: datetime) -> Iterator[Metric]:
     runs = GaugeMetricFamily(
         "carillon_unfinished_runs", "Runs that have not ended (queued, running, waiting).", labels=("target", "status")
     )
-    for family, statement in ((schedules, _SCHEDULES), (runs, _RUNS)):
-        for row in db.session.execute(statement):
-            family.add_metric((row.target, row.status), row.number)
+    for family, statement, statuses in ((schedules, _SCHEDULES, TRANSITIONS), (runs, _RUNS, UNFINISHED)):
+        found = {(row.target, row.status): row.number for row in db.session.execute(statement)}
+        # What there is none of is told as well: a line on a chart ends at 0, instead of having no data.
+        for at in product((WORKFLOW, ENDPOINT), statuses):
+            family.add_metric(at, found.get(at, 0))
         yield family
     yield from _processes(now)
     yield from _queues(now)

@@ -26,6 +26,7 @@ from domain.kernel.ids import new_id
 from domain.kernel.metric_counts import record_counts, totals
 from domain.kernel.metrics import counted as counted_samples
 from domain.runs.heartbeats import beat
+from domain.runs.runs import UNFINISHED
 from tests.factories import (
     NOW,
     a_published_workflow,
@@ -127,6 +128,8 @@ def test_how_things_stand_is_told(alice: Browser, client: FlaskClient, allow: An
     assert found["carillon_processes", (("kind", "scheduler"),)] == 0
     assert found["carillon_processes", (("kind", "web"),)] == 0
     assert found["carillon_schedules_late_seconds", ()] > 0
+    for status in UNFINISHED:
+        assert found["carillon_unfinished_runs", (("status", status), ("target", "endpoint"))] == 0
 
 
 def test_nothing_told_names_a_tenant_or_a_thing_of_theirs(
