@@ -15,7 +15,7 @@ from flask import Flask
 from domain import tables
 from domain.extensions.settings import configure_extensions
 from domain.kernel.config import Config
-from domain.kernel.db import db, engine_options, transaction
+from domain.kernel.db import db, engine_options, name_connections, transaction
 from domain.kernel.failpoints import arm_failpoints
 from domain.kernel.ids import new_id
 from domain.kernel.log import configure_logs, first_line, logger
@@ -23,7 +23,7 @@ from domain.kernel.metric_counts import record_counts
 from domain.kernel.outbound import configure_outbound
 from domain.kernel.outbox import configure_mail
 from domain.kernel.vault import configure_vault
-from domain.runs.heartbeats import beat, end_heartbeat
+from domain.runs.heartbeats import beat, end_heartbeat, session_name
 
 log = logger(__name__)
 
@@ -66,13 +66,18 @@ def code_version() -> str:
 
 @dataclass
 class Life:
-    """One life of one process: a new id each start, so that nobody inherits a lease. Beats until it is ended."""
+    """One life of one process: a new id each start, so that nobody inherits a lease. Beats until it is ended. Database
+    connections made from its beginning on are known by its id."""
 
     app: Flask
     kind: str
     lease_seconds: int
     id: UUID = field(default_factory=new_id)
     ended: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        with self.app.app_context():
+            name_connections(session_name(self.kind, self.id))
 
     def beat(self) -> None:
         """Say once that this process is alive."""

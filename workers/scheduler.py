@@ -34,13 +34,13 @@ from domain.runs.admission import admit_waiting, look_for_waiting, ready_by_lane
 from domain.runs.call_admission import admit_calls
 from domain.runs.children import end_orphans
 from domain.runs.heartbeats import SCHEDULER
-from domain.runs.reaping import reap_lost
 from domain.runs.waking import Waiting, waiting_now, wake_due, wake_parents
 from workers.broker import make_sender, sending_errors
 from workers.dispatcher import announce_ready
 from workers.herds import HERD, Herd
 from workers.listening import listen
 from workers.process import Life, configured, process_app
+from workers.reaper import Reaper
 
 log = logger(__name__)
 
@@ -72,9 +72,7 @@ class Scheduler:
         self.ticks = 0
         self.is_ticking = False
         self.herd = Herd(app, lambda batch: self._fire_batch(batch), self.stopping)
-        # Since when the database has answered without a break, and when it did last.
-        self.reached_database_at: float | None = None
-        self.heard_of_database_at = 0.0
+        self.reaper = Reaper(app, config.lease_seconds)
 
     def tick(self) -> None:
         """Fire what is due within this second, each at its instant; go on beyond it while there is more."""
@@ -179,28 +177,9 @@ class Scheduler:
             return ready_by_lane()
 
     def reap(self) -> None:
-        """Take runs from dead workers, but not before a lease has passed since the database could first be reached:
-        while it was away nobody could renew anything."""
-        try:
-            with self.app.app_context(), transaction():
-                now = clock.database_now()
-                if self._seconds_with_database() < self.config.lease_seconds:
-                    return
-                reaped = reap_lost(now)
-        except Exception:
-            self.reached_database_at = None
-            raise
-        if reaped:
-            log.warning("Runs were taken from lost workers or ended at their deadline", runs=reaped)
+        """Let others go on with what those held who died or stand still."""
+        if self.reaper.reap():
             self.work_is_ready.set()
-
-    def _seconds_with_database(self) -> float:
-        """For how long the database has been answering; one that stood still for a lease begins anew."""
-        at = clock.monotonic()
-        if self.reached_database_at is None or at - self.heard_of_database_at > self.config.lease_seconds:
-            self.reached_database_at = at
-        self.heard_of_database_at = at
-        return at - self.reached_database_at
 
     def hold_failing(self) -> None:
         with self.app.app_context(), transaction():

@@ -36,7 +36,8 @@ TIMEOUTS = {
 }
 
 # Seconds a whole transaction may last, from PostgreSQL 17 on. Who stands still after having sent half of what it asks is neither
-# idle nor waited for in the eyes of the timeouts above, and would keep what it has locked for as long as it stands still.
+# idle nor waited for in the eyes of the timeouts above, and would keep what it has locked for as long as it stands still. A
+# scheduler that lives ends its session sooner, on any version (domain/runs/heartbeats.py).
 TRANSACTION_SECONDS = {"web": 300, "scheduler": 120, "worker": 60, "command": 0}
 
 # Whose statements are planned each time they are asked (docs/decisions/0027-plans.md): the scheduler's take batches of any size,
@@ -128,6 +129,14 @@ def _prepare(cursor: Any, statement: str, values: Any, context: Any) -> bool:
     if is_planned_once:
         cursor.execute(statement, values, prepare=True)
     return is_planned_once
+
+
+def name_connections(name: str) -> None:
+    """Have PostgreSQL show those that the current app makes from now on under `name`, of at most 63 bytes."""
+
+    @event.listens_for(db.engine.dialect, "do_connect")
+    def show(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
+        options["application_name"] = name
 
 
 def leave_ended(connection: Any, _record: object, _user: object) -> None:

@@ -9,12 +9,25 @@ from sqlalchemy import CheckConstraint, Index, delete, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.kernel.db import Base, db
+from domain.kernel.db import PLANNED_ONCE, Base, db
 
 SCHEDULER, WORKER, WEB = "scheduler", "worker", "web"
 # Of which one must be alive for anything to fire and run.
 KINDS = (SCHEDULER, WORKER)
 FORGET_AFTER = timedelta(hours=24)
+
+# Sessions of ours for which PostgreSQL waits inside a transaction: for the rest of what they ask, for their next statement,
+# or until they have read an answer. Where a pooler keeps their names to itself, or adds to them, none is found.
+_STANDING = text("""
+    SELECT a.pid, a.application_name FROM pg_stat_activity a
+    WHERE a.datname = current_database() AND a.usename = session_user
+        AND a.application_name ~ '^carillon-(web|scheduler|worker) [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        AND a.xact_start IS NOT NULL AND a.wait_event_type = 'Client' AND a.state_change < :standing_since
+        AND NOT EXISTS (SELECT FROM heartbeats h WHERE h.lease_until >= :now
+            AND a.application_name = 'carillon-' || h.kind || ' ' || h.id)
+""").execution_options(**PLANNED_ONCE)
+
+_END_SESSIONS = text("SELECT pg_terminate_backend(pid) FROM unnest(CAST(:pids AS integer[])) AS pid")
 
 
 class Heartbeat(Base):
@@ -45,6 +58,29 @@ def beat(process_id: UUID, kind: str, host: str, pid: int, version: str, lease_s
 def end_heartbeat(process_id: UUID) -> None:
     """Say that the process has ended: what it still holds is free at once."""
     db.session.execute(delete(Heartbeat).where(Heartbeat.id == process_id))
+
+
+def session_name(kind: str, process_id: UUID) -> str:
+    """What PostgreSQL shows the database sessions of a process as (`application_name`)."""
+    return f"carillon-{kind} {process_id}"
+
+
+def end_standing_sessions(now: datetime, lease_seconds: int) -> list[str]:
+    """End the database sessions of processes that stand still, so that others get what these hold; the names of those
+    whose sessions they were. They are gone a moment later.
+
+    In the middle of a statement a session is neither idle nor at work, and most timeouts of the database, if not all, let it
+    be. It is ended when its process has no heart that beats, and it has been waited for inside a transaction for a lease.
+    Who lives all the same, with a heart that was late, has lost its runs by the same rule; it finds a connection that was
+    cut and a transaction that was rolled back, and writes nothing that others go on with.
+    Raises ProgrammingError (InsufficientPrivilege), having done nothing, where not even one's own sessions may be ended.
+    """
+    asked = {"now": now, "standing_since": now - timedelta(seconds=lease_seconds)}
+    standing = db.session.execute(_STANDING, asked).all()
+    if standing:
+        with db.session.begin_nested():
+            db.session.execute(_END_SESSIONS, {"pids": [row.pid for row in standing]})
+    return sorted({row.application_name for row in standing})
 
 
 def heartbeats_page(now: datetime) -> list[Heartbeat]:

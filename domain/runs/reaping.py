@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from domain.kernel.db import db
 from domain.kernel.metrics import RUNS_LOST, count
-from domain.runs.claims import Ending, end_runs, lock_cursors_of
+from domain.runs.claims import Ending, end_runs
 from domain.runs.invoking import lose_invocations
 from domain.runs.runs import CANCELED, FAILED
 
@@ -23,13 +23,21 @@ _LOST_OR_OVERDUE = """
         SELECT 1 FROM heartbeats h WHERE h.id = r.claimed_by AND h.lease_until >= :now))
 """
 
+# Before the runs themselves, as everybody does, but without a wait: who holds one may stand still.
+_LOCK_FREE_CURSORS = text("""
+    SELECT c.schedule_id FROM schedule_cursors c
+    WHERE c.schedule_id IN (SELECT schedule_id FROM runs WHERE id = ANY(:ids) AND schedule_id IS NOT NULL)
+    ORDER BY c.schedule_id FOR NO KEY UPDATE SKIP LOCKED
+""")
+
 
 def reap_lost(now: datetime) -> int:
     """Runs of a process whose heartbeat ran out are ready again under a higher epoch, or end; how many were touched.
 
     A run that was lost three times without recording a step in between fails as `worker_lost`; one past its deadline
     fails as `timed_out` even if its process lives; one that was asked to cancel is canceled. Calls of extensions that
-    were under way are on record as lost.
+    were under way are on record as lost. What somebody holds, the run or the cursor of its schedule, is left for the
+    next time.
     """
     candidates = list(
         db.session.scalars(
@@ -39,16 +47,17 @@ def reap_lost(now: datetime) -> int:
     )
     if not candidates:
         return 0
-    lock_cursors_of(candidates)
+    free = list(db.session.scalars(_LOCK_FREE_CURSORS, {"ids": candidates}))
     rows = db.session.execute(
         text(
             f"""
             SELECT r.id, r.losses, r.cancel_requested_at, r.deadline_at < :now AS is_overdue FROM runs r
-            WHERE r.id = ANY(:ids) AND {_LOST_OR_OVERDUE}
+            WHERE r.id = ANY(:ids) AND {_LOST_OR_OVERDUE} AND NOT EXISTS (
+                SELECT FROM schedule_cursors c WHERE c.schedule_id = r.schedule_id AND c.schedule_id <> ALL(CAST(:free AS uuid[])))
             ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
             """  # noqa: S608
         ),
-        {"now": now, "ids": candidates},
+        {"now": now, "ids": candidates, "free": free},
     ).all()
     lose_invocations([row.id for row in rows], now)
     endings = [ending for row in rows if (ending := _ending(row))]

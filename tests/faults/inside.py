@@ -62,8 +62,8 @@ class OneRound(Scheduler):
         self.stopping = Impatient()
         self.work_is_ready = Impatient(self.stopping)
         # It has reached the database for long enough to reap.
-        self.heard_of_database_at = clock.monotonic()
-        self.reached_database_at = self.heard_of_database_at - config.lease_seconds
+        self.reaper.heard_of_database_at = clock.monotonic()
+        self.reaper.reached_database_at = self.reaper.heard_of_database_at - config.lease_seconds
 
     def tick(self) -> None:
         self.stopping.clear()

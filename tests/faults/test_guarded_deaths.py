@@ -19,6 +19,7 @@ from tests.faults.guards import GUARDED, drop_constraints, without_sql
 from tests.faults.inside import Inside
 from tests.faults.invariants import check_invariants, counts, violations
 from tests.faults.seeds import counting_steps, seed_runs, seed_workflow
+from workers import reaper
 from workers import scheduler as scheduling
 
 
@@ -75,7 +76,7 @@ def test_what_a_worker_had_claimed_when_it_died_is_taken_from_it(
     inside: Inside, failpoint: str, is_guarded: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not is_guarded:
-        monkeypatch.setattr(scheduling, "reap_lost", lambda _now: 0)
+        monkeypatch.setattr(reaper, "reap_lost", lambda _now: 0)
     inside.seed_ready()
     inside.dies(failpoint, lambda worker=inside.worker(): worker.work(EFFECT))
     assert inside.statuses() == {"running": 1}

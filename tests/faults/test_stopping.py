@@ -131,9 +131,9 @@ def test_a_web_server_told_to_stop_answers_what_it_was_asked(fleet: Fleet, fresh
         holder.execute("LOCK TABLE api_tokens IN ACCESS EXCLUSIVE MODE")
         asking = threading.Thread(target=ask)
         asking.start()
-        waits = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'carillon-web'"
-        )
+        waits = """
+            SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name LIKE 'carillon-web%'
+        """
         wait_until(lambda: scalar(fleet.app, waits), "a request that waits")
         fleet.send(web, signal.SIGTERM)
         wait_until(lambda: "Handling signal: term" in fleet.log.read_text(), "that it was told to stop")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from domain.firing.tick import fire_due
 from domain.kernel import clock
 from domain.kernel.config import Config
 from domain.kernel.db import TIMEOUTS, db, transaction
-from tests.faults.fleet import Fleet, rows, scalar
+from tests.faults.fleet import Fleet, execute, rows, scalar
 from tests.faults.invariants import VIOLATIONS, check_invariants
 from tests.faults.seeds import PURE_STEPS, seed_one_time_schedules, seed_workflow
 from workers import scheduler as scheduler_module
@@ -106,6 +107,18 @@ def held(fleet: Fleet, *statements: str) -> Iterator[psycopg.Connection]:
             stranger.execute(statement.encode())
         yield stranger
         stranger.rollback()
+
+
+@contextmanager
+def as_somebody_with_few_connections(fleet: Fleet, count: int) -> Iterator[dict[str, str]]:
+    """The environment of an ordinary user to whom the server gives `count` connections."""
+    name = f"few_{uuid4().hex}"
+    rights = "pg_read_all_data, pg_write_all_data"
+    execute(fleet.app, f"CREATE ROLE {name} LOGIN CONNECTION LIMIT {count}; GRANT {rights} TO {name}")
+    try:
+        yield fleet.env | {"DATABASE_URL": fleet.env["DATABASE_URL"].replace("//carillon@", f"//{name}@")}
+    finally:
+        execute(fleet.app, f"DROP ROLE {name}")
 
 
 @contextmanager

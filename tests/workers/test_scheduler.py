@@ -21,7 +21,7 @@ from domain.kernel.log import current_number
 from domain.runs.runs import CALL, EFFECT
 from domain.runs.waking import Waiting
 from tests import servers
-from workers import broker, herds
+from workers import broker, herds, reaper
 from workers import scheduler as module
 from workers.broker import make_sender, waiting_messages
 from workers.dispatcher import announce_ready
@@ -205,7 +205,7 @@ def reapings(app: Flask, config: Config, monkeypatch: pytest.MonkeyPatch) -> Any
     looked_at: list[float] = []
     now = [0.0]
     monkeypatch.setattr(clock, "monotonic", lambda: now[0])
-    monkeypatch.setattr(module, "reap_lost", lambda _now: looked_at.append(now[0]) or 0)
+    monkeypatch.setattr(reaper, "reap_lost", lambda _now: looked_at.append(now[0]) or 0)
 
     def reap_at(seconds: Any) -> list[float]:
         for second in seconds:
