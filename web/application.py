@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 
 from web.access import is_by_session
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Opens no session for who carries a token: whatever cookie comes along is not looked at."""
+    """Who carries a token has an empty session that is not kept: whatever cookie comes along is not looked at."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return super().open_session(app, request) if is_by_session() else None
+        return super().open_session(app, request) if is_by_session() else self.session_class()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if is_by_session():
+            super().save_session(app, session, response)
 
 
 class Application(Flask):

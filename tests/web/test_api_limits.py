@@ -178,3 +178,5 @@ def test_who_carries_a_token_has_no_session_whatever_cookie_comes_along(alice: B
         sent = {"Cookie": f"carillon={cookie.value}"} | more
         with alice.client.application.test_request_context("/api/schedules", headers=sent):
             assert (SESSION_TOKEN in session) == has_session
+    page = alice.client.application.test_client().get("/api/docs", headers=sent)
+    assert page.status_code == 200 and "Set-Cookie" not in page.headers
