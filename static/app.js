@@ -33,13 +33,18 @@
   // After an outerHTML swap the event comes from another element; the request still knows who asked.
   const asker = (event) => event.detail.requestConfig?.elt ?? event.detail.elt;
   const isPolling = (event) => asker(event)?.matches?.("[data-live]") && event.detail.requestConfig?.verb === "get";
+  // An answer speaks through the element that asked: a part that is swapped meanwhile would take its words along.
+  const askers = new Set();
+  const isAsking = (part) => [...askers].some((element) => part.contains(element));
   on("htmx:beforeSend", (event) => {
     if (isPolling(event)) return;
+    askers.add(asker(event));
     underway += 1;
     setTimeout(() => { if (underway > 0) doc.documentElement.dataset.busy = ""; }, 200);
   });
   on("htmx:afterRequest", (event) => {
     if (isPolling(event)) { if (event.detail.successful) { current = new Date(); dismiss("live"); } return; }
+    askers.delete(asker(event));
     underway = Math.max(0, underway - 1);
     if (!underway) delete doc.documentElement.dataset.busy;
     if (asker(event)?.matches?.("form")) release(asker(event));
@@ -189,9 +194,10 @@
     const isTyping = part.contains(focus) && focus !== part && (focus.matches("input, textarea, select") || !(focus.id || known(focus)));
     const selected = getSelection();
     const isReading = selected && !selected.isCollapsed && part.contains(selected.anchorNode);
-    // Only the clock waits for the dialog: a change that the dialog made is shown at once.
-    const isCovered = !event.detail.requestConfig?.triggeringEvent && one("dialog:modal") && !part.closest("dialog");
-    if (doc.hidden || isSignedOut || isCovered || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
+    // Only the clock waits for the dialog and for an answer: a change that they made is shown at once.
+    const isClock = !event.detail.requestConfig?.triggeringEvent;
+    const isCovered = isClock && one("dialog:modal") && !part.closest("dialog");
+    if (doc.hidden || isSignedOut || isCovered || (isClock && isAsking(part)) || isTyping || isReading || one("details.menu[open], input:checked", part)) event.preventDefault();
   });
   // htmx keeps the focus of what has an id; a link is known by its address, a control by its name and value, the button
   // of an action by where its form goes.
@@ -208,6 +214,7 @@
   const isAimedAt = (part) => Date.now() - pointed < 10000 && part.matches(":has(tbody:hover)");
   on("htmx:beforeSwap", (event) => {
     const part = event.detail.target;
+    if (isPolling(event) && isAsking(part)) { event.detail.shouldSwap = false; return; }
     const isClock = isPolling(event) && !event.detail.requestConfig.triggeringEvent;
     if (isClock && isAimedAt(part)) {
       const next = new DOMParser().parseFromString(event.detail.serverResponse, "text/html");

@@ -40,18 +40,31 @@
     }
     field.form.requestSubmit();
   });
-  document.addEventListener("submit", ({ target }) => {
-    const file = target.matches("[data-drop]") && one("[type=file]", target).files[0];
-    if (file) say(target, `Looking at ${file.name}, ${megabytes(file.size)}…`);
+  // What a plan was made with is chosen on it: another choice, another plan.
+  document.addEventListener("change", ({ target }) => {
+    if (target.matches("form[data-progress] [role=switch]")) target.form.requestSubmit(one("[formaction]", target.form));
   });
-  document.addEventListener("htmx:afterRequest", ({ target }) => { if (target.matches("[data-drop]")) say(target, ""); });
 
-  // An import has a key of its own: sent again, it is done once and answered the same.
-  const TRIES = 12, PAUSE = 5000, NO_ANSWER = [502, 503, 504];
+  // An import has a key of its own: sent again, it is done once and answered the same. A look is asked for again by hand.
+  const PAUSE = 5000, NO_ANSWER = [502, 503, 504];
+  const IMPORT = {
+    tries: 12,
+    begun: () => "Checking the file…",
+    rest: "Storing them…",
+    lost: "Carillon does not answer. Once the connection is back, import again from this page: what was done already is not done twice.",
+    failed: "Carillon could not finish this import. Import again: what was done already is not done twice.",
+    refused: "The import was refused",
+  };
+  const LOOK = {
+    tries: 1,
+    begun: (file) => (file ? `Looking at ${file.name}, ${megabytes(file.size)}…` : "Looking at the file again…"),
+    rest: "Making the list…",
+    lost: "Carillon does not answer, and nothing was imported. Once the connection is back, look at the file again.",
+    failed: "Carillon could not look at this file, and nothing was imported. Try again.",
+    refused: "This file was refused",
+  };
   const ASKING = "No answer came. Carillon is asked again whether the import took effect…";
-  const LOST = "Carillon does not answer. Once the connection is back, import again from this page: what was done already is not done twice.";
-  const FAILED = "Carillon could not finish this import. Import again: what was done already is not done twice.";
-  const SIGNED_OUT = "You are signed out, and nothing was imported. Sign in again in another tab, then import again from here.";
+  const SIGNED_OUT = "You are signed out, and nothing was imported. Sign in again in another tab, then try again from here.";
   const lines = async function* (stream) {
     const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -61,53 +74,63 @@
       yield* found.filter(Boolean).map((line) => JSON.parse(line));
     }
   };
-  const tell = (form, { done, total }) => {
+  const tell = (form, { done, total }, words) => {
     Object.assign(one("progress", form), { max: total, value: done });
-    say(form, `${done} of ${total}`, "off");
+    const [at, of] = [done, total].map((number) => number.toLocaleString("en-GB"));
+    say(form, `${at} of ${of}${done < total ? "" : `. ${words.rest}`}`, "off");
   };
-  const answerOf = async (form, body) => {
+  const answerOf = async (form, asked, words) => {
     const headers = { Accept: "application/x-ndjson", "HX-Request": "true" };
-    const answer = await fetch(form.action, { method: "POST", body, headers });
+    const answer = await fetch(asked.address, { method: "POST", body: asked.body, headers });
     if (!answer.headers.get("Content-Type")?.startsWith(headers.Accept)) return { status: answer.status, html: await answer.text() };
-    for await (const line of lines(answer.body)) if (line.html === undefined) tell(form, line); else return line;
-    throw new Error(LOST);
+    for await (const line of lines(answer.body)) if (line.html === undefined) tell(form, line, words); else return line;
+    throw new Error(words.lost);
   };
-  const askAgain = async (form, body) => {
+  const askAgain = async (form, asked, words) => {
     for (let tries = 1; ; tries += 1) {
-      const found = await answerOf(form, body).catch(() => null);
-      if (found && !NO_ANSWER.includes(found.status)) return found;
-      if (tries === TRIES) throw new Error(LOST);
+      const found = await answerOf(form, asked, words).catch(() => null);
+      const isLast = tries === words.tries;
+      if (found && (isLast || !NO_ANSWER.includes(found.status))) return found;
+      if (isLast) throw new Error(words.lost);
       one("progress", form).removeAttribute("value");
       say(form, ASKING);
       await new Promise((go) => setTimeout(go, PAUSE));
     }
   };
-  const show = ({ status, html }) => {
+  const show = ({ status, html }, words) => {
     const found = new DOMParser().parseFromString(html, "text/html");
     if (!found.querySelector("#import")) {
-      throw new Error(found.querySelector("[role=alert] p")?.textContent ?? (status < 500 ? `The import was refused (${status}). Reload the page, then try again.` : FAILED));
+      throw new Error(found.querySelector("[role=alert] p")?.textContent ?? (status < 500 ? `${words.refused} (${status}). Reload the page, then try again.` : words.failed));
     }
+    const held = document.activeElement?.id;
     htmx.swap("#import", html, { swapStyle: "outerHTML" });
-    one("#import [data-error-summary], #import [autofocus]")?.focus();
+    (one("#import [data-error-summary]") ?? (held && document.getElementById(held)) ?? one("#import [autofocus]"))?.focus();
   };
-  const send = async (form) => {
-    const found = await askAgain(form, new FormData(form));
+  const send = async (form, asked, words) => {
+    const found = await askAgain(form, asked, words);
     if (found.status === 401) {
       document.dispatchEvent(new Event("signed-out"));
       throw new Error(SIGNED_OUT);
     }
-    show(found);
+    show(found, words);
   };
 
   document.addEventListener("submit", (event) => {
-    const form = event.target;
-    if (!form.matches("form[data-progress]") || event.submitter?.hasAttribute("formaction")) return;
+    const { target: form, submitter } = event;
+    if (!form.matches("form[data-progress]")) return;
     event.preventDefault();
+    const again = submitter?.getAttribute("formaction");
+    const words = again || form.matches("[data-drop]") ? LOOK : IMPORT;
     const bar = one("progress", form);
-    bar.hidden = false;
-    say(form, "Checking the file…");
+    const soon = setTimeout(() => { bar.hidden = false; }, 200);
+    say(form, words.begun(one("[type=file]", form)?.files[0]));
     // Beside its button, which a notice would lie upon.
-    send(form).catch((error) => say(form, error.message, "assertive")).finally(() => {
+    send(form, { address: again ?? form.action, body: new FormData(form) }, words).catch((error) => {
+      // The choices are again those of the plan that is still shown.
+      if (again) form.reset();
+      say(form, error.message, "assertive");
+    }).finally(() => {
+      clearTimeout(soon);
       bar.hidden = true;
       bar.removeAttribute("value");
       delete form.dataset.sending;

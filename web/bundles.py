@@ -121,21 +121,21 @@ class Imports(Generic[Bundle]):
     """How files of one kind are taken in. `read` makes a bundle of the text; `plan` says what it would do, with the options
     that make a difference and whether each is chosen; `do` does it, if it is what the plan with `fingerprint` said.
 
-    All of them raise Refused; `do` raises Conflict when it would be something else by now.
+    The last two tell how far they are. All of them raise Refused; `do` raises Conflict when it would be something else by now.
     """
 
     page: Page
     read: Callable[[bytes], Bundle]
-    plan: Callable[[Bundle], tuple[Outcome, Sequence[tuple[Option, bool]]]]
+    plan: Callable[[Bundle, Progress], tuple[Outcome, Sequence[tuple[Option, bool]]]]
     do: Callable[[Bundle, str, Progress], Sequence[Line]]
 
     def preview(self) -> ResponseReturnValue:
-        """What the file that was sent would do."""
+        """What the file that was sent would do. Looking changes nothing, so it is never turned down for want of a place."""
         try:
             text = sent_bundle()
-            return self._planned(self.read(text), text)
         except Refused as refused:
             return refused_page(self.page, refused)
+        return told(lambda progress: self._looked_at(text, progress), or_untold=True)
 
     def start(self) -> ResponseReturnValue:
         """What the plan said; when it would be another by now, that one is shown instead."""
@@ -146,21 +146,29 @@ class Imports(Generic[Bundle]):
             return refused_page(self.page, refused)
         return told(lambda progress: self._done(bundle, text, progress))
 
+    def _looked_at(self, text: bytes, progress: Progress) -> ResponseReturnValue:
+        try:
+            return self._planned(self.read(text), text, progress)
+        except Refused as refused:
+            return refused_page(self.page, refused)
+
     def _done(self, bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
         fingerprint = request.form.get("fingerprint", "")
         try:
             try:
                 lines = import_once(lambda: self.do(bundle, fingerprint, progress))
             except Conflict as changed:
-                return self._planned(bundle, text, 409, changed.message)
+                return self._planned(bundle, text, progress, 409, changed.message)
         except Refused as refused:
             return refused_page(self.page, refused)
         return import_page(self.page, done=Outcome(lines))
 
-    def _planned(self, bundle: Bundle, text: bytes, status: int = 200, said: str = "") -> ResponseReturnValue:
+    def _planned(
+        self, bundle: Bundle, text: bytes, progress: Progress, status: int = 200, said: str = ""
+    ) -> ResponseReturnValue:
         """In a form that imports it. Outside of strings JSON needs no ends of lines, and inside of them it has none: a
         browser would send two characters for each."""
-        plan, options = self.plan(bundle)
+        plan, options = self.plan(bundle, progress)
         held = _LINE_ENDS.sub(" ", text.decode("utf-8-sig"))
         shown = {"plan": plan, "options": options, "said": said, "text": held, "request_key": new_id()}
         return import_page(self.page, status, **shown)

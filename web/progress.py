@@ -20,9 +20,9 @@ from web.access import LOG_STACK, request_id
 STREAM = "application/x-ndjson"
 # An empty line now and then: proxies end what is silent, and only what is sent shows that nobody reads any more.
 SILENT_SECONDS = 5.0
-# In one process. Each takes a connection, and one more of gunicorn's threads as long as somebody reads.
+# In one process, whatever they do. Each takes a connection, and one more of gunicorn's threads as long as somebody reads.
 AT_ONCE = 3
-BUSY = "Other imports are under way. Wait a minute, then import again."
+BUSY = "Other files are being looked at or imported. Wait a minute, then import again."
 
 log = logger(__name__)
 
@@ -32,16 +32,18 @@ Line = dict[str, Any]
 _places = BoundedSemaphore(AT_ONCE)
 
 
-def told(work: Callable[[Progress], ResponseReturnValue]) -> ResponseReturnValue:
+def told(work: Callable[[Progress], ResponseReturnValue], *, or_untold: bool = False) -> ResponseReturnValue:
     """The answer of `work`. A page that asks for a stream is told meanwhile how far it has come, in lines of JSON:
     `{"done", "total"}` each time, and at the end `{"status", "html"}`. Empty lines mean nothing.
 
-    The work goes on when nobody reads any more. Raises Throttled when there is too much of it already.
+    The work goes on when nobody reads any more. When there is too much of it already, raises Throttled, or with `or_untold`
+    does the work as for a page that asks for no stream.
     """
-    if request.accept_mimetypes.best != STREAM:
+    is_asked = request.accept_mimetypes.best == STREAM
+    if not is_asked or not _places.acquire(blocking=False):
+        if is_asked and not or_untold:
+            raise Throttled(BUSY)
         return work(lambda _done, _total: None)
-    if not _places.acquire(blocking=False):
-        raise Throttled(BUSY)
     lines: SimpleQueue[Line | None] = SimpleQueue()
     try:
         Thread(target=_in_thread(work, lines), name="import", daemon=True).start()
@@ -65,7 +67,7 @@ def _in_thread(work: Callable[[Progress], ResponseReturnValue], lines: SimpleQue
                 g.rendered_at = rendered_at
             found = _answered(lambda: work(lambda done, total: lines.put({"done": done, "total": total})))
             lines.put({"status": found.status_code, "html": found.get_data(as_text=True)})
-            log.info("An import ended.", path=request.path, status=found.status_code)
+            log.info("Long work ended.", path=request.path, status=found.status_code)
 
     def run() -> None:
         try:
@@ -85,7 +87,7 @@ def _answered(work: Callable[[], ResponseReturnValue]) -> Response:
         try:
             return make_response(current_app.handle_user_exception(error))
         except Exception:
-            log.exception("An import ended with an error.")
+            log.exception("Long work ended with an error.")
             return make_response(current_app.handle_user_exception(InternalServerError(original_exception=error)))
 
 

@@ -98,13 +98,20 @@ class Prepared:
 
 
 def plan_import(
-    actor: Actor, bundle: Bundle, *, force: bool = False, cancel_runs: bool = False, now: datetime
+    actor: Actor,
+    bundle: Bundle,
+    *,
+    force: bool = False,
+    cancel_runs: bool = False,
+    now: datetime,
+    on_progress: Progress | None = None,
 ) -> ImportPlan:
     """What `import_bundle` would do now. Changes nothing. Conflicts are entries of the plan.
 
-    Raises BundleRefused as `checked_workflows` does.
+    `on_progress` is called, and BundleRefused raised, as `checked_workflows` does.
     """
-    return prepare(actor, bundle, Asked(force, cancel_runs, now), existing_workflows(actor.tenant_id, bundle)).plan
+    existing = existing_workflows(actor.tenant_id, bundle)
+    return prepare(actor, bundle, Asked(force, cancel_runs, now), existing, on_progress).plan
 
 
 def prepare(

@@ -94,14 +94,19 @@ class _Import:
 
 
 def plan_schedule_import(
-    actor: Actor, bundle: ScheduleBundle, now: datetime, min_interval_seconds: int = 60
+    actor: Actor,
+    bundle: ScheduleBundle,
+    now: datetime,
+    min_interval_seconds: int = 60,
+    on_progress: Progress | None = None,
 ) -> ScheduleImport:
-    """What importing the bundle would do: it is done, and undone at once. Raises Forbidden in an edition without schedules."""
+    """What importing the bundle would do: it is done, and undone at once. `on_progress` is told how many of how many are
+    done. Raises Forbidden in an edition without schedules."""
     # A unit of work, so that what is counted when it is committed is not counted for what is undone.
     with transaction():
         tried = db.session.begin_nested()
         try:
-            done = _imported(_Import(actor, now, min_interval_seconds), bundle, None)
+            done = _imported(_Import(actor, now, min_interval_seconds), bundle, on_progress)
         finally:
             tried.rollback()
     entries = (replace(one, schedule_id=None) if one.action == CREATE else one for one in done.entries)

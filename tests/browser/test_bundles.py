@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,12 @@ def test_a_file_is_dropped_looked_at_confirmed_and_imported_while_its_progress_i
     page.locator("#workflows-menu-button").click()
     page.get_by_role("link", name="Import…").click()
     expect(page.get_by_role("heading", name="Import workflows")).to_be_visible()
-    page.evaluate(DROP, [content.decode(), "workflow-bundle.json"])
+    page.evaluate(LISTEN)
+    with page.expect_response("**/workflows/import/plan") as plan:
+        page.evaluate(DROP, [content.decode(), "workflow-bundle.json"])
     expect(page.get_by_role("heading", name=f"{COPIES} workflows in the file")).to_be_focused()
+    assert plan.value.headers["content-type"] == "application/x-ndjson"
+    assert f"{COPIES} of {COPIES}. Making the list…" in page.evaluate("window.told")
     inspect(page, watch)
     assert workflow_count(acme) == 1
 
@@ -74,11 +79,56 @@ def test_a_file_is_dropped_looked_at_confirmed_and_imported_while_its_progress_i
         page.get_by_role("button", name=f"Import {COPIES} workflows").click()
     expect(page.get_by_text(f"{COPIES} workflows imported.")).to_be_focused()
     assert answer.value.headers["content-type"] == "application/x-ndjson"
-    assert f"{COPIES} of {COPIES}" in page.evaluate("window.told")
+    assert f"{COPIES} of {COPIES}. Storing them…" in page.evaluate("window.told")
     assert workflow_count(acme) == 1 + COPIES
     inspect(page, watch)
     page.get_by_role("link", name="Go to the workflows").click()
     expect(page.locator("#workflow-count")).to_have_text(str(1 + COPIES))
+
+
+def test_a_look_shows_a_bar_until_it_ends_and_the_file_stays_chosen_when_it_fails(
+    acme: Acme, visit: Visit, watch: Watch
+) -> None:
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    held: list[Route] = []
+    page.route("**/workflows/import/plan", lambda route: held.append(route))
+    bar, field = page.get_by_role("progressbar"), page.get_by_label("workflow-bundle.json")
+    field.set_input_files(file_of(exported(acme)))
+    expect(bar).to_be_visible()
+    watch.is_on = False
+    held.pop().fulfill(status=500, body="<p>broken</p>", content_type="text/html")
+    expect(page.get_by_text("Carillon could not look at this file, and nothing was imported.")).to_be_visible()
+    expect(bar).to_be_hidden()
+    expect(field).to_have_value(re.compile("workflow-bundle.json"))
+    page.unroute("**/workflows/import/plan")
+    page.get_by_role("button", name="Look at the file").click()
+    expect(page.get_by_role("heading", name="1 workflow in the file")).to_be_focused()
+    expect(bar).to_be_hidden()
+
+
+def test_another_choice_is_looked_at_with_a_bar_and_taken_back_when_that_fails(
+    acme: Acme, visit: Visit, watch: Watch
+) -> None:
+    page = visit(acme.alice)
+    page.goto("/workflows/import")
+    page.get_by_label("workflow-bundle.json").set_input_files(file_of(exported(acme)))
+    switch, bar = page.get_by_role("switch", name="Replace workflows"), page.get_by_role("progressbar")
+    expect(switch).not_to_be_checked()
+    held: list[Route] = []
+    page.route("**/workflows/import/plan", lambda route: held.append(route))
+    switch.press("Space")
+    expect(bar).to_be_visible()
+    watch.is_on = False
+    held.pop().abort("connectionreset")
+    expect(page.get_by_text("Carillon does not answer, and nothing was imported.")).to_be_visible()
+    expect(bar).to_be_hidden()
+    expect(switch).not_to_be_checked()
+    page.unroute("**/workflows/import/plan")
+    switch.press("Space")
+    expect(page.get_by_text("There is nothing to import")).to_be_visible()
+    expect(switch).to_be_checked()
+    expect(switch).to_be_focused()
 
 
 def test_an_import_whose_answer_is_lost_is_asked_for_again_and_done_once(
@@ -150,6 +200,7 @@ def test_replacing_is_chosen_on_the_plan_and_a_broken_file_is_explained(acme: Ac
     page.goto("/workflows/import")
     page.get_by_label("workflow-bundle.json").set_input_files(file_of(content[:-40]))
     expect(page.get_by_role("alert").filter(has_text="Nothing was imported")).to_be_focused()
+    expect(page.get_by_role("progressbar")).to_be_hidden()
     page.get_by_label("workflow-bundle.json").set_input_files(file_of(content))
     expect(page.get_by_text("Nothing is imported while there are conflicts")).to_be_visible()
     expect(page.get_by_role("button", name="Import 1 workflow")).to_have_count(0)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.places import drawer, notice, row
 from tests.browser.site import Acme
 
 REFRESH_MILLISECONDS = 6_000
+A_LIST, A_RUN = re.compile("/schedules$"), re.compile("/run-now$")
 # Nothing refreshes by itself.
 NO_POLLING = """
 const later = window.setTimeout;
@@ -94,6 +95,37 @@ def test_a_refresh_waits_while_a_dialog_is_open(acme: Acme, visit: Visit) -> Non
     page.clock.fast_forward(2 * REFRESH_MILLISECONDS)
     expect(drawer(page).get_by_label("Workflow").first).to_be_focused()
     assert asked == []
+
+
+def test_what_is_done_in_a_row_while_the_list_is_asked_for_is_done_and_told(acme: Acme, visit: Visit) -> None:
+    acme.schedule("Morning sync")
+    page = visit(acme.alice)
+    page.add_init_script(NO_POLLING)
+    page.goto("/schedules")
+    page.keyboard.press("j")
+    lists, runs = held(page, A_LIST), held(page, A_RUN)
+    with page.expect_request(A_LIST):
+        page.evaluate("htmx.trigger(document.body, 'schedules-changed')")
+    page.keyboard.press("e")
+    expect(drawer(page).get_by_role("heading", name="Edit Morning sync")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(drawer(page)).to_be_hidden()
+
+    row(page, "Morning sync").locator("summary[aria-label]").click()
+    with page.expect_request(A_RUN):
+        page.get_by_role("button", name="Run now").click()
+    page.unroute(A_LIST)
+    with page.expect_response(A_LIST):
+        lists[0].continue_()
+    runs[0].continue_()
+    expect(notice(page, "Morning sync runs now")).to_be_visible()
+
+
+def held(page: Page, address: re.Pattern[str]) -> list[Route]:
+    """The requests for an address, which wait until the test lets them go."""
+    found: list[Route] = []
+    page.route(address, lambda route: found.append(route))
+    return found
 
 
 def test_the_page_of_a_schedule_shows_what_its_buttons_did(acme: Acme, visit: Visit) -> None:

@@ -133,6 +133,8 @@ def test_there_are_only_so_many_at_once(app: Flask, pool: Any) -> None:
     try:
         with pytest.raises(Throttled, match="Wait a minute"):
             streamed(app, waits)
+        with app.test_request_context("/workflows/import/plan", method="POST", headers=ASKING):
+            assert told(counting, or_untold=True) == "done"
     finally:
         may_end.set()
     assert [read(answer)[-1]["html"] for answer in going] == ["done"] * AT_ONCE

@@ -158,6 +158,8 @@ def test_the_page_shows_the_last_hour_what_waits_and_what_room_is_left(alice: Br
     assert re.search(r"\d+ of \d+ connections", page)
     assert re.search(r"Fired</span></dt><dd>1</dd>", page), page
     assert "With effects</dt><dd>1, the first for" in page and "Pure steps</dt><dd>" in page
+    # The run of the schedule and the one by hand. Each number in a row of its own, which no narrow screen breaks.
+    assert "Runs queued</dt><dd>2</dd>" in page and "Runs waiting</dt><dd>none</dd>" in page
     assert schedule.name not in page
 
 

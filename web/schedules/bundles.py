@@ -76,8 +76,8 @@ def start_import() -> ResponseReturnValue:
     return IMPORTS.start()
 
 
-def _planned(bundle: ScheduleBundle) -> tuple[Outcome, list[tuple[Option, bool]]]:
-    plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds())
+def _planned(bundle: ScheduleBundle, progress: Progress) -> tuple[Outcome, list[tuple[Option, bool]]]:
+    plan = plan_schedule_import(actor(), bundle, request_now(), min_interval_seconds(), progress)
     return Outcome(_lines(plan), plan.fingerprint), []
 
 

@@ -81,8 +81,8 @@ def _done(bundle: Bundle, fingerprint: str, progress: Progress) -> list[Line]:
     return _done_lines(bundle, done)
 
 
-def _planned(bundle: Bundle) -> tuple[Outcome, list[tuple[Option, bool]]]:
-    plan = plan_import(actor(), bundle, **_choices(), now=request_now())
+def _planned(bundle: Bundle, progress: Progress) -> tuple[Outcome, list[tuple[Option, bool]]]:
+    plan = plan_import(actor(), bundle, **_choices(), now=request_now(), on_progress=progress)
     return Outcome([_planned_line(entry) for entry in plan.entries], plan.fingerprint), _options(plan)
 
 

@@ -117,8 +117,9 @@ def validate(file: BinaryIO, is_json: bool) -> None:
 
 def _planned(content: bytes, slug: str | None, **choices: bool) -> dict[str, Any]:
     read = read_bundle(content)
-    with installation(), transaction(), waiting("Planning"):
-        plan = plan_import(actor_for(tenant_meant(slug)), read, now=clock.database_now(), **choices)
+    with installation(), transaction(), progress("Planning", len(read.workflows)) as on_progress:
+        how: dict[str, Any] = {"on_progress": on_progress, **choices}
+        plan = plan_import(actor_for(tenant_meant(slug)), read, now=clock.database_now(), **how)
         return plan_document(plan)
 
 

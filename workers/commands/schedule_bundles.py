@@ -119,7 +119,7 @@ def _done(
 ) -> ScheduleImport:
     actor, now, least = actor_for(tenant_meant(slug)), clock.database_now(), config.min_interval_seconds
     if is_dry:
-        return plan_schedule_import(actor, bundle, now, least)
+        return plan_schedule_import(actor, bundle, now, least, on_progress)
     return import_schedules(actor, bundle, now, min_interval_seconds=least, on_progress=on_progress)
 
 

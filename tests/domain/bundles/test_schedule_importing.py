@@ -460,10 +460,11 @@ def test_the_least_interval_of_the_installation_holds_for_files(alice: Actor, wo
     assert plan_schedule_import(alice, bundle, NOW, 300).problems == ()
 
 
-def test_progress_is_told(alice: Actor, workflow: Workflow) -> None:
+@pytest.mark.parametrize("command", [plan_schedule_import, import_schedules])
+def test_progress_is_told(alice: Actor, workflow: Workflow, command: Any) -> None:
     told: list[tuple[int, int]] = []
     bundle = a_bundle(an_item("a"), an_item("b"))
-    import_schedules(alice, bundle, NOW, on_progress=lambda done, total: told.append((done, total)))
+    command(alice, bundle, NOW, on_progress=lambda done, total: told.append((done, total)))
     assert told == [(1, 2), (2, 2)]
 
 

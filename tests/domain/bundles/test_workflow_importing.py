@@ -421,7 +421,8 @@ def test_a_plan_changes_nothing(alice: Actor, db: Any) -> None:
 def test_whoever_waits_is_told_how_far_it_is(alice: Actor) -> None:
     told: list[tuple[int, int]] = []
     imported(alice, an_entry("a"), an_entry("b"), an_entry("c"), on_progress=lambda done, of: told.append((done, of)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    planned(alice, an_entry("d"), an_entry("e"), on_progress=lambda done, of: told.append((done, of)))
+    assert told == [(1, 3), (2, 3), (3, 3), (1, 2), (2, 2)]
 
 
 def test_many_workflows_take_as_few_statements_as_some(alice: Actor) -> None:
