@@ -42,6 +42,8 @@ make_venv() {
   if ! has_venv; then
     python="$(find_python)"
     echo "Making .venv with $("$python" --version) …"
+    # What a link leads to belongs to another checkout.
+    if [[ -L .venv ]]; then rm .venv; fi
     "$python" -m venv --clear .venv || fail "The virtual environment could not be made (see above)."
     printf '%s' "$ROOT" >.venv/.root
   fi
