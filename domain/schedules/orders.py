@@ -80,8 +80,10 @@ def _failing_page(
 def _ordered(tenant_id: UUID, narrowed: ScheduleFilter, found: Matches, sort: str, limit: int, offset: int) -> Any:
     if found.few is not None:
         return _few_sorted(tenant_id, list(found.few), sort)
+    if sort == "next" and narrowed.status in (PAUSED, COMPLETED):
+        return _back_first(matching(tenant_id, narrowed), limit + offset)
     rows = matching(tenant_id, narrowed, sort in _BY_CURSOR)
-    if sort == "next" and narrowed.status not in (PAUSED, COMPLETED):
+    if sort == "next":
         return _next_first(rows, _going(tenant_id, narrowed, limit + offset), limit + offset)
     if sort == "name":
         return rows.order_by(NAME, Schedule.id)
@@ -122,7 +124,6 @@ def _by_keys(found: Any, sort: str) -> Any:
 
 _BY_CURSOR = ("next", "last")
 _KEYS: dict[str, tuple[Any, ...]] = {
-    "next": (ScheduleCursor.wake_at, case((ScheduleCursor.wake_at.is_(None), NAME)).label("undated_name")),
     "last": (ScheduleCursor.last_fire_at,),
     "name": (NAME,),
     "updated": (Schedule.updated_at,),
@@ -170,6 +171,18 @@ def _next_first(rows: Any, going: Any, wanted: int) -> Any:
         select(undated.c.id, undated.c.wake_at, undated.c.name),
     ).subquery("both")
     return select(both.c.id).order_by(both.c.wake_at.asc().nulls_last(), both.c.name, both.c.id)
+
+
+def _back_first(rows: Any, wanted: int) -> Any:
+    """Of what is paused or done: first what goes on by itself, which its row says, then the others by name. Their cursors
+    would say the same, but all of them would have to be asked."""
+    end = Schedule.paused_until
+    dated = rows.with_only_columns(Schedule.id, end, literal("").label("name")).where(end.is_not(None))
+    dated = dated.order_by(end, Schedule.id).limit(wanted).subquery("dated")
+    undated = rows.with_only_columns(Schedule.id, end, NAME).where(end.is_(None))
+    undated = undated.order_by(NAME, Schedule.id).limit(wanted).subquery("undated")
+    both = union_all(select(dated), select(undated)).subquery("both")
+    return select(both.c.id).order_by(both.c.paused_until.asc().nulls_last(), both.c.name, both.c.id)
 
 
 def _last_first(tenant_id: UUID, wanted: int) -> Any:

@@ -22,6 +22,7 @@ FILTERS = [
     ScheduleFilter(),
     ScheduleFilter(status="active"),
     ScheduleFilter(status="paused"),
+    ScheduleFilter(status="completed"),
     ScheduleFilter(status=FAILING),
     ScheduleFilter(status=FAILING, q="2"),
     ScheduleFilter(q="2"),
@@ -35,16 +36,20 @@ def acme(db: Any) -> Tenant:
     tenant = a_tenant("acme")
     workflow, others = a_published_workflow(tenant), a_published_workflow(a_tenant("globex"))
     for number in range(NUMBER):
-        is_gone, is_paused = number % 10 == 3, number % 5 == 1
+        status = "completed" if number % 15 == 1 else "paused" if number % 5 == 1 else "active"
+        is_gone = number % 10 == 3
+        is_asleep = is_gone or status == "completed" or (status == "paused" and number % 2)
+        wakes_at = None if is_asleep else NOW + timedelta(minutes=number % 6)
         schedule = a_schedule(
             others if number % 13 == 7 else workflow,
             f"{'Aa'[number % 2]} {number}",
-            status="paused" if is_paused else "active",
+            status=status,
+            paused_until=wakes_at if status == "paused" else None,
             deleted_at=NOW if is_gone else None,
             updated_at=NOW - timedelta(minutes=number % 7),
         )
         cursor = db.get(ScheduleCursor, schedule.id)
-        cursor.wake_at = None if is_gone or (is_paused and number % 2) else NOW + timedelta(minutes=number % 6)
+        cursor.wake_at = wakes_at
         cursor.last_fire_at = None if number % 9 == 4 else NOW - timedelta(hours=number % 8)
         cursor.last_run_status = "failed" if number % 3 else "succeeded"
     db.flush()
