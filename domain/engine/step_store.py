@@ -14,7 +14,7 @@ from sqlalchemy import select, text
 
 from domain.engine.steps import Opening, Question
 from domain.kernel.clock import database_now
-from domain.kernel.db import db, transaction
+from domain.kernel.db import db, plan_checks_of, transaction
 from domain.kernel.errors import StaleTransition
 from domain.kernel.metrics import RETRIES, count
 from domain.runs.claims import Claim, note_progress, prove_claim
@@ -103,6 +103,7 @@ def _waited(run_ids: Sequence[UUID]) -> set[tuple[UUID, str, str, int]]:
 def insert_steps(rows: Sequence[Row]) -> None:
     """Record steps, of one run or of many whose claims the caller has proven in this transaction."""
     if rows:
+        plan_checks_of(len(rows))
         db.session.execute(_INSERT, {"rows": json.dumps(rows, ensure_ascii=False, allow_nan=False, default=str)})
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.kernel.db import db
+from domain.kernel.db import db, plan_checks_of
 from domain.schedules.counting import count_written
 from domain.schedules.occurrences import TIMING
 from domain.workflows.built_in_schemas import CLOCK_ALIAS, CLOCK_REF
@@ -112,6 +112,7 @@ def write_entries(
     """Put rows into the ledger, and a run beside each that fired and was not there yet. The caller holds the cursors."""
     if not entries:
         return
+    plan_checks_of(len(entries))
     places: dict[Mark, int] = {}
     columns = {
         "ids": [entry.id for entry in entries],

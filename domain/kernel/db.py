@@ -12,7 +12,7 @@ from uuid import UUID
 import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from psycopg.types.array import ListBinaryDumper
-from sqlalchemy import DateTime, MetaData, Uuid, event, func
+from sqlalchemy import DateTime, MetaData, Uuid, event, func, text
 from sqlalchemy.engine import Engine, ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, SessionTransaction, mapped_column
@@ -47,6 +47,9 @@ PREPARED_AFTER, NEVER_PREPARED = 5, 1 << 30
 
 # Execution options of a statement that is planned once per connection even there: whatever it is asked, one plan is right.
 PLANNED_ONCE = {"planned_once": True}
+
+# So many rows are written with plans of their own.
+MANY_ROWS = 100
 
 # Serialisation failure, deadlock, lock not available.
 COLLISIONS = frozenset({"40001", "40P01", "55P03"})
@@ -137,6 +140,16 @@ def name_connections(name: str) -> None:
     @event.listens_for(db.engine.dialect, "do_connect")
     def show(_dialect: object, _record: object, _arguments: object, options: dict[str, Any]) -> None:
         options["application_name"] = name
+
+
+def plan_checks_of(number: int) -> None:
+    """Before so many rows are written: have this connection plan anew how it checks the keys they refer to.
+
+    PostgreSQL keeps such a plan until the table that is referred to is analyzed. One from when that was nearly empty reads
+    all of it, for each row.
+    """
+    if number >= MANY_ROWS:
+        db.session.execute(text("DISCARD PLANS"))
 
 
 def leave_ended(connection: Any, _record: object, _user: object) -> None:

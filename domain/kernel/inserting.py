@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import make_transient_to_detached
 
-from domain.kernel.db import PLANNED_ONCE, Base, db
+from domain.kernel.db import PLANNED_ONCE, Base, db, plan_checks_of
 
 Rows = Sequence[Mapping[str, Any]]
 Model = TypeVar("Model", bound=Base)
@@ -26,6 +26,7 @@ def insert_rows(*tables: tuple[type[Base], Rows]) -> None:
     In a `jsonb` column None is no value, or null where there must be one. What the session has is not changed.
     """
     most = max(len(rows) for _, rows in tables)
+    plan_checks_of(most)
     for start in range(0, most, _AT_ONCE):
         parts = [(model, rows[start : start + _AT_ONCE]) for model, rows in tables]
         db.session.execute(_statement(*_shapes(parts)), _values(parts))

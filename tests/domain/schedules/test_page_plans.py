@@ -14,6 +14,7 @@ from sqlalchemy import Engine, event, text
 
 from domain.accounts.tenants import Tenant
 from domain.extensions.paths import PATH_MAX_CHARACTERS
+from domain.kernel.db import plan_checks_of
 from domain.schedules.narrowing import ScheduleFilter, looked_up, matches
 from domain.schedules.pages import COUNT_MAX, PAGE_SIZE, schedules_page
 from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
@@ -39,6 +40,7 @@ def crowd(db: Any, number: int) -> Tenant:
     tenant = a_tenant("acme")
     workflow = a_published_workflow(tenant)
     db.execute(_SCHEDULES, {"tenant": tenant.id, "workflow": workflow.id, "now": NOW, "number": number})
+    plan_checks_of(number)
     db.execute(_CURSORS, {"tenant": tenant.id})
     db.execute(text("ANALYZE schedules, schedule_cursors"))
     return tenant
