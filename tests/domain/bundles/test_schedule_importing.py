@@ -135,8 +135,8 @@ def test_new_ones_cost_as_many_statements_as_one(alice: Actor, workflow: Workflo
     with statements.counted() as of_many:
         done = taken(alice, *[an_item(f"k{number}") for number in range(300)])
     assert set(done.values()) == {"create"} and len(done) == 300
-    # On a busy machine the connection is kept awake meanwhile.
-    assert len([one for one in of_many if one != "SELECT 1"]) <= len(of_one) + 1
+    # On a busy machine the connection is kept awake meanwhile; many are checked by plans that are made for them.
+    assert len([one for one in of_many if one not in ("SELECT 1", "DISCARD PLANS")]) <= len(of_one) + 1
 
 
 def test_the_connection_is_kept_awake_while_many_are_checked(
