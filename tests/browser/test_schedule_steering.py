@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -158,6 +159,8 @@ def test_all_of_it_with_the_keyboard_alone(acme: Acme, visit: Visit) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="Resume", exact=True)).to_be_visible()
     set_back(acme, schedule_id, 2, latest)
+    # The drawer goes back to the address of the page beneath it.
+    expect(page).to_have_url(re.compile(rf"/schedules/{schedule_id}$"))
     page.reload()
     page.keyboard.press("p")
     expect(drawer(page).get_by_role("radio", name="Skip them")).to_be_focused()
