@@ -25,7 +25,7 @@ _WILD = re.compile("[%_/]")
 NAME = func.lower(Schedule.name).label("name")
 # At most so many are sorted as a set; of more, an index in the order wanted is walked until the page is full.
 FEW = 1_000
-# A search is counted no further. Up to there each match of a frequent word is as long a way as all of a rare one.
+# A search is counted no further: of a word that many have, nearly all names would be looked at for a number nobody needs.
 FOUND_MAX = 1_000
 
 

@@ -83,6 +83,9 @@ class SchedulesPage:
     has_more: bool
 
 
+NO_SCHEDULES = SchedulesPage(rows=(), total=0, is_total_exact=True, number=1, has_more=False)
+
+
 def schedules_page(
     tenant_id: UUID, narrowed: ScheduleFilter, sort: str = "next", number: int = 1, limit: int = PAGE_SIZE
 ) -> SchedulesPage:

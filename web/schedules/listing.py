@@ -15,7 +15,7 @@ from domain.kernel.ids import parse_id
 from domain.schedules.choices import WorkflowChoice, chosen_workflow, eligible_workflows, workflow_choice
 from domain.schedules.narrowing import STATUSES, TARGETS, TRIGGERS, ScheduleFilter, has_published_workflow
 from domain.schedules.orders import SORTS
-from domain.schedules.pages import PAGE_SIZE, SchedulesPage, schedules_page
+from domain.schedules.pages import NO_SCHEDULES, PAGE_SIZE, SchedulesPage, schedules_page
 from web.access import is_fragment, request_now, requires_by_kind
 from web.asked import asked_text, one_of
 from web.kinds import readable_target
@@ -39,9 +39,7 @@ def index() -> ResponseReturnValue:
     asked = asked_filter()
     narrowed, sort = asked.narrowed, one_of("sort", SORTS) or "next"
     number = request.args.get("page", 1, type=int)
-    page = (
-        SchedulesPage((), 0, True, 1, False) if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
-    )
+    page = NO_SCHEDULES if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
     shown = {
         "page": page,
         "rows": [listed(row, request_now()) for row in page.rows],

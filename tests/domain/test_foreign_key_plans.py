@@ -10,13 +10,15 @@ import pytest
 from sqlalchemy import text
 
 from domain.accounts.audit import Actor
+from domain.engine.step_store import insert_steps
 from domain.firing.creating import create_paused_schedules
 from domain.firing.tick import fire_due
 from domain.kernel import db as kernel
 from domain.kernel.ids import new_id
+from domain.runs.runs import Run
 from domain.schedules.cursors import ScheduleCursor
 from domain.workflows.workflows import Workflow
-from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
+from tests.factories import NOW, a_published_workflow, a_run, a_schedule, a_tenant
 
 MANY = kernel.MANY_ROWS
 # More often than PostgreSQL looks at a check before it keeps one plan for it.
@@ -24,13 +26,13 @@ OFTEN = 10
 FEW, MORE = 10, 1_000
 
 _DUE = text("UPDATE schedule_cursors SET next_fire_at = :now, wake_at = :now")
-_READ = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'schedules'")
+_READ = text("SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = :table")
 
 
 @pytest.fixture
 def sync(db: Any) -> Workflow:
-    """Whose schedules are the first that this database has seen: what others left behind are pages, too."""
-    db.execute(text("TRUNCATE schedules CASCADE"))
+    """Whose schedules and runs are the first that this database has seen: what others left behind are pages, too."""
+    db.execute(text("TRUNCATE schedules, runs CASCADE"))
     return a_published_workflow(a_tenant("acme"))
 
 
@@ -41,11 +43,18 @@ def columns(workflow: Workflow) -> dict[str, Any]:
     return timing | target | policy | {"name": str(new_id()), "dst_gap": "after", "dst_repeat": "first"}
 
 
-def whole_readings(db: Any, act: Callable[[], object]) -> int:
-    """How often all of the schedules were read while `act` was done."""
-    before = db.scalar(_READ) or 0
+def step_of(run: Run) -> dict[str, Any]:
+    """The first step of a run, as a row."""
+    place = {"run_id": run.id, "step_path": "root.steps[0]", "iteration": "", "attempt": 1, "position": 0}
+    named = {"step_id": "one", "node_type": "transform.assign", "status": "succeeded", "claim_epoch": 1}
+    return place | named | {"started_at": NOW, "finished_at": NOW}
+
+
+def whole_readings(db: Any, act: Callable[[], object], table: str = "schedules") -> int:
+    """How often all of the table was read while `act` was done."""
+    before = db.scalar(_READ, {"table": table}) or 0
     act()
-    return int(db.scalar(_READ) - before)
+    return int(db.scalar(_READ, {"table": table}) - before)
 
 
 @pytest.mark.parametrize("is_mended", [True, False], ids=["guarded", "control"])
@@ -83,3 +92,17 @@ def test_each_of_many_new_schedules_is_checked_by_its_key(
     wanted = [columns(sync) for _ in range(MORE)]
     assert (whole_readings(db, lambda: create_paused_schedules(actor, wanted, NOW)) < MANY) == is_mended
     assert db.query(ScheduleCursor).count() == FEW + OFTEN + MORE
+
+
+@pytest.mark.parametrize("is_mended", [True, False], ids=["guarded", "control"])
+def test_each_of_many_steps_is_checked_by_the_key_of_its_run(
+    is_mended: bool, sync: Workflow, db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_mended:
+        monkeypatch.setattr(kernel, "MANY_ROWS", 10**9)
+    few = [a_run(sync) for _ in range(OFTEN)]
+    db.execute(text("ANALYZE runs"))
+    for run in few:
+        insert_steps([step_of(run)])
+    steps = [step_of(a_run(sync)) for _ in range(4 * MANY)]
+    assert (whole_readings(db, lambda: insert_steps(steps), "runs") < MANY) == is_mended
