@@ -45,11 +45,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Herd:
-    """`load`: of the machine in the minute before. `recovered`: seconds from the kill to the last start, when something
-    was killed."""
+    """`load`: of the machine in the minute before. When something was killed, `killed`: how many seconds after the instant;
+    `recovered`: seconds from then to the last start."""
 
     burst: Burst
     load: float
+    killed: float | None = None
     recovered: float | None = None
 
 
@@ -93,7 +94,8 @@ def _herd(contender: Contender, asked: Asked, processes: Processes, registering:
     burst = contender.burst(asked.count, instant)
     if killed_at is None or burst.started is None:
         return Herd(burst, load)
-    return Herd(burst, load, instant.timestamp() + burst.started - killed_at)
+    killed = killed_at - instant.timestamp()
+    return Herd(burst, load, killed, burst.started - killed)
 
 
 def _kill_halfway(contender: Contender, asked: Asked, processes: Processes) -> float:
@@ -129,11 +131,16 @@ def measure(report: Report, key: str, asked: Asked, times: int) -> Herd:
     for _ in range(times):
         herds.append(herd(key, asked))
     burst = median_of([one.burst for one in herds])
-    recovered = max((one.recovered for one in herds if one.recovered is not None), default=None)
+    # Of the herd that took longest to recover.
+    killed, recovered = max(
+        ((one.killed, one.recovered) for one in herds if one.recovered is not None),
+        key=lambda times: times[1],
+        default=(None, None),
+    )
     load = max(one.load for one in herds)
     row: dict[str, Any] = {"who": name_of(key), "N": asked.count, "groups": asked.groups, "load": load}
-    report.add(row | burst.row(asked.count) | ({"recovered": recovered} if asked.kill else {}))
-    return Herd(burst, load, recovered)
+    report.add(row | burst.row(asked.count) | ({"killed": killed, "recovered": recovered} if asked.kill else {}))
+    return Herd(burst, load, killed, recovered)
 
 
 def add_floors(report: Report, count: int, found: dict[str, Herd]) -> None:

@@ -16,6 +16,7 @@ from domain.accounts.sessions import hash_of
 from domain.kernel import clock
 from domain.kernel.config import Config
 from web.access import SESSION_TOKEN, current_access, is_api, is_by_session
+from web.counting import ONE_TRIP
 from web.security import receive_small_body
 
 PER_ADDRESS = "60 per 5 minutes"
@@ -69,7 +70,7 @@ def register(app: Flask, config: Config) -> None:
     """Have the marks of the views of `app` counted. Comes after its blueprints."""
     limiter = Limiter(address, strategy="sliding-window-counter", in_memory_fallback_enabled=True)
     url = re.sub(r"([?&])socket_timeout=[^&]*&?", r"\1", config.redis_url).rstrip("?&")
-    app.config["RATELIMIT_STORAGE_URI"] = url.replace("unix://", "redis+unix://")
+    app.config["RATELIMIT_STORAGE_URI"] = ONE_TRIP + url.replace("unix://", "redis+unix://")
     app.config["RATELIMIT_STORAGE_OPTIONS"] = {
         "socket_timeout": SOCKET_SECONDS,
         "socket_connect_timeout": SOCKET_SECONDS,

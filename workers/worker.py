@@ -16,7 +16,7 @@ from dramatiq.middleware import Middleware
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.execution import Worker, give_back_strays
+from domain.execution import CHUNKS, Worker, give_back_strays
 from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
@@ -24,8 +24,8 @@ from domain.kernel.failpoints import hit
 from domain.kernel.log import first_line, logger
 from domain.runs.admission import ready_in
 from domain.runs.heartbeats import WORKER
-from domain.runs.runs import CALL
-from workers.calling import Callers
+from domain.runs.runs import CALL, EFFECT, PURE
+from workers.finding import Finders
 from workers.process import Life
 
 log = logger(__name__)
@@ -38,11 +38,17 @@ TURN_SECONDS = 10.0
 DRAIN_SECONDS = 20.0
 # Calls that share one connection: it is held before a call and after it, never during it.
 CALLS_PER_CONNECTION = 4
+# Threads for what no message says: no scheduler is there to announce it, or no Redis to carry the message.
+FINDERS = 4
+FIND_SECONDS = 0.5
+UNTOLD_LANES = (PURE, EFFECT)
+# Who is there announces within a second, also what belongs to a herd (`workers.herds.HOLD_SECONDS`).
+UNTOLD_SECONDS = 1.0
 
 
 def connections(config: Config) -> int:
-    """How many database connections a worker process needs: one per thread that takes messages, one for the heartbeat,
-    one for who looks for calls, one to spare, and some for the calls."""
+    """How many database connections a worker process needs: one per thread that takes messages, or finds work while none
+    come, one for the heartbeat, one each for who looks for calls and for what nobody announced, and some for the calls."""
     return config.worker_threads + 3 + math.ceil(config.call_threads / CALLS_PER_CONNECTION)
 
 
@@ -66,7 +72,10 @@ class WorkerLife(Middleware):
         self.app = app
         self.config = config
         self.is_stopping = False
-        self.callers = Callers(config.call_threads, self._ready_calls, self._call)
+        self.callers = Finders("caller", config.call_threads, self._ready_calls, self._call)
+        self.finders = Finders("finder", FINDERS, self._untold_chunks, self._work_untold, FIND_SECONDS)
+        self._told = 0
+        self._lock = threading.Lock()
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
         end_with_master()
@@ -76,19 +85,33 @@ class WorkerLife(Middleware):
         self._first_beat()
         self.life.keep_beating(self._give_back_strays)
         self.callers.start()
+        self.finders.start()
 
     def before_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
         self.is_stopping = True
         self.callers.stop()
+        self.finders.stop()
 
     def after_worker_shutdown(self, _broker: dramatiq.Broker, _worker: Any) -> None:
         if left := self.callers.drain(DRAIN_SECONDS):
             log.warning("Calls are still under way; another worker makes them again with the same key", calls=left)
+        if left := self.finders.drain(DRAIN_SECONDS):
+            log.warning("Runs are still under way; another worker goes on with them", threads=left)
         self.life.end()
 
     def work(self, lane: str) -> None:
-        """Claim and execute until nothing is ready, the turn is over, or this process is to stop."""
+        """A message says that something is ready: claim and execute until nothing is, the turn is over, or this process is to
+        stop."""
         hit("worker.after_message")
+        with self._lock:
+            self._told += 1
+        try:
+            self._work(lane)
+        finally:
+            with self._lock:
+                self._told -= 1
+
+    def _work(self, lane: str) -> None:
         until = time.monotonic() + TURN_SECONDS
         try:
             while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):
@@ -104,11 +127,24 @@ class WorkerLife(Middleware):
 
     def _call(self) -> None:
         with self.app.app_context():
-            self.work(CALL)
+            self._work(CALL)
 
     def _ready_calls(self) -> int:
         with self.app.app_context(), transaction():
             return ready_in(CALL, self.config.call_threads)
+
+    def _work_untold(self) -> None:
+        with self.app.app_context():
+            for lane in UNTOLD_LANES:
+                self._work(lane)
+
+    def _untold_chunks(self) -> int:
+        """What has been ready for longer than announcing takes; none while messages come, whoever got one goes on."""
+        if self._told:
+            return 0
+        with self.app.app_context(), transaction():
+            waiting = {lane: ready_in(lane, FINDERS * CHUNKS[lane], UNTOLD_SECONDS) for lane in UNTOLD_LANES}
+        return sum(math.ceil(count / CHUNKS[lane]) for lane, count in waiting.items())
 
     def _first_beat(self) -> None:
         """A claim without a lease would be taken away at once, so nothing is claimed before the first beat."""

@@ -93,7 +93,8 @@ _HAS_WAITING = text("""
 
 _READY_IN = text("""
     SELECT count(*) FROM (
-        SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued' AND ready_at IS NOT NULL LIMIT :most
+        SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued'
+          AND ready_at <= clock_timestamp() - CAST(:seconds AS double precision) * interval '1 second' LIMIT :most
     ) ready
 """)
 
@@ -132,9 +133,9 @@ def workflows_with_waiting(workflow_ids: Sequence[UUID]) -> list[UUID]:
     return list(db.session.scalars(_HAS_WAITING, {"ids": list(workflow_ids)}))
 
 
-def ready_in(lane: str, most: int) -> int:
-    """How many runs of a lane are ready to be claimed, counted up to `most`."""
-    return db.session.scalar(_READY_IN, {"lane": lane, "most": most}) or 0
+def ready_in(lane: str, most: int, seconds: float = 0) -> int:
+    """How many runs of a lane have been ready to be claimed for `seconds` or longer, counted up to `most`."""
+    return db.session.scalar(_READY_IN, {"lane": lane, "most": most, "seconds": seconds}) or 0
 
 
 def ready_by_lane() -> dict[str, int]:

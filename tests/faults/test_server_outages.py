@@ -31,7 +31,7 @@ def test_redis_emptied_with_runs_queued_loses_nothing(private_servers: Servers, 
     check_invariants(fleet.app)
 
 
-def test_redis_away_delays_runs_but_no_decision(private_servers: Servers, private_fleet: Fleet) -> None:
+def test_redis_away_delays_runs_by_moments_and_no_decision(private_servers: Servers, private_fleet: Fleet) -> None:
     fleet = private_fleet
     workflow_id = seed_workflow(fleet.app, counting_steps(), is_pure=False)
     fleet.scheduler()
@@ -42,8 +42,8 @@ def test_redis_away_delays_runs_but_no_decision(private_servers: Servers, privat
     private_servers.valkey.prove()
     private_servers.valkey.kill()
     wait_until(lambda: scalar(fleet.app, "SELECT count(*) FROM occurrences") == 60, "all decisions, without Redis")
-    private_servers.valkey.start()
     wait_for_all(fleet.app, 60)
+    private_servers.valkey.start()
     assert counts(fleet.app) == [60, 60, 60]
     check_invariants(fleet.app)
 

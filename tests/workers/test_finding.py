@@ -1,4 +1,4 @@
-"""The threads of a worker that call extensions: as many as may be, found without a message, waited for at the end."""
+"""Threads of a worker that find their work: as many as may be, without a message, waited for at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import Flask
 
 from domain.kernel.config import Config
 from tests import servers
-from workers.calling import Callers
+from workers.finding import Finders
 from workers.worker import CALLS_PER_CONNECTION, WorkerLife, connections
 
 SECONDS = 30
@@ -53,8 +53,8 @@ def work() -> Iterator[Work]:
     made.released.set()
 
 
-def started(work: Work, size: int) -> Callers:
-    callers = Callers(size, work.count, work.do)
+def started(work: Work, size: int) -> Finders:
+    callers = Finders("caller", size, work.count, work.do)
     callers.start()
     return callers
 
@@ -98,7 +98,7 @@ def test_a_database_that_is_away_is_asked_again(work: Work) -> None:
             raise ConnectionError("away")
         return work.count()
 
-    callers = Callers(1, ready, work.do)
+    callers = Finders("caller", 1, ready, work.do)
     callers.start()
     assert begun(work, 1) and failed.is_set()
     callers.stop()
@@ -114,7 +114,7 @@ def test_a_thread_that_breaks_makes_room_for_the_next() -> None:
             often.set()
         raise RuntimeError("broken on purpose")
 
-    callers = Callers(1, lambda: 1, break_down)
+    callers = Finders("caller", 1, lambda: 1, break_down)
     callers.start()
     assert often.wait(SECONDS)
     callers.drain(SECONDS)

@@ -1,8 +1,7 @@
-"""The threads of a worker process that call extensions: a pool of its own, so that neither workflows nor calls wait for
-each other.
+"""Threads of a worker process that find their work themselves, beside those that messages come to.
 
-Whoever feeds it looks each second how many calls are ready, and at once when a message says so: what is ready is found
-also when all threads that take messages are busy, or Redis is away. A thread claims and executes until nothing is left.
+Whoever feeds them looks now and then how much is ready, and at once when somebody says so: what is ready is found also when
+all threads that take messages are busy, or no message comes. A thread works until nothing is left.
 """
 
 from __future__ import annotations
@@ -15,16 +14,19 @@ from domain.kernel.log import first_line, logger
 
 log = logger(__name__)
 
-LOOK_SECONDS = 1.0
 
-
-class Callers:
-    """At most `size` threads, each in `work()`. `ready()`: how many runs could be claimed now.
+class Finders:
+    """At most `size` threads called `name`, each in `work()`. `ready()`, asked every `look_seconds`: how many of them have
+    something to do now.
 
     They are daemons: one that does not come back keeps no process from ending.
     """
 
-    def __init__(self, size: int, ready: Callable[[], int], work: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, size: int, ready: Callable[[], int], work: Callable[[], None], look_seconds: float = 1.0
+    ) -> None:
+        self._name = name
+        self._look_seconds = look_seconds
         self._size = size
         self._ready = ready
         self._work = work
@@ -35,12 +37,12 @@ class Callers:
         self._stopped_at = 0.0
 
     def start(self) -> None:
-        """Begin to look for calls."""
-        self._feeder = threading.Thread(target=self._feed, name="callers", daemon=True)
+        """Begin to look."""
+        self._feeder = threading.Thread(target=self._feed, name=f"{self._name}s", daemon=True)
         self._feeder.start()
 
     def wake(self) -> None:
-        """Somebody says that calls are ready."""
+        """Somebody says that there is something to do."""
         self._woken.set()
 
     def stop(self) -> None:
@@ -62,7 +64,7 @@ class Callers:
 
     def _feed(self) -> None:
         while not self._is_stopping:
-            self._woken.wait(LOOK_SECONDS)
+            self._woken.wait(self._look_seconds)
             self._woken.clear()
             try:
                 with self._lock:
@@ -70,10 +72,10 @@ class Callers:
                 for _ in range(min(free, self._ready()) if free and not self._is_stopping else 0):
                     self._begin()
             except Exception as error:
-                log.warning("Ready calls cannot be looked for", error=first_line(error))
+                log.warning("Ready work cannot be looked for", threads=self._name, error=first_line(error))
 
     def _begin(self) -> None:
-        thread = threading.Thread(target=self._run, name="caller", daemon=True)
+        thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         with self._lock:
             self._going.add(thread)
         try:
@@ -88,7 +90,7 @@ class Callers:
         try:
             self._work()
         except Exception:
-            log.exception("A thread that calls extensions broke")
+            log.exception("A thread that found work broke", threads=self._name)
         finally:
             with self._lock:
                 self._going.discard(threading.current_thread())

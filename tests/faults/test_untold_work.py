@@ -1,0 +1,66 @@
+"""Ready work that nobody announces, because no scheduler is left or Redis is away: a worker finds it by itself."""
+
+from __future__ import annotations
+
+import time
+
+from domain.runs.runs import EFFECT
+from tests.faults.fleet import execute, wait_until
+from tests.faults.guards import GUARDED
+from tests.faults.inside import Inside
+from tests.faults.invariants import check_invariants, counts
+from workers.worker import FINDERS, UNTOLD_SECONDS
+
+RUNS = 12
+
+
+@GUARDED
+def test_what_a_dead_scheduler_has_not_announced_is_found(inside_alone: Inside, is_guarded: bool) -> None:
+    inside_alone.seed_due(RUNS)
+    inside_alone.dies("tick.after_commit", inside_alone.scheduler().tick)
+    worker = inside_alone.worker()
+    if is_guarded:
+        worker.finders.start()
+        wait_until(lambda: inside_alone.statuses() == {"succeeded": RUNS}, "runs that nobody announced")
+        assert worker.finders.drain(30) == 0
+        assert counts(inside_alone.app) == [RUNS, RUNS, RUNS]
+        check_invariants(inside_alone.app)
+    else:
+        time.sleep(UNTOLD_SECONDS + 2)
+        assert inside_alone.statuses() == {"queued": RUNS}
+
+
+def test_pure_runs_are_found_in_chunks(inside_alone: Inside) -> None:
+    inside_alone.seed_ready(RUNS, is_pure=True)
+    worker = inside_alone.worker()
+    execute(inside_alone.app, "UPDATE runs SET ready_at = ready_at - interval '1 minute'")
+    assert worker._untold_chunks() == 1
+    worker._work_untold()
+    assert inside_alone.statuses() == {"succeeded": RUNS}
+
+
+def test_what_may_still_be_announced_is_left_to_who_is_told(inside_alone: Inside) -> None:
+    inside_alone.seed_ready(RUNS)
+    worker = inside_alone.worker()
+    execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() + interval '1 minute'")
+    assert worker._untold_chunks() == 0
+    execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() - interval '1 minute'")
+    assert worker._untold_chunks() == FINDERS
+
+
+def test_who_is_being_told_does_not_look(inside_alone: Inside) -> None:
+    inside_alone.seed_ready(2)
+    execute(inside_alone.app, "UPDATE runs SET ready_at = ready_at - interval '1 minute'")
+    worker = inside_alone.worker()
+    seen: list[int] = []
+    claim = worker.worker.work
+
+    def look_and_claim(lane: str) -> bool:
+        seen.append(worker._untold_chunks())
+        return claim(lane)
+
+    worker.worker.work = look_and_claim  # type: ignore[method-assign]
+    assert worker._untold_chunks() == 2
+    inside_alone.act(lambda: worker.work(EFFECT))
+    assert set(seen) == {0}
+    assert worker._told == 0 and inside_alone.statuses() == {"succeeded": 2}
