@@ -60,6 +60,19 @@ def test_every_answer_says_what_is_left(callers: list[Caller], limited: None) ->
     assert refused.status_code == 422 and left_in(refused) == LIMIT - 2
 
 
+def test_counting_and_telling_take_one_trip_to_redis(
+    app: Flask, callers: list[Caller], limited: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callers[0].get("/schedules")
+    client = app.extensions[EXTENSION].storage.get_connection()
+    trips: list[Any] = []
+    send = client.execute_command
+    monkeypatch.setattr(client, "execute_command", lambda *asked, **how: trips.append(asked[0]) or send(*asked, **how))
+    assert left_in(callers[0].get("/schedules")) == LIMIT - 2
+    assert trips == ["EVALSHA"]
+    assert not app.extensions[EXTENSION]._storage_dead
+
+
 def test_each_token_is_counted_by_itself_over_all_addresses(callers: list[Caller], limited: None) -> None:
     first, second = callers
     for path in ("/schedules", "/events", "/tasks"):

@@ -124,7 +124,7 @@ def _redis(config: Config) -> Finding:
         with redis.Redis.from_url(config.redis_url, **timeouts) as connection:
             connection.ping()
     except (redis.RedisError, OSError, ValueError) as error:
-        sentence = f"It cannot be reached, so that workers find out about runs later: {first_line(error)}"
+        sentence = f"It cannot be reached; workers look for runs themselves, and start them a second or two late: {first_line(error)}"
         return Finding("redis", WARN, sentence, "Start Redis, or mend REDIS_URL.")
     return Finding("redis", OK, "It answers.")
 
