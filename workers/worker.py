@@ -16,7 +16,7 @@ from dramatiq.middleware import Middleware
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.execution import CHUNKS, Worker, give_back_strays
+from domain.execution import Worker, give_back_strays
 from domain.health import is_database_away
 from domain.kernel.config import Config
 from domain.kernel.db import transaction
@@ -41,7 +41,6 @@ CALLS_PER_CONNECTION = 4
 # Threads for what no message says: no scheduler is there to announce it, or no Redis to carry the message.
 FINDERS = 4
 FIND_SECONDS = 0.5
-UNTOLD_LANES = (PURE, EFFECT)
 # Who is there announces within a second, also what belongs to a herd (`workers.herds.HOLD_SECONDS`).
 UNTOLD_SECONDS = 1.0
 
@@ -73,9 +72,10 @@ class WorkerLife(Middleware):
         self.config = config
         self.is_stopping = False
         self.callers = Finders("caller", config.call_threads, self._ready_calls, self._call)
-        self.finders = Finders("finder", FINDERS, self._untold_chunks, self._work_untold, FIND_SECONDS)
+        self.finders = Finders("finder", FINDERS, self._untold, self._work_untold, FIND_SECONDS)
         self._told = 0
         self._lock = threading.Lock()
+        self._pure_turn = threading.Lock()
 
     def after_process_boot(self, _broker: dramatiq.Broker) -> None:
         end_with_master()
@@ -134,17 +134,21 @@ class WorkerLife(Middleware):
             return ready_in(CALL, self.config.call_threads)
 
     def _work_untold(self) -> None:
+        """Pure runs are for one thread: more of them would take the processors from a scheduler that is just starting."""
         with self.app.app_context():
-            for lane in UNTOLD_LANES:
-                self._work(lane)
+            if self._pure_turn.acquire(blocking=False):
+                try:
+                    self._work(PURE)
+                finally:
+                    self._pure_turn.release()
+            self._work(EFFECT)
 
-    def _untold_chunks(self) -> int:
+    def _untold(self) -> int:
         """What has been ready for longer than announcing takes; none while messages come, whoever got one goes on."""
         if self._told:
             return 0
         with self.app.app_context(), transaction():
-            waiting = {lane: ready_in(lane, FINDERS * CHUNKS[lane], UNTOLD_SECONDS) for lane in UNTOLD_LANES}
-        return sum(math.ceil(count / CHUNKS[lane]) for lane, count in waiting.items())
+            return ready_in(PURE, 1, UNTOLD_SECONDS) + ready_in(EFFECT, FINDERS, UNTOLD_SECONDS)
 
     def _first_beat(self) -> None:
         """A claim without a lease would be taken away at once, so nothing is claimed before the first beat."""

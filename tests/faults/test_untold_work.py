@@ -34,7 +34,17 @@ def test_pure_runs_are_found_in_chunks(inside_alone: Inside) -> None:
     inside_alone.seed_ready(RUNS, is_pure=True)
     worker = inside_alone.worker()
     execute(inside_alone.app, "UPDATE runs SET ready_at = ready_at - interval '1 minute'")
-    assert worker._untold_chunks() == 1
+    assert worker._untold() == 1
+    worker._work_untold()
+    assert inside_alone.statuses() == {"succeeded": RUNS}
+
+
+def test_one_thread_takes_what_is_pure_and_the_others_leave_it(inside_alone: Inside) -> None:
+    inside_alone.seed_ready(RUNS, is_pure=True)
+    worker = inside_alone.worker()
+    with worker._pure_turn:
+        worker._work_untold()
+        assert inside_alone.statuses() == {"queued": RUNS}
     worker._work_untold()
     assert inside_alone.statuses() == {"succeeded": RUNS}
 
@@ -43,9 +53,9 @@ def test_what_may_still_be_announced_is_left_to_who_is_told(inside_alone: Inside
     inside_alone.seed_ready(RUNS)
     worker = inside_alone.worker()
     execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() + interval '1 minute'")
-    assert worker._untold_chunks() == 0
+    assert worker._untold() == 0
     execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() - interval '1 minute'")
-    assert worker._untold_chunks() == FINDERS
+    assert worker._untold() == FINDERS
 
 
 def test_who_is_being_told_does_not_look(inside_alone: Inside) -> None:
@@ -56,11 +66,11 @@ def test_who_is_being_told_does_not_look(inside_alone: Inside) -> None:
     claim = worker.worker.work
 
     def look_and_claim(lane: str) -> bool:
-        seen.append(worker._untold_chunks())
+        seen.append(worker._untold())
         return claim(lane)
 
     worker.worker.work = look_and_claim  # type: ignore[method-assign]
-    assert worker._untold_chunks() == 2
+    assert worker._untold() == 2
     inside_alone.act(lambda: worker.work(EFFECT))
     assert set(seen) == {0}
     assert worker._told == 0 and inside_alone.statuses() == {"succeeded": 2}
