@@ -144,8 +144,8 @@ class WorkerLife(Middleware):
             self._work(EFFECT)
 
     def _untold(self) -> int:
-        """What has been ready for longer than announcing takes; none while messages come, whoever got one goes on."""
-        if self._told:
+        """What has been ready for longer than announcing takes while threads for it are free; if none is, nobody forgot it."""
+        if self._told >= self.config.worker_threads:
             return 0
         with self.app.app_context(), transaction():
             return ready_in(PURE, 1, UNTOLD_SECONDS) + ready_in(EFFECT, FINDERS, UNTOLD_SECONDS)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+
+import pytest
 
 from domain.runs.runs import EFFECT
 from tests.faults.fleet import execute, wait_until
@@ -58,10 +61,13 @@ def test_what_may_still_be_announced_is_left_to_who_is_told(inside_alone: Inside
     assert worker._untold() == FINDERS
 
 
-def test_who_is_being_told_does_not_look(inside_alone: Inside) -> None:
+@pytest.mark.parametrize(("threads", "found"), [(1, 0), (2, 2)], ids=["all are busy", "one is free"])
+def test_nobody_looks_while_all_threads_were_told(inside_alone: Inside, threads: int, found: int) -> None:
+    """A long run in one thread does not keep the others' work from being found."""
     inside_alone.seed_ready(2)
     execute(inside_alone.app, "UPDATE runs SET ready_at = ready_at - interval '1 minute'")
     worker = inside_alone.worker()
+    worker.config = replace(worker.config, worker_threads=threads)
     seen: list[int] = []
     claim = worker.worker.work
 
@@ -70,7 +76,6 @@ def test_who_is_being_told_does_not_look(inside_alone: Inside) -> None:
         return claim(lane)
 
     worker.worker.work = look_and_claim  # type: ignore[method-assign]
-    assert worker._untold() == 2
     inside_alone.act(lambda: worker.work(EFFECT))
-    assert set(seen) == {0}
+    assert seen[0] == found
     assert worker._told == 0 and inside_alone.statuses() == {"succeeded": 2}
