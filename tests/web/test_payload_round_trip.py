@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 
 from tests.web.payload_forms import ANY, PAYLOADS, drawing, drawn, is_same, pressed
 from web.forms.payloads import PayloadEditor
+from web.forms.payloads.controls import control_id
 
 __all__ = ["drawing"]
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
 
 often = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -31,6 +37,21 @@ def test_a_payload_comes_back_from_its_form_exactly(drawing: Flask, pair: Any) -
         editor = sent_back(drawing, schema, editor)
         assert editor.problems == []
         assert is_same(editor.value, value), (schema, value, editor.value)
+
+
+OWN_IDS = set(re.findall(r'id="\{\{ editor\.prefix \}\}-([a-z]+)"', (TEMPLATES / "payloads/_editor.html").read_text()))
+
+
+@pytest.mark.parametrize("name", sorted(OWN_IDS))
+def test_a_field_may_be_called_like_a_part_of_the_editor(drawing: Flask, name: str) -> None:
+    schema = {"type": "object", "properties": {name: {"type": "string", "description": "A hint."}}}
+    editor = sent_back(drawing, schema, PayloadEditor(schema, {name: "kept"}))
+    assert editor.value == {name: "kept"}
+    assert control_id("payload", f"/{name}") != f"payload-{name}"
+
+
+def test_the_parts_of_the_editor_are_found() -> None:
+    assert {"editor", "name", "error", "hint"} <= OWN_IDS
 
 
 @often

@@ -26,6 +26,8 @@ from web.forms.payloads.nodes import JsonNode, Node, SecretNode, SelectNode, Tex
 from web.forms.payloads.words import spoken
 
 EMPTIES = {"absent": "Leave it out", "text": "Send empty text", "null": "Send null"}
+# Paths that would get the id of a part of the editor itself (payloads/_editor.html).
+_TAKEN = frozenset(("/editor", "/name", "/error", "/hint", "/unknown"))
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TEXT_WIDGETS = {"email": EmailInput, "uri": URLInput}
 _MONO_FORMATS = ("uuid", "uri", "duration", "ipv4", "ipv6", "hostname", "regex", "time")
@@ -48,6 +50,8 @@ def control_id(prefix: str, path: str, word: str = "") -> str:
     slug = "".join(
         "-" if sign == "/" else sign if sign.isascii() and sign.isalnum() else f"_{ord(sign):x}_" for sign in path
     )
+    if path in _TAKEN:
+        slug += "_"
     return f"{prefix}{slug}" + (f"--{word}" if word else "")
 
 
