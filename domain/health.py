@@ -28,6 +28,7 @@ TRANSIENT = (
     psycopg.errors.TransactionTimeout,
     psycopg.errors.ReadOnlySqlTransaction,
 )
+REDIS_AWAY = "Redis cannot be reached: workers look for runs themselves, and start them a second or two late."
 OK, DEGRADED, FAILING = "ok", "degraded", "failing"
 BACKLOG_MAX = 10_000
 
@@ -85,11 +86,7 @@ def check_health(is_redis_up: Callable[[], bool]) -> Health:
     serious = [f"No {kind} is alive: {WITHOUT[kind]}" for kind in KINDS if not processes[kind]]
     if late > LATE_AFTER:
         serious.append(f"Schedules are decided {int(late.total_seconds())} s late.")
-    minor = (
-        []
-        if is_redis_up()
-        else ["Redis cannot be reached: workers look for runs themselves, and start them a second or two late."]
-    )
+    minor = [] if is_redis_up() else [REDIS_AWAY]
     status = FAILING if serious else DEGRADED if minor else OK
     return Health(status, (*serious, *minor), dict(processes), int(late.total_seconds()))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from domain.runs.runs import EFFECT
+from domain.runs.runs import EFFECT, PURE
 from tests.faults.fleet import execute, wait_until
 from tests.faults.guards import GUARDED
 from tests.faults.inside import Inside
@@ -52,13 +52,18 @@ def test_one_thread_takes_what_is_pure_and_the_others_leave_it(inside_alone: Ins
     assert inside_alone.statuses() == {"succeeded": RUNS}
 
 
-def test_what_may_still_be_announced_is_left_to_who_is_told(inside_alone: Inside) -> None:
+def test_what_may_still_be_announced_is_left_to_who_is_told(
+    inside_alone: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inside_alone.seed_ready(RUNS)
     worker = inside_alone.worker()
-    execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() + interval '1 minute'")
-    assert worker._untold() == 0
     execute(inside_alone.app, "UPDATE runs SET ready_at = clock_timestamp() - interval '1 minute'")
-    assert worker._untold() == FINDERS
+    for lane, found in ((EFFECT, FINDERS), (PURE, 1)):
+        execute(inside_alone.app, f"UPDATE runs SET lane = '{lane}'")
+        monkeypatch.setattr("workers.worker.UNTOLD_SECONDS", 3600)
+        assert worker._untold() == 0
+        monkeypatch.setattr("workers.worker.UNTOLD_SECONDS", 30)
+        assert worker._untold() == found
 
 
 @pytest.mark.parametrize(("threads", "found"), [(1, 0), (2, 2)], ids=["all are busy", "one is free"])
