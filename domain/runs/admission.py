@@ -94,7 +94,7 @@ _HAS_WAITING = text("""
 _READY_IN = text("""
     SELECT count(*) FROM (
         SELECT 1 FROM runs WHERE lane = :lane AND status = 'queued'
-          AND ready_at <= clock_timestamp() - CAST(:seconds AS double precision) * interval '1 second' LIMIT :most
+          AND ready_at <= statement_timestamp() - CAST(:seconds AS double precision) * interval '1 second' LIMIT :most
     ) ready
 """)
 

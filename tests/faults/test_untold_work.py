@@ -6,7 +6,10 @@ import time
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
+from domain.kernel.db import db, transaction
+from domain.runs import admission
 from domain.runs.runs import EFFECT, PURE
 from tests.faults.fleet import execute, wait_until
 from tests.faults.guards import GUARDED
@@ -84,3 +87,13 @@ def test_nobody_looks_while_all_threads_were_told(inside_alone: Inside, threads:
     inside_alone.act(lambda: worker.work(EFFECT))
     assert seen[0] == found
     assert worker._told == 0 and inside_alone.statuses() == {"succeeded": 2}
+
+
+def test_what_is_ready_but_fresh_is_not_read(inside_alone: Inside) -> None:
+    """A herd has thousands of those. An instant that changes while a statement runs would be no condition of an index."""
+    with inside_alone.app.app_context(), transaction():
+        asked = {"lane": PURE, "most": 1, "seconds": UNTOLD_SECONDS}
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        plan = "\n".join(db.session.scalars(text(f"EXPLAIN {admission._READY_IN.text}"), asked))
+    conditions = [line for line in plan.splitlines() if "Index Cond:" in line]
+    assert "ix_runs_ready" in plan and any("ready_at <=" in line for line in conditions), plan
