@@ -11,7 +11,8 @@ not in hand (a commit whose answer was lost, a database that went away) is given
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -45,6 +46,26 @@ CHUNKS = {PURE: 200, EFFECT: 1, CALL: 1}
 END_AFTER_SECONDS = 2.0
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Runs that were claimed together, at most `size`; none when nothing was ready. `claimed_at`: by the monotonic clock of
+    this process."""
+
+    claims: Sequence[Claim]
+    claimed_at: float
+    size: int
+
+    @property
+    def now(self) -> datetime:
+        """The database's time."""
+        return self.claims[-1].claimed_at + timedelta(seconds=clock.monotonic() - self.claimed_at)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may have been more that were ready."""
+        return self.claims[0].found == self.size
+
+
 @dataclass
 class Worker:
     """One worker process: the claims it has in hand, whatever the database thinks."""
@@ -55,28 +76,47 @@ class Worker:
     strays: set[tuple[UUID, int]] = field(default_factory=set)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def work(self, lane: str) -> bool:
-        """Claim a chunk and execute it; whether there may be more to do at once."""
-        chunk = CHUNKS[lane]
+    def work(self, lane: str, goes_on: Callable[[], bool] = lambda: False) -> bool:
+        """Claim a chunk and execute it, and the next while `goes_on()`; whether there may be more to do at once.
+
+        A full chunk ends in the transaction that claims the next: of the three of a run with an effect two remain.
+        """
+        chunk: Chunk | None = self._claim(lane)
+        has_more = False
+        while chunk and chunk.claims:
+            chunk, has_more = self._done(chunk, lambda: self._claim(lane) if goes_on() else None)
+            if has_more and goes_on():
+                chunk = self._claim(lane)
+                has_more = bool(chunk.claims)
+        return has_more
+
+    def _claim(self, lane: str) -> Chunk:
         with transaction():
-            claims = claim_runs(lane, self.id, chunk, None, self.run_deadline_seconds)
-            read_at = clock.monotonic()
-        hit("worker.after_claim")
-        if not claims:
-            return False
-        mine = {(claim.run_id, claim.epoch) for claim in claims}
+            claims = claim_runs(lane, self.id, CHUNKS[lane], None, self.run_deadline_seconds)
+            return Chunk(claims, clock.monotonic(), CHUNKS[lane])
+
+    @contextmanager
+    def _holding(self, chunk: Chunk | None) -> Iterator[None]:
+        mine = {(claim.run_id, claim.epoch) for claim in chunk.claims} if chunk else set()
         with self.lock:
             self.held |= mine
-        at_zero = max(claim.claimed_at for claim in claims) - timedelta(seconds=read_at)
         try:
-            begun = _execute(claims, self.id, at_zero)
+            yield
         finally:
             with self.lock:
                 self.held -= mine
-        admitted = _admit_next(claims, at_zero)
-        _wake_parents(claims)
-        found = claims[0].found
-        return begun < found or found == chunk or admitted > 0
+
+    def _done(self, chunk: Chunk, claim_next: Callable[[], Chunk | None]) -> tuple[Chunk | None, bool]:
+        """Execute a chunk. The next one if it was claimed with its end, else None and whether there may be one."""
+        hit("worker.after_claim")
+        with self._holding(chunk):
+            begun, following = _execute(chunk, self.id, claim_next)
+        with self._holding(following):
+            admitted = _admit_next(chunk)
+            _wake_parents(chunk.claims)
+        if following and (following.claims or not admitted):
+            return following, False
+        return None, begun < chunk.claims[0].found or chunk.is_full or admitted > 0
 
 
 def give_back_strays(worker: Worker) -> int:
@@ -91,9 +131,9 @@ def give_back_strays(worker: Worker) -> int:
     return release_claims(lasting, worker.id)
 
 
-def _execute(claims: Sequence[Claim], worker_id: UUID, at_zero: datetime) -> int:
-    """Execute them one after the other; how many were begun. `at_zero`: the database's time when this process's monotonic
-    clock stood at zero."""
+def _execute(chunk: Chunk, worker_id: UUID, claim_next: Callable[[], Chunk | None]) -> tuple[int, Chunk | None]:
+    """Execute its runs one after the other; how many were begun, and the next chunk if it was claimed with their end."""
+    claims = chunk.claims
     with transaction():
         versions = {claim.run_id: _definition(claim) for claim in claims}
         records = recorded_steps([claim.run_id for claim in claims if claim.epoch > 1])
@@ -105,14 +145,14 @@ def _execute(claims: Sequence[Claim], worker_id: UUID, at_zero: datetime) -> int
         begun += 1
         with log_context(run_id=claim.run_id, tenant_id=claim.tenant_id, workflow_id=claim.workflow_id,
                          schedule_id=claim.schedule_id):  # fmt: skip
-            now = at_zero + timedelta(seconds=clock.monotonic())
-            done = _run(claim, versions[claim.run_id], records.get(claim.run_id, ()), now)
+            done = _run(claim, versions[claim.run_id], records.get(claim.run_id, ()), chunk.now)
         if done is not None:
             ended.append(done)
-    _finish(ended, worker_id, at_zero)
-    if rest := [(claim.run_id, claim.epoch) for claim in claims[begun:]]:
+    rest = [(claim.run_id, claim.epoch) for claim in claims[begun:]]
+    following = _finish(ended, worker_id, chunk, claim_next if chunk.is_full and not rest else None)
+    if rest:
         transacted(lambda: give_back(rest, worker_id))
-    return begun
+    return begun, following
 
 
 def _definition(claim: Claim) -> CompiledDefinition:
@@ -150,33 +190,43 @@ def _run(
     return replace(ending, has_schedule=claim.schedule_id is not None), step_log.pending_rows()
 
 
-def _finish(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, at_zero: datetime) -> None:
-    """End the chunk together. One that the database refuses is halved until the bad run stands alone and fails."""
+def _finish(
+    ended: list[tuple[Ending, list[Row]]], worker_id: UUID, chunk: Chunk, claim_next: Callable[[], Chunk | None] | None
+) -> Chunk | None:
+    """End the chunk together, and claim the next one with it. One that the database refuses is halved until the bad run
+    stands alone and fails."""
     if not ended:
-        return
+        return None
     hit("worker.before_finish")
+
+    def end() -> Chunk | None:
+        _record(ended, worker_id, chunk.now)
+        following = claim_next() if claim_next else None
+        hit("worker.before_final_commit")
+        return following
+
+    following = None
     try:
-        transacted(lambda: _record(ended, worker_id, at_zero))
+        following = transacted(end)
     except (DBAPIError, ValueError, TypeError) as error:
         if isinstance(error, DBAPIError) and not is_about_values(error):
             raise
         if len(ended) > 1:
             middle = len(ended) // 2
-            _finish(ended[:middle], worker_id, at_zero)
-            _finish(ended[middle:], worker_id, at_zero)
-            return
+            _finish(ended[:middle], worker_id, chunk, None)
+            _finish(ended[middle:], worker_id, chunk, None)
+            return None
         failed = _unrecordable(ended[0][0], error)
-        transacted(lambda: _record([(failed, [])], worker_id, at_zero))
+        transacted(lambda: _record([(failed, [])], worker_id, chunk.now))
     hit("worker.after_finish")
+    return following
 
 
-def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, at_zero: datetime) -> None:
+def _record(ended: list[tuple[Ending, list[Row]]], worker_id: UUID, now: datetime) -> None:
     """In one transaction: prove the claims, record the steps still pending, end the runs."""
-    now = at_zero + timedelta(seconds=clock.monotonic())
     finished = finish_runs([ending for ending, _ in ended], worker_id, now)
     count(CLAIMS_LOST, len(ended) - len(finished))
     insert_steps([row for ending, rows in ended if ending.run_id in finished for row in rows])
-    hit("worker.before_final_commit")
 
 
 def _unrecordable(ending: Ending, error: Exception) -> Ending:
@@ -185,15 +235,15 @@ def _unrecordable(ending: Ending, error: Exception) -> Ending:
     return Ending(ending.run_id, ending.epoch, FAILED, error=_error("InternalError", "UNRECORDABLE", message))
 
 
-def _admit_next(claims: Sequence[Claim], at_zero: datetime) -> int:
+def _admit_next(chunk: Chunk) -> int:
     """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
-    workflow_ids = sorted({claim.workflow_id for claim in claims if claim.workflow_id and claim.holds_place})
-    callers = sorted({claim.tenant_id for claim in claims if claim.install_id})
+    workflow_ids = sorted({claim.workflow_id for claim in chunk.claims if claim.workflow_id and claim.holds_place})
+    callers = sorted({claim.tenant_id for claim in chunk.claims if claim.install_id})
     if not workflow_ids and not callers:
         return 0
 
     def admit() -> int:
-        now = at_zero + timedelta(seconds=clock.monotonic())
+        now = chunk.now
         admitted = admit_calls(now, callers) if callers else 0
         waiting = workflows_with_waiting(workflow_ids) if workflow_ids else []
         return admitted + (admit_waiting(now, waiting) if waiting else 0)

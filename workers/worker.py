@@ -114,8 +114,8 @@ class WorkerLife(Middleware):
     def _work(self, lane: str) -> None:
         until = time.monotonic() + TURN_SECONDS
         try:
-            while not self.is_stopping and time.monotonic() < until and self.worker.work(lane):
-                pass
+            if not self.is_stopping:
+                self.worker.work(lane, lambda: not self.is_stopping and time.monotonic() < until)
         except SQLAlchemyError as error:
             if not is_database_away(error):
                 raise

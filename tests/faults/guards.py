@@ -58,7 +58,7 @@ def one_chunk_per_message(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker does not look for more when it has done what a message was for."""
     work = Worker.work
 
-    def work_once(self: Worker, lane: str) -> bool:
+    def work_once(self: Worker, lane: str, *_: object) -> bool:
         work(self, lane)
         return False
 

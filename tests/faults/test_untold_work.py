@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -79,9 +80,9 @@ def test_nobody_looks_while_all_threads_were_told(inside_alone: Inside, threads:
     seen: list[int] = []
     claim = worker.worker.work
 
-    def look_and_claim(lane: str) -> bool:
+    def look_and_claim(lane: str, goes_on: Any) -> bool:
         seen.append(worker._untold())
-        return claim(lane)
+        return claim(lane, goes_on)
 
     worker.worker.work = look_and_claim  # type: ignore[method-assign]
     inside_alone.act(lambda: worker.work(EFFECT))
