@@ -112,7 +112,7 @@ class Worker:
         with self._holding(chunk):
             begun, following = _execute(chunk, self.id, claim_next)
         with self._holding(following):
-            admitted = _admit_next(chunk)
+            admitted = _admit_next(chunk, following)
             _wake_parents(chunk.claims)
         if following and (following.claims or not admitted):
             return following, False
@@ -235,10 +235,14 @@ def _unrecordable(ending: Ending, error: Exception) -> Ending:
     return Ending(ending.run_id, ending.epoch, FAILED, error=_error("InternalError", "UNRECORDABLE", message))
 
 
-def _admit_next(chunk: Chunk) -> int:
-    """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick."""
+def _admit_next(chunk: Chunk, following: Chunk | None) -> int:
+    """The slots that these runs held are free: let the next ones in, instead of waiting for the scheduler's tick.
+
+    While calls of the same install are ready that were admitted before, none of it waits for a slot but for a thread.
+    """
+    ready = {claim.install_id for claim in following.claims} if following else set()
     workflow_ids = sorted({claim.workflow_id for claim in chunk.claims if claim.workflow_id and claim.holds_place})
-    callers = sorted({claim.tenant_id for claim in chunk.claims if claim.install_id})
+    callers = sorted({claim.tenant_id for claim in chunk.claims if claim.install_id and claim.install_id not in ready})
     if not workflow_ids and not callers:
         return 0
 

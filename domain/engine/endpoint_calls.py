@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from domain.engine.actions.action import OUTSIDE
 from domain.engine.actions.registry import find_action
@@ -27,19 +27,26 @@ from domain.schedules.schedules import Schedule
 PATH, STEP_ID = "root.steps[0]", "call"
 BACKOFF_MS, MAX_DELAY_MS = 2_000, 300_000
 
+_CALLED = (
+    select(
+        ExtensionEndpoint.method,
+        ExtensionEndpoint.path,
+        Install.extension_id,
+        Schedule.max_attempts,
+        Run.trigger_metadata["maxAttempts"].as_integer().label("asked_attempts"),
+    )
+    .select_from(Run)
+    .join(ExtensionEndpoint, ExtensionEndpoint.id == Run.endpoint_id)
+    .join(Install, Install.id == Run.install_id)
+    .outerjoin(Schedule, Schedule.id == Run.schedule_id)
+    .where(Run.id == bindparam("run_id"))
+)
+
 
 def compiled_call(run_id: UUID) -> CompiledDefinition:
     """What a run of an endpoint does. How often it tries is what its schedule says now; without one, what whoever
     started it said."""
-    asked = Run.trigger_metadata["maxAttempts"].as_integer().label("asked_attempts")
-    row = db.session.execute(
-        select(ExtensionEndpoint.method, ExtensionEndpoint.path, Install.extension_id, Schedule.max_attempts, asked)
-        .select_from(Run)
-        .join(ExtensionEndpoint, ExtensionEndpoint.id == Run.endpoint_id)
-        .join(Install, Install.id == Run.install_id)
-        .outerjoin(Schedule, Schedule.id == Run.schedule_id)
-        .where(Run.id == run_id)
-    ).one()
+    row = db.session.execute(_CALLED, {"run_id": run_id}).one()
     called = {"extension": str(row.extension_id), "method": row.method, "path": row.path}
     attempts = row.max_attempts or row.asked_attempts or ATTEMPTS
     retry = Retry(attempts, BACKOFF_MS, max_delay_ms=MAX_DELAY_MS, retry_on=(TRANSIENT, TIMEOUT))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, UniqueConstraint, func, select, update
+from sqlalchemy import ForeignKey, UniqueConstraint, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,6 +35,11 @@ class ExtensionEndpoint(Identified, Base):
         return f"{self.method} {self.path}"
 
 
+_CALLED = select(ExtensionEndpoint).where(
+    *(ExtensionEndpoint.__table__.c[name] == bindparam(name) for name in ("version_id", "method", "path"))
+)
+
+
 def endpoints_of(version_id: UUID) -> list[ExtensionEndpoint]:
     """The endpoints of a version by path and method; made now, and kept, when nobody asked for them before."""
     filled = select(ExtensionVersion.endpoints_at).where(ExtensionVersion.id == version_id)
@@ -54,7 +59,8 @@ def find_endpoint(version_id: UUID, method: str, path: str) -> ExtensionEndpoint
         called = parse_method(method), parse_path(path)
     except Refused:
         return None
-    return next((one for one in endpoints_of(version_id) if (one.method, one.path) == called), None)
+    found = db.session.scalar(_CALLED, dict(zip(("method", "path"), called, strict=True)) | {"version_id": version_id})
+    return found or next((one for one in endpoints_of(version_id) if (one.method, one.path) == called), None)
 
 
 def endpoint_obstacle(endpoint: ExtensionEndpoint) -> str | None:

@@ -7,6 +7,7 @@ An extension belongs to the tenant it was published in, or, published by whoever
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -64,6 +65,12 @@ class ExtensionVersion(Identified, Base):
             return to_grant(parse_capabilities(self.manifest.get("capabilities", [])))
         except Refused:
             return []
+
+
+@lru_cache(maxsize=1_000)
+def asked_by(version_id: UUID) -> tuple[str, ...]:
+    """What `asked` says of a version. It never changes, so each process reads its manifest, which may be long, once."""
+    return tuple(db.session.get_one(ExtensionVersion, version_id).asked)
 
 
 def visible_extensions(tenant_id: UUID) -> Select[Extension]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, text, update
+from sqlalchemy import bindparam, func, insert, text, update
 
 from domain.kernel.db import db
 from domain.kernel.log import logger
@@ -34,7 +34,7 @@ class Outcome:
 
 
 _HELD = text("""
-    SELECT r.install_id, r.schedule_id, r.actor_id, r.trigger_metadata FROM runs r
+    SELECT r.install_id, r.schedule_id, r.actor_id, r.trigger_metadata, clock_timestamp() AS now FROM runs r
     JOIN run_steps s ON s.run_id = r.id AND s.step_path = :step_path AND s.iteration = :iteration
         AND s.attempt = :attempt AND s.status = 'started' AND s.claim_epoch = r.claim_epoch
     WHERE r.id = :run_id AND r.status = 'running'
@@ -43,7 +43,12 @@ _HELD = text("""
 # Of the table and not of the class: the session is not asked to keep objects up to date that nobody has.
 _TABLE: Any = Invocation.__table__
 _BEGIN = insert(_TABLE)
-_END = update(_TABLE).where(_TABLE.c.id == bindparam("invocation_id"), _TABLE.c.status == STARTED)
+_END = (
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("invocation_id"), _TABLE.c.status == STARTED)
+    .values(finished_at=func.clock_timestamp())
+    .returning(_TABLE.c.finished_at)
+)
 _LOSE = text("""
     UPDATE invocations SET status = :lost, error_code = :code, error = :error, finished_at = :now
     WHERE run_id = ANY(:run_ids) AND status = 'started'
@@ -52,8 +57,8 @@ _LOSE = text("""
 
 
 def held_run(run_id: UUID, step_path: str, iteration: str, attempt: int) -> Any | None:
-    """The run of a call (install_id, schedule_id, actor_id, trigger_metadata), locked; None when whoever began this
-    attempt does not hold it any more. So nobody begins a call after the run was taken from him."""
+    """The run of a call (install_id, schedule_id, actor_id, trigger_metadata), locked, and the time (now); None when
+    whoever began this attempt does not hold it any more. So nobody begins a call after the run was taken from him."""
     place = {"run_id": run_id, "step_path": step_path, "iteration": iteration, "attempt": attempt}
     return db.session.execute(_HELD, place).one_or_none()
 
@@ -66,12 +71,13 @@ def begin_invocation(columns: dict[str, Any], now: datetime, outcome: Outcome | 
         count_call(outcome.error_code or outcome.status, outcome.duration_ms)
 
 
-def end_invocation(invocation_id: UUID, outcome: Outcome, now: datetime) -> bool:
-    """Give a started call its outcome; False when its run was taken away meanwhile, and the call is on record as lost."""
-    ended = db.session.execute(_END, asdict(outcome) | {"finished_at": now, "invocation_id": invocation_id})
-    if ended.rowcount:  # type: ignore[attr-defined]
+def end_invocation(invocation_id: UUID, outcome: Outcome) -> datetime | None:
+    """Give a started call its outcome; when it ended, None when its run was taken away meanwhile, and the call is on record
+    as lost."""
+    ended: datetime | None = db.session.execute(_END, asdict(outcome) | {"invocation_id": invocation_id}).scalar()
+    if ended:
         count_call(outcome.error_code or outcome.status, outcome.duration_ms)
-    return bool(ended.rowcount)  # type: ignore[attr-defined]
+    return ended
 
 
 def lose_invocations(run_ids: Collection[UUID], now: datetime) -> int:

@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import bindparam, or_, select, text
+from sqlalchemy.orm import defer
 
 from domain.engine.failures import TRANSIENT, VALIDATION, StepFailed
 from domain.extensions.circuits import Passage, pass_circuit
@@ -39,18 +40,31 @@ _GOING = text(f"""
 """)  # noqa: S608
 
 
+# What a version's manifest says is with its endpoints and in `asked_by`.
+_TARGETS = (
+    select(Install, ExtensionVersion, Extension)
+    .join(ExtensionVersion, ExtensionVersion.id == Install.version_id)
+    .join(Extension, Extension.id == Install.extension_id)
+    .where(Install.tenant_id == bindparam("tenant_id"))
+    .options(defer(ExtensionVersion.manifest))
+    .execution_options(populate_existing=True)
+)
+_INSTALLED = _TARGETS.where(Install.id == bindparam("install_id"))
+
+
 def install_target(tenant_id: UUID, install_id: UUID) -> Target:
     """The target of an install of the tenant, uninstalled or not."""
-    return _targets(tenant_id, Install.id == install_id)[0]
+    return Target(*db.session.execute(_INSTALLED, {"tenant_id": tenant_id, "install_id": install_id}).one())
 
 
 def named_target(tenant_id: UUID, extension: str) -> Target:
     """The living install of an extension, given its name or its id. Raises StepFailed when there is none, or several."""
     extension_id = parse_id(extension)
     named = Extension.name == extension
-    found = _targets(
-        tenant_id, Install.deleted_at.is_(None), or_(named, Extension.id == extension_id) if extension_id else named
+    called = _TARGETS.where(
+        Install.deleted_at.is_(None), or_(named, Extension.id == extension_id) if extension_id else named
     )
+    found = [Target(*row) for row in db.session.execute(called, {"tenant_id": tenant_id})]
     if not found:
         message = f"No extension {extension} is installed. Install it in the settings, or name another."
         raise StepFailed(message, "NOT_INSTALLED", VALIDATION)
@@ -59,17 +73,6 @@ def named_target(tenant_id: UUID, extension: str) -> Target:
         message = f"Extensions of {publishers} are named {extension}. Name one by its id, which its address shows."
         raise StepFailed(message, "EXTENSION_AMBIGUOUS", VALIDATION)
     return found[0]
-
-
-def _targets(tenant_id: UUID, *conditions: Any) -> list[Target]:
-    query = (
-        select(Install, ExtensionVersion, Extension)
-        .join(ExtensionVersion, ExtensionVersion.id == Install.version_id)
-        .join(Extension, Extension.id == Install.extension_id)
-        .where(Install.tenant_id == tenant_id, *conditions)
-    )
-    rows = db.session.execute(query.execution_options(populate_existing=True))
-    return [Target(*row) for row in rows]
 
 
 def check_target(target: Target, runner: Runner | None, method: str, path: str) -> None:

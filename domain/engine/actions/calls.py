@@ -22,6 +22,7 @@ from domain.engine.failures import ACTION, TIMEOUT, TRANSIENT, VALIDATION, StepF
 from domain.extensions.answers import MAX_EXCERPT_CHARACTERS, Executed, RunnerFailed
 from domain.extensions.capabilities import provided
 from domain.extensions.circuits import Passage, close_circuit, note_failure
+from domain.extensions.extensions import asked_by
 from domain.extensions.install_secrets import install_secret_values
 from domain.extensions.runner import ExecuteRequest, execute
 from domain.extensions.settings import Runner, configured_runner
@@ -99,10 +100,10 @@ def _begun(asked: Asked, context: ActionContext) -> Call | StepFailed:
     if context.workflow_id is not None:
         # Endpoint runs have been admitted; of workflows nobody knows before what they will call.
         hold_room(context.tenant_id)
-    now = database_now()
     run = held_run(context.run_id, context.step_path, context.iteration, context.attempt)
     if run is None:
         raise LostClaim
+    now = run.now
     try:
         target = (
             install_target(context.tenant_id, run.install_id)
@@ -189,7 +190,7 @@ def _request(
         payload=asked.payload,
         query=asked.query,
         config=dict(target.install.config),
-        providers=provided(target.install.capabilities, target.version.asked),
+        providers=provided(target.install.capabilities, asked_by(target.version.id)),
         secrets=secrets,
     )
 
@@ -221,8 +222,7 @@ def _outcome(call: Call, executed: Executed | None, failed: RunnerFailed | None)
 
 def _end(call: Call, outcome: Outcome, failed: RunnerFailed | None) -> None:
     """In one transaction: how the call went, and what the circuit makes of it."""
-    now = database_now()
-    end_invocation(call.request.request_id, outcome, now)
+    now = end_invocation(call.request.request_id, outcome) or database_now()
     install_id = call.request.install_id
     if failed is None or not _is_unanswered(failed):
         close_circuit(install_id)
