@@ -157,7 +157,8 @@ def _execute(chunk: Chunk, worker_id: UUID, claim_next: Callable[[], Chunk | Non
 
 def _definition(claim: Claim) -> CompiledDefinition:
     if claim.workflow_id is None or claim.workflow_version is None:
-        return compiled_call(claim.run_id)
+        assert claim.called is not None, "what runs no workflow calls an endpoint"  # noqa: S101
+        return compiled_call(claim.called)
     return compiled_version(claim.workflow_id, claim.workflow_version)
 
 

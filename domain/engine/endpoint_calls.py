@@ -4,9 +4,6 @@ cancelling and the idempotency key are what they are for every step."""
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
-
-from sqlalchemy import bindparam, select
 
 from domain.engine.actions.action import OUTSIDE
 from domain.engine.actions.registry import find_action
@@ -17,40 +14,18 @@ from domain.engine.retries import Retry
 from domain.engine.running import Execution, Returned, Step
 from domain.engine.secrecy import has_secrets
 from domain.engine.steps import Attempt, Task
-from domain.extensions.endpoints import ExtensionEndpoint
-from domain.extensions.installs import Install
-from domain.kernel.db import db
-from domain.runs.runs import Run
 from domain.schedules.drafts import ATTEMPTS
-from domain.schedules.schedules import Schedule
 
 PATH, STEP_ID = "root.steps[0]", "call"
 BACKOFF_MS, MAX_DELAY_MS = 2_000, 300_000
 
-_CALLED = (
-    select(
-        ExtensionEndpoint.method,
-        ExtensionEndpoint.path,
-        Install.extension_id,
-        Schedule.max_attempts,
-        Run.trigger_metadata["maxAttempts"].as_integer().label("asked_attempts"),
-    )
-    .select_from(Run)
-    .join(ExtensionEndpoint, ExtensionEndpoint.id == Run.endpoint_id)
-    .join(Install, Install.id == Run.install_id)
-    .outerjoin(Schedule, Schedule.id == Run.schedule_id)
-    .where(Run.id == bindparam("run_id"))
-)
 
-
-def compiled_call(run_id: UUID) -> CompiledDefinition:
-    """What a run of an endpoint does. How often it tries is what its schedule says now; without one, what whoever
-    started it said."""
-    row = db.session.execute(_CALLED, {"run_id": run_id}).one()
-    called = {"extension": str(row.extension_id), "method": row.method, "path": row.path}
-    attempts = row.max_attempts or row.asked_attempts or ATTEMPTS
+def compiled_call(called: dict[str, Any]) -> CompiledDefinition:
+    """What a run of an endpoint does; `called` as in `Claim`."""
+    asked = {name: called[name] for name in ("extension", "method", "path")}
+    attempts = called["attempts"] or ATTEMPTS
     retry = Retry(attempts, BACKOFF_MS, max_delay_ms=MAX_DELAY_MS, retry_on=(TRANSIENT, TIMEOUT))
-    step = Step(PATH, STEP_ID, action_call.NODE.type, _step(called), retry)
+    step = Step(PATH, STEP_ID, action_call.NODE.type, _step(asked), retry)
     return CompiledDefinition((step,), is_pure=False, reads_system=False)
 
 

@@ -13,6 +13,17 @@ from domain.extensions.installs import Install
 from domain.kernel.db import db
 from domain.runs.runs import Run
 
+# The same for whoever claims a run as `r`, with how often it is tried: as its schedule says now, else as whoever started it
+# said. NULL for a run of a workflow.
+CALLED = """
+    CASE WHEN r.install_id IS NOT NULL THEN (
+        SELECT jsonb_build_object('extension', i.extension_id, 'method', e.method, 'path', e.path, 'attempts', coalesce(
+            (SELECT to_jsonb(s.max_attempts) FROM schedules s WHERE s.id = r.schedule_id),
+            r.trigger_metadata -> 'maxAttempts'))
+        FROM extension_endpoints e, installs i WHERE e.id = r.endpoint_id AND i.id = r.install_id
+    ) END
+"""
+
 
 @dataclass(frozen=True)
 class Called:

@@ -18,6 +18,7 @@ from domain.kernel import strict_json
 from domain.kernel.clock import database_now
 from domain.kernel.db import db
 from domain.kernel.errors import LostClaim
+from domain.runs.called import CALLED
 from domain.runs.counting import count_ended
 from domain.runs.invoking import lose_invocations
 from domain.runs.runs import FAILED, SUCCEEDED
@@ -27,7 +28,7 @@ CHUNK_BYTES = 2_000_000
 # How many runs are claimed together that were lost once.
 FEW = 20
 
-_CLAIM = text("""
+_CLAIM = text(f"""
     WITH moment AS MATERIALIZED (
         SELECT coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS now
     ), longest AS (
@@ -53,8 +54,9 @@ _CLAIM = text("""
         coalesce(CAST(:now AS timestamptz), clock_timestamp()) AS claimed_at, r.losses, r.install_id, picked.found,
         r.backfill_id IS NOT NULL
         OR EXISTS (SELECT 1 FROM workflows w WHERE w.id = r.workflow_id AND w.concurrency_limit IS NOT NULL)
-        OR EXISTS (SELECT 1 FROM schedules s WHERE s.id = r.schedule_id AND s.overlap = 'queue') AS holds_place
-""")
+        OR EXISTS (SELECT 1 FROM schedules s WHERE s.id = r.schedule_id AND s.overlap = 'queue') AS holds_place,
+        {CALLED} AS called
+""")  # noqa: S608
 
 _PROVE = text("""
     SELECT cancel_requested_at IS NOT NULL AS cancel_requested FROM runs
@@ -138,6 +140,8 @@ class Claim:
     found: int = 1
     # Whether another run of its workflow may be waiting for the place that it takes.
     holds_place: bool = True
+    # What it calls when it is one of an endpoint: extension (its id), method, path, attempts (None: as usual).
+    called: dict[str, Any] | None = None
 
     @property
     def is_child(self) -> bool:

@@ -50,9 +50,10 @@ def test_nobody_else_may(run: Run, db: Any, status: str, step_status: str, epoch
 
 def test_a_call_ends_once(run: Run, db: Any) -> None:
     call_id = an_invocation(run, "started").id
-    assert end_invocation(call_id, Outcome("succeeded", endpoint_status=200), NOW) is True
-    assert end_invocation(call_id, Outcome("failed", "RUNNER_TIMEOUT"), NOW) is False
-    assert db.get_one(Invocation, call_id, populate_existing=True).status == "succeeded"
+    ended_at = end_invocation(call_id, Outcome("succeeded", endpoint_status=200))
+    assert end_invocation(call_id, Outcome("failed", "RUNNER_TIMEOUT")) is None
+    ended = db.get_one(Invocation, call_id, populate_existing=True)
+    assert (ended.status, ended.finished_at) == ("succeeded", ended_at) and ended_at is not None
 
 
 def test_only_calls_under_way_are_lost_and_say_so_in_the_log(
