@@ -89,7 +89,7 @@ def test_workers_end_with_a_master_that_is_killed(fleet: Fleet) -> None:
     wait_until(lambda: scalar(fleet.app, workers) == 0, "the end of the worker whose master was killed", 30)
     fleet.worker()
     wait_for_all(fleet.app, 12)
-    assert scalar(fleet.app, workers) == 1
+    wait_until(lambda: scalar(fleet.app, workers) == 1, "the worker that takes its place")
     assert scalar(fleet.app, "SELECT coalesce(max(losses), 0) FROM runs") == 0
     assert counts(fleet.app) == [12, 12, 12]
     check_invariants(fleet.app)
