@@ -36,7 +36,9 @@ class ExtensionEndpoint(Identified, Base):
 
 
 _CALLED = select(ExtensionEndpoint).where(
-    *(ExtensionEndpoint.__table__.c[name] == bindparam(name) for name in ("version_id", "method", "path"))
+    ExtensionEndpoint.version_id == bindparam("version_id"),
+    ExtensionEndpoint.method == bindparam("method"),
+    ExtensionEndpoint.path == bindparam("path"),
 )
 
 
@@ -56,11 +58,14 @@ def endpoints_of(version_id: UUID) -> list[ExtensionEndpoint]:
 def find_endpoint(version_id: UUID, method: str, path: str) -> ExtensionEndpoint | None:
     """The endpoint of a version with this method and path, however they are written; None when it declares none."""
     try:
-        called = parse_method(method), parse_path(path)
+        called = {"version_id": version_id, "method": parse_method(method), "path": parse_path(path)}
     except Refused:
         return None
-    found = db.session.scalar(_CALLED, dict(zip(("method", "path"), called, strict=True)) | {"version_id": version_id})
-    return found or next((one for one in endpoints_of(version_id) if (one.method, one.path) == called), None)
+    if found := db.session.scalar(_CALLED, called):
+        return found
+    # Nobody may have asked for them before.
+    endpoints_of(version_id)
+    return db.session.scalar(_CALLED, called)
 
 
 def endpoint_obstacle(endpoint: ExtensionEndpoint) -> str | None:
