@@ -16,6 +16,7 @@ from domain.kernel import clock
 from domain.kernel.db import db
 from domain.runs.admission import unfinished_runs
 from domain.runs.heartbeats import dead_kinds
+from domain.schedules.bindings import BoundVersion
 from domain.schedules.schedules import ENDPOINT
 from domain.schedules.targets import EndpointTarget, Target, WorkflowTarget
 from domain.workflows.versions import WorkflowVersion
@@ -126,4 +127,4 @@ def _target(row: Any) -> Target | None:
         )
     )
     found = db.session.execute(bound).one_or_none()
-    return WorkflowTarget(*found) if found else None
+    return WorkflowTarget(BoundVersion.of(*found)) if found else None

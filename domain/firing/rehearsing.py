@@ -25,6 +25,7 @@ from domain.schedules.schedules import ENDPOINT, WORKFLOW, Schedule
 from domain.schedules.targets import EndpointTarget, Target, bound_target, check_runnable
 from domain.timing.fields import parse_cron
 from domain.timing.zones import parse_local, parse_zone
+from domain.workflows.workflows import Workflow
 
 NOT_SAVED = UUID(int=0)
 """What the clock contract says for `scheduleId` while there is none: the nil UUID (RFC 9562 §5.9)."""
@@ -92,7 +93,7 @@ def _target(actor: Actor, draft: ScheduleDraft, schedule: Schedule | None, now: 
         if isinstance(target, EndpointTarget):
             check_runnable(target)
         else:
-            launchable_version(target.workflow)
+            launchable_version(load(actor.tenant_id, Workflow, target.version.workflow_id))
     except Held as held:
         path = "endpointId" if isinstance(target, EndpointTarget) else "workflowId"
         raise Refused.at(path, held.message, held.code) from held
@@ -106,9 +107,9 @@ def _insert(
     if isinstance(target, EndpointTarget):
         metadata, which = {**told, **marked}, (target.install, target.endpoint)
         return insert_call(actor, *which, payload, BY_HAND, metadata, is_rehearsal=True, max_attempts=max_attempts)
-    clock = {**told, "workflowId": str(target.workflow.id), "workflowVersion": target.version.version}
+    clock = {**told, "workflowId": str(target.version.workflow_id), "workflowVersion": target.version.version}
     given = clock if target.takes_clock else payload
-    return insert_run(actor, target.workflow, target.version, given, BY_HAND, {**clock, **marked}, is_rehearsal=True)
+    return insert_run(actor, target.version, given, BY_HAND, {**clock, **marked}, is_rehearsal=True)
 
 
 def _nominal(scheduled_for: str, timezone: str | None, now: datetime) -> datetime:

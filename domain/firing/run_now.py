@@ -68,12 +68,12 @@ def _insert(actor: Actor, schedule: Schedule, target: Target, nominal: datetime)
             schedule_id=schedule.id,
             max_attempts=schedule.max_attempts,
         )
-    workflow = target.workflow
-    version = version_of(actor.tenant_id, workflow.id, schedule.workflow_version or target.version.version)
+    bound = target.version
+    version = version_of(actor.tenant_id, bound.workflow_id, schedule.workflow_version or bound.version)
     clock = told | {"workflowId": str(schedule.workflow_id), "workflowVersion": schedule.workflow_version}
     payload = clock if is_clock_ref(version.payload_schema_ref) else schedule.payload_json
     metadata = {**clock, "scheduleName": schedule.name}
-    return insert_run(actor, workflow, version, payload, BY_HAND, metadata, schedule_id=schedule.id)
+    return insert_run(actor, version, payload, BY_HAND, metadata, schedule_id=schedule.id)
 
 
 def _check_allowed(schedule: Schedule) -> None:

@@ -7,6 +7,7 @@ from domain.firing.holds import EDITION_REQUIRED
 from domain.kernel.db import db
 from domain.kernel.errors import Held
 from domain.runs.launch import launchable_version
+from domain.schedules.bindings import BoundVersion
 from domain.schedules.schedules import ENDPOINT, INVALID, Schedule
 from domain.schedules.targets import Target, WorkflowTarget, check_runnable, endpoint_target
 from domain.workflows.workflows import Workflow
@@ -24,7 +25,7 @@ def startable_target(schedule: Schedule, *, is_locked: bool = True) -> Target:
         check_runnable(target)
         return target
     workflow = load(schedule.tenant_id, Workflow, schedule.workflow_id, lock="share" if is_locked else None)
-    return WorkflowTarget(workflow, launchable_version(workflow))
+    return WorkflowTarget(BoundVersion.of(workflow, launchable_version(workflow)))
 
 
 def held_reason(schedule: Schedule) -> Held | None:

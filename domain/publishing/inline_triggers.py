@@ -176,7 +176,7 @@ def _reason(workflow: Workflow, timing: _Timing) -> str | None:
     if timing.problems:
         return misfit_reason(timing.problems)
     try:
-        target = WorkflowTarget(workflow, bindable_version(workflow))
+        target = WorkflowTarget(bindable_version(workflow))
     except Held as held:
         return held.message
     problems = payload_refusals(target, {})

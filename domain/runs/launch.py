@@ -33,6 +33,7 @@ from domain.runs.runs import (
     SUCCEEDED,
     Run,
 )
+from domain.schedules.bindings import BoundVersion
 from domain.schedules.drafts import ATTEMPTS
 from domain.schedules.payloads import endpoint_payload
 from domain.schedules.schedules import ENDPOINT
@@ -66,7 +67,7 @@ def launch(
     stored = payload if started_by in (BY_EVENT, BY_PARENT) else None
     checked = taken_payload(actor.tenant_id, version.payload_schema, payload, stored)
     told = {**_metadata(started_by, now), **(metadata or {})}
-    run = insert_run(actor, workflow, version, checked, started_by, told, parent_run_id=parent_run_id)
+    run = insert_run(actor, version, checked, started_by, told, parent_run_id=parent_run_id)
     announce_work()
     return run
 
@@ -123,7 +124,7 @@ def _repeated_run(
     given = original.input_json if payload is None else payload
     if given != original.input_json or version.version != original.workflow_version:
         given = taken_payload(actor.tenant_id, version.payload_schema, given, original.input_json)
-    run = insert_run(actor, workflow, version, given, BY_RERUN, metadata, is_rehearsal=original.is_rehearsal)
+    run = insert_run(actor, version, given, BY_RERUN, metadata, is_rehearsal=original.is_rehearsal)
     return run, {"workflow": workflow.name, "version": version.version}
 
 
@@ -184,8 +185,7 @@ def _metadata(trigger_type: str, now: datetime) -> dict[str, Any]:
 
 def insert_run(
     actor: Actor,
-    workflow: Workflow,
-    version: WorkflowVersion,
+    version: WorkflowVersion | BoundVersion,
     payload: Any,
     started_by: str,
     metadata: dict[str, Any],
@@ -196,7 +196,7 @@ def insert_run(
     """Write a queued run. Always unready: admission decides when it starts, also without a limit."""
     run = Run(
         tenant_id=actor.tenant_id,
-        workflow_id=workflow.id,
+        workflow_id=version.workflow_id,
         workflow_version=version.version,
         schedule_id=schedule_id,
         parent_run_id=parent_run_id,

@@ -85,7 +85,7 @@ def view_of(schedule: Schedule, cursor: ScheduleCursor, target: Target) -> Sched
     """A schedule that runs `target`, from whoever has read all of it."""
     if isinstance(target, EndpointTarget):
         return ScheduleView(schedule, cursor, None, target.install, target.endpoint, target.extension)
-    return ScheduleView(schedule, cursor, target.workflow.name, None, None, None)
+    return ScheduleView(schedule, cursor, target.label, None, None, None)
 
 
 def free_name(tenant_id: UUID, workflow_id: UUID, cron: object) -> str:

@@ -19,11 +19,9 @@ from domain.extensions.installs import Install
 from domain.extensions.settings import configured_runner
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Held, NotFound, Refused
-from domain.schedules.bindings import held_workflow
+from domain.schedules.bindings import BoundVersion, held_version
 from domain.schedules.schedules import ENDPOINT, WORKFLOW, Schedule
 from domain.workflows.built_in_schemas import is_clock_ref
-from domain.workflows.versions import WorkflowVersion
-from domain.workflows.workflows import Workflow
 
 if TYPE_CHECKING:
     from domain.schedules.drafts import ScheduleDraft
@@ -39,16 +37,15 @@ NO_RUNNER = "No runner is configured, so no extension can be called. Whoever ope
 class WorkflowTarget:
     """A workflow at one of its versions."""
 
-    workflow: Workflow
-    version: WorkflowVersion
+    version: BoundVersion
 
     @property
     def tenant_id(self) -> UUID:
-        return self.workflow.tenant_id
+        return self.version.tenant_id
 
     @property
     def label(self) -> str:
-        return self.workflow.name
+        return self.version.workflow_name
 
     @property
     def takes_clock(self) -> bool:
@@ -63,12 +60,12 @@ class WorkflowTarget:
     @property
     def columns(self) -> dict[str, Any]:
         """Those of a schedule that say what it runs."""
-        bound = {"workflow_id": self.workflow.id, "workflow_version": self.version.version}
+        bound = {"workflow_id": self.version.workflow_id, "workflow_version": self.version.version}
         return {"target_kind": WORKFLOW, **bound, "install_id": None, "endpoint_id": None}
 
     def check_bound(self, schedule: Schedule) -> None:
         """Raise Conflict when somebody has given the schedule another target since this one was found and held."""
-        if schedule.workflow_id != self.workflow.id:
+        if schedule.workflow_id != self.version.workflow_id:
             raise Conflict
 
 
@@ -131,7 +128,7 @@ def bound_target(tenant_id: UUID, draft: ScheduleDraft, stored: Schedule | None 
     if draft.workflow_id is None:
         raise Refused.at("workflowId", "Choose the workflow to run.", "WORKFLOW_REQUIRED")
     try:
-        return WorkflowTarget(*held_workflow(tenant_id, draft.workflow_id))
+        return WorkflowTarget(held_version(tenant_id, draft.workflow_id))
     except Held as held:
         raise Refused.at("workflowId", held.message, held.code) from held
 
@@ -145,7 +142,7 @@ def current_target(schedule: Schedule) -> Target:
         target = endpoint_target(schedule)
         check_callable(target)
         return target
-    return WorkflowTarget(*held_workflow(schedule.tenant_id, schedule.workflow_id))
+    return WorkflowTarget(held_version(schedule.tenant_id, schedule.workflow_id))
 
 
 def endpoint_target(schedule: Schedule, *, is_locked: bool = True) -> EndpointTarget:
