@@ -34,6 +34,8 @@
     if (!drawer().open && !body().childElementCount) return;
     isDirty = false;
     drawer().close();
+    // Nobody waits for what the form asked about itself: an answer would look for places that are gone.
+    body().querySelectorAll("[hx-sync]").forEach((part) => htmx.trigger(part, "htmx:abort"));
     body().replaceChildren();
     (opener?.isConnected ? opener : openerAgain ? document.querySelector(openerAgain) : null)?.focus();
     opener = null;

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Locator, Route, expect
+from playwright.sync_api import Locator, Request, Route, expect
 
 from tests.browser.conftest import Visit, Watch
 from tests.browser.places import drawer, notice, open_new_schedule, row, say_cron
 from tests.browser.site import WORKFLOW, Acme
 from tests.browser.test_every_page import inspect
+from tests.faults.fleet import wait_until
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 ODD = "*/20 8-17 * * 1-5"
@@ -84,6 +85,25 @@ def test_what_is_typed_before_an_answer_arrives_stays(form: Locator) -> None:
         route.continue_()
     expect(cron).to_have_value("5 5 * * *")
     expect(cron).to_be_focused()
+
+
+def test_a_form_that_is_left_waits_for_no_answer(form: Locator) -> None:
+    page, asked, given_up = form.page, list[Request](), list[Request]()
+    expect(preview(form)).to_contain_text("UTC")
+    page.route("**/schedules/preview", lambda _route: None)
+    page.on("request", lambda request: asked.append(request))
+    page.on("requestfailed", lambda request: given_up.append(request))
+    page.on("dialog", lambda question: question.accept())
+    with page.expect_request("**/schedules/preview"):
+        form.get_by_label("Time zone").fill("Europe/Paris")
+    page.keyboard.press("Escape")
+    expect(drawer(page)).to_be_hidden()
+
+    def all_given_up() -> bool:
+        page.wait_for_timeout(50)
+        return [request for request in asked if request.url.endswith("/preview")] == given_up
+
+    wait_until(all_given_up, "every question to be given up", 30)
 
 
 def test_the_preview_follows_the_typing_and_the_cursor_stays(form: Locator) -> None:
