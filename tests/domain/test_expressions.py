@@ -19,6 +19,7 @@ from domain.expressions.limits import exported
 from domain.expressions.machine import Machine
 from domain.expressions.shortcuts import shortcut
 from domain.kernel.errors import DomainError
+from tests.promptness import promptly
 
 SCOPES: dict[str, Any] = {
     "payload": {
@@ -290,17 +291,15 @@ BOMBS = [
 def test_an_expression_that_makes_much_out_of_little_is_stopped(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "EVALUATION_SECONDS", 0.2)
     expression = parse(text)
-    started = time.thread_time()
-    with pytest.raises(ExpressionError):
+    with promptly(), pytest.raises(ExpressionError):
         expression.evaluate(BIG if text != "nums" else {"nums": list(range(200_000))})
-    assert time.thread_time() - started < 0.6
 
 
 def test_an_expression_ends_after_a_second_of_computing() -> None:
     started = time.thread_time()
-    with pytest.raises(ExpressionError, match="longer than 1 s"):
+    with promptly(), pytest.raises(ExpressionError, match="longer than 1 s"):
         parse("items[$count($$.items[p > 3]) > 2]").evaluate(BIG)
-    assert 0.9 < time.thread_time() - started < 1.5
+    assert time.thread_time() - started > 0.9
 
 
 LONG = {
@@ -317,16 +316,13 @@ LONG = {
 
 @pytest.mark.parametrize("name", LONG)
 def test_an_expression_too_long_or_too_deep_is_refused_at_once(name: str) -> None:
-    started = time.thread_time()
-    with pytest.raises(ExpressionError):
+    with promptly(), pytest.raises(ExpressionError):
         parse(LONG[name])
-    assert time.thread_time() - started < 1
 
 
 def test_a_catastrophic_regular_expression_takes_no_time() -> None:
-    started = time.thread_time()
-    assert parse("$contains(a & '!', /^(a+)+$/)").evaluate({"a": "a" * 100_000}) is False
-    assert time.thread_time() - started < 0.5
+    with promptly():
+        assert parse("$contains(a & '!', /^(a+)+$/)").evaluate({"a": "a" * 100_000}) is False
 
 
 def test_the_result_may_be_as_large_and_deep_as_a_payload_and_no_more() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from domain.workflows.schema_rules import check_schema
 from tests.factories import a_published_workflow
+from tests.promptness import promptly
 from tests.web.cast import Browser
 from tests.web.payload_forms import drawing
 from tests.web.test_payload_form import html_of
@@ -28,13 +27,6 @@ NAMED = {"type": "object", "additionalProperties": {"type": "array", "items": WI
 RECURSIVE = {"type": "object", "properties": {"a": {"$ref": "#"}, "b": {"type": "array", "items": {"$ref": "#"}}}}
 FORM = {"payload-mode": "form", "payload-as": "object"}
 ADD = ("payload-add", "/l")
-
-
-@contextmanager
-def a_moment() -> Iterator[None]:
-    begun = time.process_time()
-    yield
-    assert time.process_time() - begun < 2
 
 
 def rows_of_lists() -> Iterator[tuple[str, str]]:
@@ -54,13 +46,13 @@ def rows_by_name() -> Iterator[tuple[str, str]]:
 @pytest.mark.parametrize(("schema", "sent"), [(LISTED, rows_of_lists()), (NAMED, rows_by_name())])
 def test_a_short_form_that_stands_for_millions_of_fields_is_not_read(schema: Any, sent: Iterator[Any]) -> None:
     check_schema(schema)
-    with a_moment(), pytest.raises(RequestEntityTooLarge):
+    with promptly(), pytest.raises(RequestEntityTooLarge):
         PayloadEditor.from_form(schema, MultiDict([*FORM.items(), *sent]))
 
 
 def test_objects_inside_objects_are_read_only_so_deep() -> None:
     sent = [(f"payload-as{'/a' * depth}", "object") for depth in range(500)]
-    with a_moment():
+    with promptly():
         editor = PayloadEditor.from_form(RECURSIVE, MultiDict([*FORM.items(), *sent]))
     assert str(editor.value).count("{") < 40
 
@@ -69,7 +61,7 @@ def test_as_many_fields_as_one_schema_can_have_are_drawn_and_read(drawing: Flask
     schema = {"type": "object", "properties": {f"p{number}": {"type": "integer"} for number in range(490)}}
     check_schema(schema)
     typed = {f"payload/p{number}": str(number) for number in range(490)}
-    with a_moment():
+    with promptly():
         editor = PayloadEditor.from_form(schema, MultiDict(FORM | typed))
         html_of(drawing, editor)
     assert editor.value == {f"p{number}": number for number in range(490)}
@@ -107,7 +99,7 @@ def test_a_form_that_is_full_takes_no_more_rows() -> None:
 )
 def test_names_that_no_form_of_ours_has_do_no_harm(drawing: Flask, sent: dict[str, str]) -> None:
     for schema in (RECURSIVE, NAMED, {"oneOf": [RECURSIVE, {"type": "object", "required": ["x"]}]}):
-        with a_moment():
+        with promptly():
             editor = PayloadEditor.from_form(schema, MultiDict(FORM | sent))
             editor.attach(editor.problems)
             html_of(drawing, editor)

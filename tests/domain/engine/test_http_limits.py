@@ -13,13 +13,14 @@ from tests.domain.engine.http_calls import LOCAL, allow, failure, request
 from tests.domain.engine.http_servers import answering, serving_site
 
 SECONDS = 0.6
+PATIENCE = 10  # of a slow machine; what does not end goes on for 20 s and more
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 def dripping(beginning, drop, pause=0.05):
     def answer(connection):
         connection.sendall(beginning)
-        for _ in range(200):
+        for _ in range(600):
             connection.sendall(drop)
             time.sleep(pause)
 
@@ -55,7 +56,7 @@ def test_a_slow_server_holds_nobody_beyond_the_deadline(site, answer):
     began = time.monotonic()
     failed = failure(site.url, timeout_seconds=SECONDS)
     assert (failed.code, failed.category) == ("TIMED_OUT", "TimeoutError")
-    assert SECONDS <= time.monotonic() - began < SECONDS + 1.5
+    assert SECONDS <= time.monotonic() - began < SECONDS + PATIENCE
 
 
 def test_a_server_that_does_not_read_holds_nobody_beyond_the_deadline(monkeypatch):
@@ -67,7 +68,7 @@ def test_a_server_that_does_not_read_holds_nobody_beyond_the_deadline(monkeypatc
         with pytest.raises(TooSlow):
             exchange("POST", site.url, {}, b"x" * 50_000_000, seconds=SECONDS, max_bytes=10)
         reading.set()
-    assert time.monotonic() - began < SECONDS + 2
+    assert time.monotonic() - began < SECONDS + PATIENCE
 
 
 def test_a_handshake_that_does_not_end_holds_nobody_beyond_the_deadline(site):
@@ -77,7 +78,7 @@ def test_a_handshake_that_does_not_end_holds_nobody_beyond_the_deadline(site):
         "TimeoutError",
         "ActionError",
     )
-    assert time.monotonic() - began < SECONDS + 1.5
+    assert time.monotonic() - began < SECONDS + PATIENCE
 
 
 def test_a_name_server_that_hangs_holds_nobody_beyond_the_deadline(monkeypatch):
@@ -89,7 +90,7 @@ def test_a_name_server_that_hangs_holds_nobody_beyond_the_deadline(monkeypatch):
     failed = failure("http://slow.example", timeout_seconds=SECONDS)
     answered.set()
     assert failed.code == "TIMED_OUT"
-    assert time.monotonic() - began < SECONDS + 1.5
+    assert time.monotonic() - began < SECONDS + PATIENCE
 
 
 def test_an_answer_of_a_million_bytes_is_taken_and_not_one_more(site):

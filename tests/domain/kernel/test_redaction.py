@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import time
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -14,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.kernel.redaction import MASK, redacted, redacted_text, texts_to_hide
+from tests.promptness import promptly
 
 SECRET = 'p/ss"wörd & <1234>\n'
 HIDDEN = texts_to_hide(SECRET)
@@ -103,13 +103,11 @@ def test_characters_outside_the_first_plane_are_found_as_surrogates() -> None:
 
 def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
     lines = "\n".join(f"{number:064}/" for number in range(150))
-    begun = time.thread_time()
+    with promptly():
+        for text in ("\\" * 250_000, json.dumps(json.dumps(lines)) * 10, '"' * 250_000):
+            redacted_text(text, texts_to_hide([lines, '""""']))
 
-    for text in ("\\" * 250_000, json.dumps(json.dumps(lines)) * 10, '"' * 250_000):
-        redacted_text(text, texts_to_hide([lines, '""""']))
-
-    assert MASK in redacted_text(json.dumps(json.dumps(lines)), texts_to_hide(lines))
-    assert time.thread_time() - begun < 2
+        assert MASK in redacted_text(json.dumps(json.dumps(lines)), texts_to_hide(lines))
 
 
 @pytest.mark.parametrize(
@@ -123,12 +121,11 @@ def test_long_secrets_and_runs_of_backslashes_are_found_in_a_moment() -> None:
     ],
 )
 def test_no_answer_makes_looking_for_a_secret_slow(secret: str, answered: str) -> None:
-    hidden, begun = texts_to_hide(secret), time.thread_time()
+    hidden = texts_to_hide(secret)
 
-    redacted_text(answered, hidden)
-    assert MASK in redacted_text(json.dumps(json.dumps(secret)), hidden)
-
-    assert time.thread_time() - begun < 2
+    with promptly():
+        redacted_text(answered, hidden)
+        assert MASK in redacted_text(json.dumps(json.dumps(secret)), hidden)
 
 
 @given(
@@ -180,8 +177,5 @@ def test_what_is_hidden_of_a_value_are_its_longer_texts_and_numbers() -> None:
 
 
 def test_texts_of_one_letter_cost_no_more_than_others() -> None:
-    begun = time.thread_time()
-
-    assert redacted("a" * 250_000, ("a" * 10_000,)) == MASK
-
-    assert time.thread_time() - begun < 2
+    with promptly():
+        assert redacted("a" * 250_000, ("a" * 10_000,)) == MASK

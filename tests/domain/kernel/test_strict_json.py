@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.kernel import strict_json
 from domain.kernel.errors import Refused
+from tests.promptness import promptly
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
 VALUES = st.recursive(
@@ -57,10 +57,8 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_text_is_refused_quickly_with_its_code(name: str) -> None:
     text, code = HOSTILE[name]
-    started = time.thread_time()
-    with pytest.raises(Refused) as refusal:
+    with promptly(), pytest.raises(Refused) as refusal:
         strict_json.loads(text, path="payload")
-    assert time.thread_time() - started < 2
     assert [(p.path, p.code) for p in refusal.value.problems] == [("payload", code)]
 
 

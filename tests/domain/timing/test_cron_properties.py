@@ -1,6 +1,5 @@
 """Laws that hold for any pattern, zone and instant."""
 
-import time
 from datetime import timedelta
 
 from hypothesis import given, settings
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from domain.timing.cron import count_between, instants, next_instant, parse_cron, previous_instants
 from tests.domain.timing.oracle import utc
 from tests.domain.timing.patterns import crons
+from tests.promptness import least_seconds, promptly
 
 SECOND = timedelta(seconds=1)
 ZONES = ["UTC", "America/New_York", "Europe/Paris", "Australia/Lord_Howe", "America/Havana", "Africa/Casablanca"]
@@ -56,15 +56,13 @@ def test_counts_of_adjoining_ranges_add_up(cron, zone, start, days, more_days):
 
 def test_three_years_of_minutes_are_counted_exactly_and_quickly():
     cron, start, end = parse_cron("* * * * *"), utc(2023, 1, 1), utc(2026, 1, 1)
-    started = time.thread_time()
     assert count_between(cron, "America/New_York", start, end) == (end - start) // timedelta(minutes=1)
-    assert time.thread_time() - started < 0.5
+    assert least_seconds(lambda: count_between(cron, "America/New_York", start, end)) < 2
 
 
-def test_twenty_thousand_next_instants_take_no_more_than_a_second():
+def test_twenty_thousand_next_instants_take_no_more_than_seconds():
     cron, start = parse_cron("0 9 * * 1-5"), utc(2026, 1, 1)
     next_instant(cron, "Europe/Paris", start)
-    started = time.thread_time()
-    for number in range(20_000):
-        next_instant(cron, "Europe/Paris", start + timedelta(seconds=137 * number))
-    assert time.thread_time() - started < 5
+    with promptly(15):
+        for number in range(20_000):
+            next_instant(cron, "Europe/Paris", start + timedelta(seconds=137 * number))

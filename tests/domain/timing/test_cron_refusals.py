@@ -1,6 +1,5 @@
 """What cron text is accepted, and that every refusal names the field and the reason."""
 
-import time
 from contextlib import suppress
 from datetime import datetime
 
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 from domain.kernel.errors import Refused
 from domain.timing.cron import check_frequency, next_instant, parse_cron, shortest_interval_seconds
 from tests.domain.timing.oracle import utc
+from tests.promptness import promptly
 
 
 def refusal(text):
@@ -112,11 +112,8 @@ def test_patterns_are_stored_as_five_fields(text, stored):
 @example("x" * 1_000_000)
 @example(",".join(["0-59/1"] * 16) + " * * * *")
 def test_rubbish_is_refused_or_read_quickly_and_never_crashes(text):
-    started = time.thread_time()
-    with suppress(Refused):
+    with promptly(), suppress(Refused):
         assert next_instant(parse_cron(text), "UTC", utc(2026, 1, 1)) is not None
-    # 10 ms is the aim; what this thread works is counted, not what its neighbours do.
-    assert time.thread_time() - started < 0.5
 
 
 def test_a_naive_instant_is_refused():
