@@ -61,6 +61,8 @@ def schedule_lists(workflow_id: UUID) -> dict[str, str]:
         "schedules, repeating": "/schedules?trigger=recurring",
         "schedules, once": "/schedules?trigger=schedule",
         "schedules, active": "/schedules?status=active",
+        "schedules, active, by last fire": "/schedules?status=active&sort=last",
+        "schedules, repeating, by last fire, page 200": "/schedules?trigger=recurring&sort=last&page=200",
         "schedules, paused": "/schedules?status=paused",
         "schedules, invalid": "/schedules?status=invalid",
         "schedules, completed": "/schedules?status=completed",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, select
+from sqlalchemy import ForeignKeyConstraint, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import Base, db
@@ -27,6 +27,8 @@ class ScheduleCursor(Base):
         # schedules_page: those that nothing is due for, and the failing ones. Firing again and again changes neither.
         Index("ix_schedule_cursors_undated", "tenant_id", postgresql_where="wake_at IS NULL"),
         Index("ix_schedule_cursors_failing", "tenant_id", postgresql_where="last_run_status = 'failed'"),
+        # schedules_page: by last fire, never fired at the end. Each fire writes an entry (docs/decisions/0025-lists.md).
+        Index("ix_schedule_cursors_last_fire", "tenant_id", text("last_fire_at DESC NULLS LAST"), "schedule_id"),
         {"postgresql_with": {"fillfactor": "70"}},
     )
 

@@ -47,13 +47,21 @@ class ScheduleRow:
 
     Those of its target are None, and its flags false, where the target is of the other kind: of a workflow `workflow_…` and
     `published_version`, of an endpoint `install_…`, `endpoint_…` and `extension_…`. `target_name`: the workflow's or the
-    extension's.
+    extension's. Rows that say the same are equal.
     """
 
     def __init__(self, columns: Row[Any], entries: Sequence[LastEntry] = ()) -> None:
         # A list asks each row for some hundred of them: they are attributes of its own.
         vars(self).update(columns._mapping)
         self.entries = tuple(entries)
+        self._all = (tuple(columns), self.entries)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ScheduleRow) and self._all == other._all
+
+    def __hash__(self) -> int:
+        # Of what changes with nearly every change: hashing all of it would take longer.
+        return hash((self.id, self.updated_at, self.next_fire_at, self.last_finished_at))
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"this row has no {name}")

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import update
 
 from domain.accounts.tenants import Tenant
 from domain.kernel.ids import new_id
@@ -22,7 +24,7 @@ from tests.factories import NOW, a_published_workflow, a_run, a_version
 from tests.statements import counted
 from tests.web.cast import Browser
 from tests.web.schedule_pages import REGION, a_quiet_schedule, an_occurrence, audited, run_count, schedules, shown_names
-from web.schedules.rows import listed
+from web.schedules.rows import _drawn_cells, drawn_cells, listed
 
 ACTIONS = ["/pause", "/resume", "/delete", "/run-now", "/edit"]
 
@@ -77,6 +79,47 @@ def test_the_bars_of_a_list_change_with_the_run_and_with_the_day(
     assert labels() == [f"{on_the_day}: succeeded in 2 s"]
     later = NOW + timedelta(days=20)
     assert labels(later) == [f"{absolute(fired.scheduled_for, 'Europe/Paris', later)}: succeeded in 2 s"] != labels()
+
+
+def test_a_line_is_drawn_again_when_it_says_something_else(app: Flask, morning: Schedule, db: Any) -> None:
+    """What was drawn is remembered, for whoever asks next."""
+    db.get(ScheduleCursor, morning.id).last_fire_at = NOW - timedelta(days=1)
+    db.commit()
+
+    def drawn(at: datetime = NOW) -> tuple[bool, str]:
+        misses = _drawn_cells.cache_info().misses
+        (row,) = schedules_page(morning.tenant_id, ScheduleFilter()).rows
+        with app.test_request_context("/"):
+            cells = drawn_cells(listed(row, at), at)
+        return _drawn_cells.cache_info().misses > misses, cells
+
+    first = drawn()
+    assert first[0] and first[1].count("1 d ago") == 1
+    assert drawn() == (False, first[1])
+    assert drawn(NOW + timedelta(seconds=3)) == (False, first[1])
+    assert drawn(NOW - timedelta(hours=2)) == (False, first[1].replace("1 d ago", "22 h ago"))
+    changes = [
+        update(ScheduleCursor).values(last_error="The remote side did not answer."),
+        update(Schedule).values(timezone="UTC"),
+        update(Schedule).values(name="Evening"),
+        update(Schedule).values(status="paused", paused_at=NOW),
+        update(Schedule).values(pause_reason="stock-taking"),
+    ]
+    for change in changes:
+        before = drawn()[1]
+        db.execute(change)
+        is_new, after = drawn()
+        assert is_new and after != before, str(change)
+
+
+def test_what_is_kept_of_a_line_is_nothing_of_who_asked(alice: Browser, bob: Browser, morning: Schedule) -> None:
+    for browser in (alice, bob, alice):
+        page = browser.get("/schedules").text
+        (line,) = re.findall(f'<tr id="schedule-{morning.id}">.+?</tr>', page, re.DOTALL)
+        cells = line[line.index('<td class="c-name">') : line.index('<td class="c-act">')]
+        assert "csrf" not in cells and "request_key" not in cells
+        assert ("Run now" in line, "Select Morning sync" in line) == ((browser is alice),) * 2
+        assert browser is bob or set(re.findall('name="csrf_token" value="([^"]+)"', page)) == {browser.csrf_token}
 
 
 def test_the_menu_of_each_row_is_its_own(alice: Browser, sync: Workflow) -> None:

@@ -21,7 +21,7 @@ from web.asked import asked_text, one_of
 from web.kinds import readable_target
 from web.schedules.frame import blueprint, tenant_id
 from web.schedules.menus import RowMenus
-from web.schedules.rows import listed
+from web.schedules.rows import drawn_cells, listed
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class Asked:
 def index() -> ResponseReturnValue:
     asked = asked_filter()
     narrowed, sort = asked.narrowed, one_of("sort", SORTS) or "next"
-    number = request.args.get("page", 1, type=int)
+    number, now = request.args.get("page", 1, type=int), request_now()
     page = NO_SCHEDULES if asked.problem else schedules_page(tenant_id(), narrowed, sort, number)
     shown = {
         "page": page,
-        "rows": [listed(row, request_now()) for row in page.rows],
+        "rows": [(one, drawn_cells(one, now)) for one in (listed(row, now) for row in page.rows)],
         "narrowed": narrowed,
         "is_narrowed": bool(narrowed or asked.problem),
         "picked": asked.picked,

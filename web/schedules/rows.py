@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
+from flask import get_template_attribute
 from markupsafe import Markup
 
 from domain.firing.explain import Explanation, explain
 from domain.schedules.entries import LastEntry
 from domain.schedules.pages import ScheduleRow
-from domain.timing.words import absolute, duration_words, timing_in_words
+from domain.timing.words import absolute, duration_words, relative, timing_in_words
 from domain.timing.zones import offset_label, shown_zone, zone
 from web.bars import Bar, BarOutcome, last_bars
 
@@ -32,19 +34,25 @@ _BAR_OF_OUTCOME: dict[str, BarOutcome] = {"skipped": "skipped", "missed": "misse
 
 @dataclass(frozen=True)
 class ListedSchedule:
-    """One line of the list. `note` says what is wrong, if anything; `note_tone` is fail or plain.
+    """One line of the list: all that is drawn of it, but for who looks and how long ago something was.
 
-    `skipped_at`: the next instant, when that is to be skipped; `next_at`: the one after it, if there is any.
+    `note` says what is wrong, if anything; `note_tone` is fail or plain. `skipped_at`: the next instant, when that is to be
+    skipped; `next_at`: the one after it, if there is any. `noon`: of the day in its zone, of which its words speak.
     """
 
     row: ScheduleRow
     words: str
     explanation: Explanation
-    bars: Markup
     note: str
     note_tone: str
     skipped_at: datetime | None
     next_at: datetime | None
+    noon: datetime
+
+    @property
+    def bars(self) -> Markup:
+        """The last occurrences as a small chart."""
+        return last_bars([_bar(entry, self.row.timezone, self.noon) for entry in reversed(self.row.entries)])
 
     @property
     def is_note_long(self) -> bool:
@@ -56,7 +64,27 @@ def listed(row: ScheduleRow, now: datetime) -> ListedSchedule:
     note, tone = _note(row)
     skipped_at = row.skip_next_at if row.skip_next_at and row.skip_next_at > now else None
     next_at = row.timing.next_after(skipped_at) if skipped_at and row.timing else None
-    return ListedSchedule(row, words_of(row, now), explain(row, now), _bars(row, now), note, tone, skipped_at, next_at)
+    noon = now.astimezone(shown_zone(row.timezone)).replace(hour=12, minute=0, second=0, microsecond=0)
+    return ListedSchedule(row, words_of(row, now), explain(row, now), note, tone, skipped_at, next_at, noon)
+
+
+def drawn_cells(one: ListedSchedule, now: datetime) -> Markup:
+    """What a line of the list tells of its schedule to whoever may read it."""
+
+    def freshened(time: re.Match[str]) -> str:
+        return f"{time[1]}{relative(datetime.fromisoformat(time[2]), now)}"
+
+    return Markup(_RELATIVE.sub(freshened, _drawn_cells(one)))  # noqa: S704
+
+
+# As the script of each page does it between two answers.
+_RELATIVE = re.compile(r'(<time datetime="([^"]+)" data-relative[^>]*>)[^<]*')
+
+
+@lru_cache(maxsize=1_000)
+def _drawn_cells(one: ListedSchedule) -> str:
+    """A list is drawn anew every few seconds, and most of its lines say the same, but for how long ago something was."""
+    return str(get_template_attribute("schedules/_row.html", "cells")(one))
 
 
 @dataclass(frozen=True)
@@ -109,18 +137,6 @@ def _note(row: ScheduleRow) -> tuple[str, str]:
     if newest is not None and newest.outcome != "fired":
         return f"{newest.outcome.capitalize()}: {newest.detail or newest.reason}", "plain"
     return "", "plain"
-
-
-def _bars(row: ScheduleRow, now: datetime) -> Markup:
-    noon = now.astimezone(shown_zone(row.timezone)).replace(hour=12, minute=0, second=0, microsecond=0)
-    return _drawn_bars(row.entries, row.timezone, noon)
-
-
-@lru_cache(maxsize=1_000)
-def _drawn_bars(entries: tuple[LastEntry, ...], timezone: str, noon: datetime) -> Markup:
-    """A list is drawn anew every few seconds, and most of its bars are as they were. What their words say of the time changes
-    with the day, at `noon` of which they are drawn."""
-    return last_bars([_bar(entry, timezone, noon) for entry in reversed(entries)])
 
 
 def _bar(entry: LastEntry, timezone: str, now: datetime) -> Bar:

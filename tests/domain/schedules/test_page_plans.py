@@ -16,7 +16,8 @@ from domain.accounts.tenants import Tenant
 from domain.extensions.paths import PATH_MAX_CHARACTERS
 from domain.kernel.db import plan_checks_of
 from domain.schedules.narrowing import ScheduleFilter, looked_up, matches
-from domain.schedules.pages import COUNT_MAX, PAGE_SIZE, schedules_page
+from domain.schedules.orders import SORTS
+from domain.schedules.pages import COUNT_MAX, PAGE_SIZE, PAGES_MAX, schedules_page
 from tests.factories import NOW, a_published_workflow, a_schedule, a_tenant
 
 MANY = 20_000
@@ -72,20 +73,29 @@ def read_whole(plan: str) -> set[str]:
 
 def test_a_page_reads_what_it_shows_and_no_whole_table(db: Any) -> None:
     tenant = crowd(db, MANY)
-    for sort in ("next", "name", "updated"):
+    for sort in SORTS:
         with plans(db) as found:
             assert len(schedules_page(tenant.id, ScheduleFilter(), sort).rows) == PAGE_SIZE
         _count, *others = found
         assert [read_whole(plan) for plan in others] == [set(), set(), set()], sort
 
 
-def test_by_last_fire_the_cursors_are_read_and_no_more_schedules_than_the_page_needs(db: Any) -> None:
+def test_by_last_fire_no_more_is_walked_than_the_last_page_needs(db: Any) -> None:
     tenant = crowd(db, MANY)
     with plans(db) as found:
-        assert len(schedules_page(tenant.id, ScheduleFilter(), "last").rows) == PAGE_SIZE
+        assert len(schedules_page(tenant.id, ScheduleFilter(), "last", PAGES_MAX).rows) == PAGE_SIZE
     _count, ids, *_others = found
-    assert read_whole(ids) == {"schedule_cursors"}
-    assert "Hash Join" not in ids, ids
+    assert "using ix_schedule_cursors_last_fire on schedule_cursors" in ids, ids
+    assert read_whole(ids) == set() and "Hash Join" not in ids, ids
+
+
+def test_what_matches_most_is_walked_by_last_fire_and_each_is_asked(db: Any) -> None:
+    tenant = crowd(db, MANY)
+    with plans(db) as found:
+        assert len(schedules_page(tenant.id, ScheduleFilter(status="active"), "last").rows) == PAGE_SIZE
+    _count, ids, *_others = found
+    assert "using ix_schedule_cursors_last_fire on schedule_cursors" in ids, ids
+    assert read_whole(ids) == set() and "Hash" not in ids, ids
 
 
 @pytest.mark.parametrize(
