@@ -17,6 +17,7 @@ from web import (
     access,
     accounts,
     actions,
+    answers,
     api,
     audit,
     errors,
@@ -95,6 +96,7 @@ def create_app(config: Config | None = None) -> Flask:
 
 def _register(app: Flask, config: Config) -> None:
     access.register(app)
+    answers.register(app)
     kinds.register(app)
     security.register(app, config)
     errors.register(app)

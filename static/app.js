@@ -25,6 +25,9 @@
   on("htmx:configRequest", (event) => {
     if (isAnother) { event.preventDefault(); return; }
     event.detail.headers["X-CSRFToken"] = meta("csrf-token") ?? "";
+    // The clock asks for what is new; what a person changed is drawn again in any case.
+    const { elt: part, verb, triggeringEvent } = event.detail;
+    if (verb === "get" && !triggeringEvent && part.matches("[data-live]")) event.detail.headers["X-Shown"] = part.dataset.shown ?? "";
   });
 
   let underway = 0, current = new Date();
@@ -43,7 +46,7 @@
     setTimeout(() => { if (underway > 0) doc.documentElement.dataset.busy = ""; }, 200);
   });
   on("htmx:afterRequest", (event) => {
-    if (isPolling(event)) { if (event.detail.successful) { current = new Date(); dismiss("live"); } return; }
+    if (isPolling(event)) { if (event.detail.successful) { current = new Date(); dismiss("live"); freshen(); } return; }
     askers.delete(asker(event));
     underway = Math.max(0, underway - 1);
     if (!underway) delete doc.documentElement.dataset.busy;
@@ -231,6 +234,10 @@
     focused = "";
     const part = event.detail.target?.isConnected ? event.detail.target : doc;
     enhance(part);
+    // What a part shows is known as long as nothing else was put into it.
+    delete event.detail.target?.closest?.("[data-live]")?.dataset.shown;
+    const shown = isPolling(event) && event.detail.xhr?.getResponseHeader("X-Shown");
+    if (shown) doc.getElementById(asker(event).id).dataset.shown = shown;
     if ([409, 422].includes(event.detail.xhr?.status)) one("[data-error-summary]", part)?.focus();
   });
   const enhance = (part) => {

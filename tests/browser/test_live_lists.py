@@ -47,6 +47,30 @@ def test_a_search_waits_for_the_end_of_the_word_and_keeps_the_focus(acme: Acme, 
     expect(row(page, "Evening sync")).to_have_count(0)
 
 
+def test_a_list_that_is_as_it_was_is_not_sent_again(acme: Acme, visit: Visit) -> None:
+    schedule_id = acme.schedule("Morning sync")
+    page = visit(acme.alice)
+    page.clock.install()
+    page.goto("/schedules")
+
+    def refreshed() -> int:
+        with page.expect_response(A_LIST) as answer:
+            page.clock.fast_forward(REFRESH_MILLISECONDS)
+        page.wait_for_function("() => !document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+        page.clock.run_for(100)
+        return answer.value.status
+
+    assert [refreshed() for _ in range(3)] == [200, 204, 204]
+    acme.schedule("Evening sync")
+    assert [refreshed() for _ in range(2)] == [200, 204]
+    expect(row(page, "Evening sync")).to_be_visible()
+    # Once a person has changed something, the list is drawn again.
+    row(page, "Morning sync").locator("summary[aria-label]").click()
+    page.locator(f"#menu-{schedule_id}").get_by_role("button", name="Run now").click()
+    expect(notice(page, "Morning sync runs now.")).to_be_visible()
+    assert refreshed() == 200
+
+
 def test_a_refresh_leaves_an_open_menu_open(acme: Acme, visit: Visit) -> None:
     acme.schedule("Morning sync")
     page = visit(acme.alice)
