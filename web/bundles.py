@@ -21,6 +21,7 @@ from domain.bundles.reading import (
 )
 from domain.bundles.schedule_schema import FORMAT as SCHEDULE_FORMAT
 from domain.bundles.schema import FORMAT as WORKFLOW_FORMAT
+from domain.kernel.collecting import seldom_collecting
 from domain.kernel.db import transaction
 from domain.kernel.errors import Conflict, Problem, Refused
 from domain.kernel.ids import new_id, parse_id
@@ -146,12 +147,14 @@ class Imports(Generic[Bundle]):
             return refused_page(self.page, refused)
         return told(lambda progress: self._done(bundle, text, progress))
 
+    @seldom_collecting()
     def _looked_at(self, text: bytes, progress: Progress) -> ResponseReturnValue:
         try:
             return self._planned(self.read(text), text, progress)
         except Refused as refused:
             return refused_page(self.page, refused)
 
+    @seldom_collecting()
     def _done(self, bundle: Bundle, text: bytes, progress: Progress) -> ResponseReturnValue:
         fingerprint = request.form.get("fingerprint", "")
         try:

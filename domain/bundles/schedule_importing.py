@@ -7,6 +7,7 @@ Locks: imports of one tenant take turns, then as everywhere: limits, install, wo
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,33 +19,26 @@ from sqlalchemy.exc import IntegrityError
 from domain.accounts.audit import Actor
 from domain.accounts.tenants import Tenant, includes_schedules, load
 from domain.bundles.canonical import digest
-from domain.bundles.reading import BundleRefused
 from domain.bundles.schedule_documents import Document, ScheduleBundle, draft_of, is_over, kind_of, target_words
 from domain.bundles.schedule_exporting import StoredSchedule, schedules_by_key
-from domain.bundles.schedule_making import NewSchedules
-from domain.bundles.schedule_targets import MISSING, NamedTargets, missing_details
+from domain.bundles.schedule_making import Made, WorkflowSchedules, is_to_fire
+from domain.bundles.schedule_refusals import problems_at, refusal
+from domain.bundles.schedule_targets import NamedTargets
 from domain.firing.holds import EDITION_REQUIRED
 from domain.firing.lifecycle import create_schedule, edit_schedule
 from domain.firing.tick import settle
+from domain.kernel import strict_json
 from domain.kernel.collecting import seldom_collecting
 from domain.kernel.db import db, transaction
-from domain.kernel.errors import Conflict, DomainError, Forbidden, Problem, Refused
-from domain.kernel.secret_values import SECRET
+from domain.kernel.errors import Conflict, DomainError, Forbidden, Problem
 from domain.schedules.limits import hold_limits
-from domain.schedules.schedules import ACTIVE, COMPLETED, ENDPOINT, INVALID, WORKFLOW, Schedule
+from domain.schedules.schedules import COMPLETED, ENDPOINT, INVALID, WORKFLOW, Schedule
 
 CREATE, UPDATE, UNCHANGED, SKIP, CONFLICT = "create", "update", "unchanged", "skip", "conflict"
 OVER = "Its time has passed, so nothing is made of it."
 FITS = "It was invalid. It will be paused: resume it when you are ready."
-_NOT_KEPT = (
-    "A secret was typed in here, and no file holds it. "
-    f'Write {{"{SECRET}": "NAME"}} in its place, and make a secret of that name in the settings.'
-)
-# Where the problems of a draft are in a document.
-_TIMING = ("triggerType", "timezone", "runAt", "cron", "startsAt", "endsAt", "dstGap", "dstRepeat")
-_POLICIES = ("overlap", "catchUp", "maxLatenessSeconds", "spreadSeconds", "maxAttempts")
-_PLACES = {name: f"timing/{name}" for name in _TIMING} | {name: f"policies/{name}" for name in _POLICIES}
-_PLACES |= {"workflowId": "target/workflow", "endpointId": "target/path", "enabled": "target"}
+# How many stored ones are changed by the same statements.
+CHANGED_AT_ONCE = 500
 
 Progress = Callable[[int, int], None]
 
@@ -132,7 +126,7 @@ def import_schedules(
         message = "Something has changed since this plan was made. Look at the new plan, then import."
         raise Conflict(message, code="PLAN_CHANGED")
     if done.problems:
-        raise _refusal(bundle, done)
+        raise refusal(zip(bundle.schedules, (one.problems for one in done.entries), strict=True))
     return done
 
 
@@ -143,17 +137,16 @@ def _imported(work: _Import, bundle: ScheduleBundle, on_progress: Progress | Non
         raise Forbidden(EDITION_REQUIRED, code="EDITION_REQUIRED")
     _take_turn(tenant.id)
     work = replace(work, stored=schedules_by_key(tenant.id, [one["externalKey"] for one in bundle.schedules]))
-    changing = [one for one in bundle.schedules if not _is_unchanged(one, work.stored.get(one["externalKey"]))]
-    targets = _held_targets(work, changing)
-    count = _Count(len(bundle.schedules), on_progress)
-    fresh = [index for index, one in enumerate(bundle.schedules) if _is_fresh(work, one)]
-    found: dict[int, ScheduleEntry] = {}
-    # What is there comes first: a name that it gives up is free for what is new.
-    for index in sorted(set(range(len(bundle.schedules))) - set(fresh)):
-        found[index] = _taken(work, bundle.schedules[index], targets, index)
+    documents = dict(enumerate(bundle.schedules))
+    same = {index: _unchanged(work, one) for index, one in documents.items() if _is_unchanged(work, one)}
+    targets = _held_targets(work, [one for index, one in documents.items() if index not in same])
+    past = {index: _skipped(work, one) for index, one in documents.items() if index not in same and _is_past(work, one)}
+    left = [index for index in documents if index not in same and index not in past]
+    count = _Count(len(documents), on_progress)
+    for _ in (*same, *past):
         count.up()
-    found |= _made(work, bundle, fresh, targets, count)
-    entries = [found[index] for index in range(len(bundle.schedules))]
+    found = same | past | _all_taken(work, bundle, left, targets, count)
+    entries = [found[index] for index in documents]
     return ScheduleImport(tuple(entries), _fingerprint(bundle, entries, work.stored))
 
 
@@ -171,28 +164,53 @@ class _Count:
             self.tell(min(self.done, self.of), self.of)
 
 
-def _is_fresh(work: _Import, document: Document) -> bool:
-    """Whether it is to be a new schedule of a workflow: those of endpoints count against limits, one after the other."""
-    is_there = document["externalKey"] in work.stored
-    return not is_there and kind_of(document) == WORKFLOW and not is_over(document, work.now)
-
-
-def _made(
-    work: _Import, bundle: ScheduleBundle, fresh: Sequence[int], targets: NamedTargets, count: _Count
+def _all_taken(
+    work: _Import, bundle: ScheduleBundle, left: Sequence[int], targets: NamedTargets, count: _Count
 ) -> dict[int, ScheduleEntry]:
-    documents = [bundle.schedules[index] for index in fresh]
-    new = NewSchedules(work.actor, targets, work.now, work.least_seconds)
+    """Those of workflows many at a time. Those of endpoints count against limits, one after the other."""
+    many = WorkflowSchedules(work.actor, targets, work.now, work.least_seconds, count.up)
+    found: dict[int, ScheduleEntry] = {}
+    kept, fresh = [], []
+    for index in left:
+        document = bundle.schedules[index]
+        stored = work.stored.get(document["externalKey"])
+        if kind_of(document) == WORKFLOW and stored is None:
+            fresh.append(index)
+        elif kind_of(document) == WORKFLOW and stored and kind_of(stored.document) == WORKFLOW:
+            kept.append(index)
+        else:
+            found[index] = _taken(work, document, targets, index)
+            count.up()
+    # What is there comes first: a name that it gives up is free for what is new.
+    for start in range(0, len(kept), CHANGED_AT_ONCE):
+        part = kept[start : start + CHANGED_AT_ONCE]
+        found |= _together(work, bundle, part, targets, lambda those: many.change(_with_stored(work, those)))
+    return found | _together(work, bundle, fresh, targets, many.make)
+
+
+def _together(
+    work: _Import,
+    bundle: ScheduleBundle,
+    indices: Sequence[int],
+    targets: NamedTargets,
+    write: Callable[[Sequence[Document]], list[Made]],
+) -> dict[int, ScheduleEntry]:
+    documents = [bundle.schedules[index] for index in indices]
     try:
-        made = new.make(documents, count.up)
+        made = write(documents)
     except IntegrityError:
-        # Somebody took a name or a key at this moment: one by one it shows which.
-        return {index: _taken(work, bundle.schedules[index], targets, index) for index in fresh}
+        # A name or a key is taken, perhaps at this moment: one by one it shows which.
+        return {index: _taken(work, bundle.schedules[index], targets, index) for index in indices}
     return {
-        index: _refused(_entry(document, None), index, one)
+        index: _refused(_entry(work, document), index, one)
         if isinstance(one, DomainError)
-        else replace(_entry(document, None), schedule_id=one)
-        for index, document, one in zip(fresh, documents, made, strict=True)
+        else _entry(work, document, one)
+        for index, document, one in zip(indices, documents, made, strict=True)
     }
+
+
+def _with_stored(work: _Import, documents: Sequence[Document]) -> list[tuple[Document, StoredSchedule]]:
+    return [(one, work.stored[one["externalKey"]]) for one in documents]
 
 
 def _take_turn(tenant_id: UUID) -> None:
@@ -211,74 +229,62 @@ def _held_targets(work: _Import, changing: Sequence[Document]) -> NamedTargets:
     return targets
 
 
-def _taken(work: _Import, document: Document, targets: NamedTargets, index: int) -> ScheduleEntry:
+def _unchanged(work: _Import, document: Document) -> ScheduleEntry:
+    return replace(_entry(work, document), action=UNCHANGED, warnings=())
+
+
+def _skipped(work: _Import, document: Document) -> ScheduleEntry:
+    return replace(_entry(work, document), action=SKIP, warnings=(OVER,))
+
+
+def _is_past(work: _Import, document: Document) -> bool:
     stored = work.stored.get(document["externalKey"])
-    entry = _entry(document, stored)
-    if _is_unchanged(document, stored):
-        return replace(entry, action=UNCHANGED, warnings=())
-    if is_over(document, work.now) and (stored is None or stored.status == COMPLETED):
-        return replace(entry, action=SKIP, warnings=(OVER,))
+    return is_over(document, work.now) and (stored is None or stored.status == COMPLETED)
+
+
+def _taken(work: _Import, document: Document, targets: NamedTargets, index: int) -> ScheduleEntry:
     try:
         with db.session.begin_nested():
-            return replace(entry, schedule_id=_write(work, document, targets, stored))
+            return _entry(work, document, _write(work, document, targets))
     except DomainError as error:
-        return _refused(entry, index, error)
+        return _refused(_entry(work, document), index, error)
 
 
 def _refused(entry: ScheduleEntry, index: int, error: DomainError) -> ScheduleEntry:
-    """The entry of one that cannot be taken. A refusal says what is wrong where, anything else is about it as a whole."""
-    found = error.problems if isinstance(error, Refused) else [Problem("", error.message, error.code)]
-    problems = tuple(_problem_at(index, one) for one in found)
-    return replace(entry, action=CONFLICT, warnings=(), problems=problems)
+    """The entry of one that cannot be taken."""
+    return replace(entry, action=CONFLICT, warnings=(), problems=problems_at(index, error))
 
 
-def _write(work: _Import, document: Document, targets: NamedTargets, stored: StoredSchedule | None) -> UUID:
+def _write(work: _Import, document: Document, targets: NamedTargets) -> UUID:
+    stored = work.stored.get(document["externalKey"])
     ids = targets.ids(document, stored)
     if stored is None:
         return create_schedule(work.actor, draft_of(document, ids, enabled=False), work.now, work.least_seconds).id
     # Read under the lock of its cursor: somebody may have paused it since it was looked for.
     schedule = load(work.actor.tenant_id, Schedule, stored.id)
-    # One that has completed is due again with whatever is new about it, as after every edit.
-    draft = draft_of(document, ids, enabled=schedule.status in (ACTIVE, COMPLETED))
+    draft = draft_of(document, ids, enabled=is_to_fire(schedule))
     return edit_schedule(work.actor, stored.id, schedule.revision, draft, work.now, work.least_seconds).id
 
 
-def _entry(document: Document, stored: StoredSchedule | None) -> ScheduleEntry:
-    words = target_words(document)
+def _entry(work: _Import, document: Document, made_id: UUID | None = None) -> ScheduleEntry:
+    stored, words = work.stored.get(document["externalKey"]), target_words(document)
     return ScheduleEntry(
         key=document["externalKey"],
         name=document["name"] or words,
         kind=kind_of(document),
         target=words,
         action=CREATE if stored is None else UPDATE,
-        schedule_id=stored.id if stored else None,
+        schedule_id=stored.id if stored else made_id,
         warnings=(FITS,) if stored is not None and stored.status == INVALID else (),
     )
 
 
-def _is_unchanged(document: Document, stored: StoredSchedule | None) -> bool:
+def _is_unchanged(work: _Import, document: Document) -> bool:
+    stored = work.stored.get(document["externalKey"])
     return stored is not None and digest(document) == digest(stored.document)
-
-
-def _problem_at(index: int, problem: Problem) -> Problem:
-    """The problem of a draft, at its place in the file."""
-    place = _PLACES.get(problem.path, problem.path)
-    message = _NOT_KEPT if problem.code == "SECRET_NOT_KEPT" else problem.message
-    return Problem(f"/schedules/{index}" + (f"/{place}" if place else ""), message, problem.code)
 
 
 def _fingerprint(bundle: ScheduleBundle, entries: list[ScheduleEntry], stored: dict[str, StoredSchedule]) -> str:
     seen = {key: [str(one.id), one.revision, one.status] for key, one in stored.items()}
     told = [[one.key, one.action, *one.warnings, *(problem.message for problem in one.problems)] for one in entries]
-    return digest([bundle.digest, told, seen])
-
-
-def _refusal(bundle: ScheduleBundle, done: ScheduleImport) -> BundleRefused:
-    pairs = [(one, p) for one, entry in zip(bundle.schedules, done.entries, strict=True) for p in entry.problems]
-    count = done.count(CONFLICT)
-    noun = "schedule" if count == 1 else "schedules"
-    first = pairs[0][1]
-    message = f"{count} {noun} of the file cannot be taken, so none was. {first.path}: {first.message}"
-    if any(problem.code in MISSING for _, problem in pairs):
-        return BundleRefused("MISSING_DEPENDENCIES", message, missing_details(pairs), done.problems)
-    return BundleRefused("SCHEDULE_INVALID", message, None, done.problems)
+    return hashlib.sha256(strict_json.dumps([bundle.schedules, told, seen]).encode()).hexdigest()

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, text
+from sqlalchemy import text
 
 from domain.kernel.db import db
 from domain.kernel.errors import Refused
 from domain.kernel.ids import new_id
 from domain.schedules.counting import count_decided
-from domain.schedules.cursors import ScheduleCursor, locked_cursor, spread_offset
+from domain.schedules.cursors import ScheduleCursor, locked_cursor, locked_cursors, spread_offset
 from domain.schedules.occurrences import TIMING, Occurrence
 from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, Schedule, timing_of
 from domain.timing.decisions import Row, gap_row
@@ -38,7 +38,14 @@ def close_ledger(
     """Account for the instants up to `now` of a settled schedule that nobody will decide: those of a pause, and, when
     its timing changes or ends, those that a spread or a failed try still holds back. They become one gap row, which
     ends before `made_up_from` if given: what comes from then on is the caller's to record."""
-    cursor = locked_cursor(schedule.id)
+    close_held(schedule, locked_cursor(schedule.id), now, is_ending, made_up_from)
+    db.session.flush()
+
+
+def close_held(
+    schedule: Schedule, cursor: ScheduleCursor, now: datetime, is_ending: bool, made_up_from: datetime | None = None
+) -> None:
+    """What `close_ledger` does, for a schedule whose cursor is locked already; the caller flushes."""
     if cursor.next_fire_at is None or cursor.next_fire_at > now:
         return
     until = min(now, made_up_from - _SECOND) if made_up_from else now
@@ -50,13 +57,12 @@ def close_ledger(
     else:
         return
     cursor.next_fire_at = None
-    db.session.flush()
 
 
 def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
     """What `close_ledger` and `aim_cursor` do for a settled, paused schedule that is ticked from now on, for many at
     once: ten thousand cost as many statements as one. Their status is still PAUSED."""
-    cursors = {cursor.schedule_id: cursor for cursor in db.session.scalars(_locked([one.id for one in schedules]))}
+    cursors = locked_cursors([one.id for one in schedules])
     for schedule in schedules:
         cursor = cursors[schedule.id]
         if cursor.next_fire_at is not None and cursor.next_fire_at <= now:
@@ -65,34 +71,37 @@ def end_pauses(schedules: Sequence[Schedule], now: datetime) -> None:
         if schedule.skip_next_at is not None and schedule.skip_next_at <= now:
             forget_skip(schedule)
     db.session.flush()
-    aimless = [schedule_id for schedule_id, cursor in cursors.items() if cursor.next_fire_at is None]
-    recorded = _recorded_until(aimless)
+    aim_cursors([(one, cursors[one.id]) for one in schedules if cursors[one.id].next_fire_at is None], now)
     for schedule in schedules:
         cursor = cursors[schedule.id]
-        if cursor.next_fire_at is None:
-            cursor.next_fire_at = next_of(schedule, max(now, recorded.get(schedule.id) or now))
         offset = spread_offset(schedule.id, schedule.spread_seconds)
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     db.session.flush()
 
 
-def _locked(schedule_ids: Sequence[UUID]) -> Select[ScheduleCursor]:
-    wanted = select(ScheduleCursor).where(ScheduleCursor.schedule_id.in_(schedule_ids))
-    locked = wanted.order_by(ScheduleCursor.schedule_id).with_for_update(key_share=True)
-    return locked.execution_options(populate_existing=True)
-
-
 def aim_cursor(schedule: Schedule, cursor: ScheduleCursor, now: datetime) -> None:
-    """Point the cursor at the first instant after `now` and after all that is on record: no change makes anything fire
-    in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
-    recorded = _recorded_until([schedule.id])[schedule.id]
-    cursor.next_fire_at = next_of(schedule, max(now, recorded or now))
+    """What `aim_cursors` and `wake_cursor` do for one."""
+    aim_cursors([(schedule, cursor)], now)
     wake_cursor(schedule, cursor)
+
+
+def aim_cursors(aimless: Sequence[tuple[Schedule, ScheduleCursor]], now: datetime) -> None:
+    """Point each cursor at the first instant after `now` and after all that is on record: no change makes anything fire
+    in the past or a second time, not even one whose `now` was read before it waited for another's locks."""
+    recorded = _recorded_until([schedule.id for schedule, _ in aimless])
+    for schedule, cursor in aimless:
+        cursor.next_fire_at = next_of(schedule, max(now, recorded.get(schedule.id) or now))
 
 
 def wake_cursor(schedule: Schedule, cursor: ScheduleCursor) -> None:
     """Say when the tick looks: at the instant plus the schedule's spread; while paused when the pause ends by itself,
     or never; and never when completed. An instant that was to be skipped and lies behind the cursor is forgotten."""
+    set_wake(schedule, cursor)
+    db.session.flush()
+
+
+def set_wake(schedule: Schedule, cursor: ScheduleCursor) -> None:
+    """What `wake_cursor` says; the caller flushes."""
     if schedule.skip_next_at and (cursor.next_fire_at is None or schedule.skip_next_at < cursor.next_fire_at):
         forget_skip(schedule)
     offset = spread_offset(schedule.id, schedule.spread_seconds)
@@ -100,7 +109,6 @@ def wake_cursor(schedule: Schedule, cursor: ScheduleCursor) -> None:
         cursor.wake_at = cursor.next_fire_at + offset if cursor.next_fire_at else None
     else:
         cursor.wake_at = schedule.paused_until
-    db.session.flush()
 
 
 def forget_skip(schedule: Schedule) -> None:

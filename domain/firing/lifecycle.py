@@ -7,13 +7,15 @@ Locks: the tenant's limits, then workflow or install, then cursor, then the sche
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from domain.accounts.audit import Actor, record_change
-from domain.accounts.tenants import load
-from domain.firing.closing import aim_cursor, close_ledger, forget_skip, wake_cursor
+from domain.accounts.tenants import load, owned
+from domain.firing.closing import aim_cursor, aim_cursors, close_held, close_ledger, forget_skip, set_wake, wake_cursor
 from domain.firing.creating import write_schedule
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
@@ -21,12 +23,12 @@ from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Refused, StaleTransition
 from domain.kernel.names import parse_name
 from domain.schedules.copies import payload_to_copy
-from domain.schedules.cursors import locked_cursor, spread_offset
+from domain.schedules.cursors import ScheduleCursor, locked_cursor, locked_cursors, spread_offset
 from domain.schedules.drafts import ScheduleDraft, checked_columns
 from domain.schedules.limits import check_room, hold_limits
 from domain.schedules.listing import ScheduleView, view_of
 from domain.schedules.payloads import payload_refusals
-from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, WORKFLOW, Schedule, flush_schedule, snapshot
+from domain.schedules.schedules import ACTIVE, INVALID, PAUSED, WORKFLOW, Schedule, named_apart, snapshot
 from domain.schedules.targets import EndpointTarget, Target, bound_target, current_target
 from domain.timing.timing import check_run_at
 
@@ -69,30 +71,60 @@ def edit_schedule(
     target = bound_target(actor.tenant_id, draft, load(actor.tenant_id, Schedule, schedule_id))
     schedule = settled_schedule(actor, schedule_id, now, revision)
     columns = target.columns | checked_columns(draft, target, now, min_interval_seconds, schedule.payload_json)
-    before = snapshot(schedule)
+    with named_apart(columns["name"], columns["external_key"]):
+        edit_settled(actor, [Edit(schedule, columns, draft.enabled)], now)
+    return schedule
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a schedule is to be. `columns`: those that `checked_columns` and a target gave; `enabled` as in a draft."""
+
+    schedule: Schedule
+    columns: Mapping[str, Any]
+    enabled: bool
+
+
+def edit_settled(actor: Actor, edits: Sequence[Edit], now: datetime) -> None:
+    """Make settled schedules what is wanted, thousands in about as many statements as one.
+
+    Raises IntegrityError when a name or an external key is taken.
+    """
+    cursors = locked_cursors([one.schedule.id for one in edits])
+    before = [snapshot(one.schedule) for one in edits]
+    # Whatever is asked meanwhile is about others: what has changed is written once, at the end.
+    with db.session.no_autoflush:
+        retimed = [_change(actor, one, cursors[one.schedule.id], now) for one in edits]
+    db.session.flush()
+    held = [(one.schedule, cursors[one.schedule.id]) for one in edits]
+    aim_cursors(
+        [one for one, is_retimed in zip(held, retimed, strict=True) if is_retimed or one[1].next_fire_at is None], now
+    )
+    for (schedule, cursor), earlier in zip(held, before, strict=True):
+        cursor.last_error = None
+        set_wake(schedule, cursor)
+        old, new = _difference(earlier, snapshot(schedule))
+        record_change(actor, "schedule.edited", schedule, before=old, after=new)
+    db.session.flush()
+
+
+def _change(actor: Actor, edit: Edit, cursor: ScheduleCursor, now: datetime) -> bool:
+    """Whether it is due at other times now."""
+    schedule, columns = edit.schedule, edit.columns
     is_retimed = any(getattr(schedule, name) != columns[name] for name in TIMING_COLUMNS)
-    close_ledger(schedule, now, is_ending=is_retimed or _is_hurried(schedule, columns["spread_seconds"], now))
+    close_held(schedule, cursor, now, is_retimed or _is_hurried(schedule, cursor, columns["spread_seconds"], now))
     for name, value in columns.items():
         setattr(schedule, name, value)
     if schedule.skip_next_at and (schedule.cron is None or not schedule.timing.has(schedule.skip_next_at)):
         forget_skip(schedule)
-    _apply_switch(schedule, actor, draft.enabled, now)
+    _apply_switch(schedule, actor, edit.enabled, now)
     schedule.revision += 1
-    flush_schedule(schedule)
-    cursor = locked_cursor(schedule.id)
-    cursor.last_error = None
-    if is_retimed or cursor.next_fire_at is None:
-        aim_cursor(schedule, cursor, now)
-    else:
-        wake_cursor(schedule, cursor)
-    old, new = _difference(before, snapshot(schedule))
-    record_change(actor, "schedule.edited", schedule, before=old, after=new)
-    return schedule
+    return is_retimed
 
 
-def _is_hurried(schedule: Schedule, spread_seconds: int, now: datetime) -> bool:
+def _is_hurried(schedule: Schedule, cursor: ScheduleCursor, spread_seconds: int, now: datetime) -> bool:
     """Whether what the spread holds back would be late under a smaller one: it would fire at once or be missed."""
-    held_back = locked_cursor(schedule.id).next_fire_at
+    held_back = cursor.next_fire_at
     old, new = (spread_offset(schedule.id, spread) for spread in (schedule.spread_seconds, spread_seconds))
     return held_back is not None and new < old and held_back + new <= now
 
@@ -194,6 +226,14 @@ def settled_schedule(actor: Actor, schedule_id: UUID, now: datetime, revision: i
     if revision is not None and schedule.revision != revision:
         raise Conflict
     return schedule
+
+
+def settled_schedules(actor: Actor, schedule_ids: Sequence[UUID], now: datetime) -> dict[UUID, Schedule]:
+    """What `settled_schedule` gives, of many, by id; without those that there are none of any more."""
+    settle(schedule_ids, now)
+    wanted = owned(actor.tenant_id, Schedule).where(Schedule.id.in_(schedule_ids)).order_by(Schedule.id)
+    locked = wanted.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return {one.id: one for one in db.session.scalars(locked)}
 
 
 def _standing(schedule: Schedule) -> dict[str, Any]:

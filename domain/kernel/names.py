@@ -25,7 +25,7 @@ def parse_name(text: str, path: str, *, max_characters: int = MAX_CHARACTERS) ->
     # Most names are printable as a whole, and every character that is refused is not.
     if not name.isprintable() and (refused := next(filter(_is_unprintable, name), None)):
         raise Refused.at(path, f"A name cannot contain {_described(refused)}. Remove it.", "NAME_CHARACTERS")
-    if not any(_is_visible(character) for character in name):
+    if not (name and name.isascii()) and not any(_is_visible(character) for character in name):
         raise Refused.at(path, "Enter a name.", "NAME_REQUIRED")
     if len(name) > max_characters:
         message = f"A name has at most {max_characters} characters; this one has {len(name)}."

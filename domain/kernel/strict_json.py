@@ -23,7 +23,7 @@ _LONGEST_INTEGER = 20  # characters of the smallest 64-bit integer, with its sig
 
 _BYTE_ORDER_MARK = "\ufeff"
 # An unterminated string runs to the end of the text, and nothing is tried twice, so the scan is linear.
-_STRING_OR_BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{\]}]', re.DOTALL)
+_BESIDE_BRACKETS = re.compile(r'(?:[^"\[{\]}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?)++', re.DOTALL)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -120,13 +120,12 @@ def _sized_text(text: str | bytes, max_bytes: int) -> str:
 
 def _check_nesting(text: str, max_depth: int) -> None:
     depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        first = text[match.start()]
-        if first in "[{":
+    for bracket in _BESIDE_BRACKETS.sub("", text):
+        if bracket in "[{":
             depth += 1
             if depth > max_depth:
                 raise _Bad("JSON_TOO_DEEP", _too_deep(max_depth))
-        elif first in "]}":
+        else:
             depth -= 1
 
 

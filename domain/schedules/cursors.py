@@ -7,6 +7,7 @@ Firing writes only here, so editing a schedule and firing it do not fight over o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -51,6 +52,14 @@ def locked_cursor(schedule_id: UUID) -> ScheduleCursor:
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     ).one()
+
+
+def locked_cursors(schedule_ids: Sequence[UUID]) -> dict[UUID, ScheduleCursor]:
+    """What `locked_cursor` gives, of many, by schedule; locked in ascending order."""
+    wanted = select(ScheduleCursor).where(ScheduleCursor.schedule_id.in_(schedule_ids))
+    locked = wanted.order_by(ScheduleCursor.schedule_id).with_for_update(key_share=True)
+    found = db.session.scalars(locked.execution_options(populate_existing=True))
+    return {cursor.schedule_id: cursor for cursor in found}
 
 
 def spread_offset(schedule_id: UUID, spread_seconds: int) -> timedelta:

@@ -26,6 +26,14 @@ MAX_LATENESS_SECONDS = 30 * 86_400
 MAX_SPREAD_SECONDS = 3_600
 ATTEMPTS, ATTEMPTS_MAX = 3, 10
 
+# What of a draft says when it is due.
+_TYPED_TIMING = (
+    "trigger_type", "run_at", "run_at_local", "cron", "timezone", "starts_at", "ends_at", "dst_gap", "dst_repeat",
+)  # fmt: skip
+
+Timings = dict[tuple[Any, ...], dict[str, Any]]
+"""The columns of timings that were checked already, by what was typed."""
+
 Value = TypeVar("Value")
 
 
@@ -107,15 +115,17 @@ def checked_columns(
     now: datetime,
     min_interval_seconds: int = 60,
     stored_payload: Any = None,
+    timings: Timings | None = None,
 ) -> dict[str, Any]:
     """The columns that the draft stands for, secrets in the payload sealed. Raises Refused with every problem.
 
     `target`: what it is for; None when there is none, which the caller has refused already. `stored_payload`: what kept
-    marks in the payload stand for.
+    marks in the payload stand for. `timings`: those that were found good with the same `now` and least interval, for
+    whoever checks many drafts.
     """
     checks = Checks()
     columns = _name_columns(draft, target, checks)
-    columns |= _timing_columns(draft, now, min_interval_seconds, checks)
+    columns |= _timing_columns(draft, now, min_interval_seconds, checks, timings)
     columns |= _policy_columns(draft, checks)
     columns["external_key"] = _external_key(draft, checks)
     columns["payload_json"] = checks.attempt(lambda: checked_payload(draft, target, stored_payload))
@@ -146,7 +156,22 @@ def _name_columns(draft: ScheduleDraft, target: Target | None, checks: Checks) -
     return {"name": checks.attempt(lambda: parse_name(draft.name, "name")), "is_named": True}
 
 
-def _timing_columns(draft: ScheduleDraft, now: datetime, least: int, checks: Checks) -> dict[str, Any]:
+def _timing_columns(
+    draft: ScheduleDraft, now: datetime, least: int, checks: Checks, timings: Timings | None = None
+) -> dict[str, Any]:
+    """Many drafts have few timings between them: what is good for one is for all."""
+    if timings is None:
+        return _checked_timing(draft, now, least, checks)
+    typed = (draft.is_endpoint, *(getattr(draft, name) for name in _TYPED_TIMING))
+    if typed in timings:
+        return timings[typed]
+    columns = _checked_timing(draft, now, least, checks)
+    if not checks.problems:
+        timings[typed] = columns
+    return columns
+
+
+def _checked_timing(draft: ScheduleDraft, now: datetime, least: int, checks: Checks) -> dict[str, Any]:
     timezone = checks.attempt(lambda: parse_zone(draft.timezone))
     columns: dict[str, Any] = {"trigger_type": draft.trigger_type, "timezone": timezone, "run_at": None, "cron": None}
     columns |= {"starts_at": None, "ends_at": None}
@@ -181,7 +206,8 @@ def _recurring_columns(
     if cron is not None and timezone is not None and not checks.problems:
         changes = {"dst_gap": draft.dst_gap, "dst_repeat": draft.dst_repeat}
         checks.attempt(lambda: check_frequency(cron, timezone, now, least, **changes))
-        checks.attempt(lambda: check_window(Timing.recurring(cron.text, timezone, starts_at, ends_at), now))
+        if ends_at is not None:
+            checks.attempt(lambda: check_window(Timing.recurring(cron, timezone, starts_at, ends_at), now))
     return {"cron": cron.text if cron else None, "starts_at": starts_at, "ends_at": ends_at}
 
 

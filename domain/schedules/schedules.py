@@ -27,7 +27,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.accounts.tenants import Owned
-from domain.kernel.db import Base, Identified, db
+from domain.kernel.db import Base, Identified
 from domain.kernel.errors import Problem, Refused
 from domain.timing.decisions import CatchUp, Overlap, Policy
 from domain.timing.timing import Timing
@@ -196,12 +196,6 @@ def timing_of(row: Any) -> Timing:
         dst_gap=row.dst_gap,
         dst_repeat=row.dst_repeat,
     )
-
-
-def flush_schedule(schedule: Schedule) -> None:
-    """Write the row; raises Refused as `named_apart` does."""
-    with named_apart(schedule.name, schedule.external_key):
-        db.session.flush()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from domain.bundles.reading import MAX_BYTES, BundleRefused
 from domain.bundles.schedule_documents import read_schedule_bundle
 from domain.bundles.schedule_exporting import export_schedules
 from domain.bundles.schedule_importing import ScheduleEntry, ScheduleImport, import_schedules, plan_schedule_import
+from domain.kernel.collecting import seldom_collecting
 from domain.kernel.errors import Problem
 from web.access import actor, member_access, request_now, requires, requires_by_kind
 from web.api import blueprint
@@ -118,6 +119,7 @@ def export_schedule_bundle() -> Response:
 )
 @takes_file
 @requires_by_kind(CHANGE)
+@seldom_collecting()
 def import_schedule_bundle() -> Response:
     check_query(("dryRun", "fingerprint"))
     is_dry, fingerprint = collected(lambda: query_flag("dryRun"), lambda: query_text("fingerprint"))

@@ -13,11 +13,12 @@ from sqlalchemy import func, select
 from domain.accounts.audit import Actor, AuditEntry
 from domain.accounts.secrets import create_secret
 from domain.accounts.tenants import COMMUNITY, Tenant
+from domain.bundles import schedule_making
 from domain.bundles.reading import BundleRefused
 from domain.bundles.schedule_documents import ScheduleBundle, draft_of, read_schedule_bundle
 from domain.bundles.schedule_exporting import derived_key, export_schedules
 from domain.bundles.schedule_importing import OVER, ScheduleImport, import_schedules, plan_schedule_import
-from domain.bundles.schedule_making import NewSchedules
+from domain.bundles.schedule_making import WorkflowSchedules
 from domain.firing.lifecycle import create_schedule, pause_schedule
 from domain.firing.tick import fire_due
 from domain.kernel.db import db as database
@@ -53,6 +54,7 @@ REGION = {
     "required": ["region"],
 }
 DAILY = {**HOURLY, "cron": "0 9 * * *"}
+LATE = {"maxLatenessSeconds": 60}
 ONCE = {"triggerType": "schedule", "timezone": "UTC", "runAt": "2026-03-02T11:00:00Z"}
 
 
@@ -139,6 +141,92 @@ def test_new_ones_cost_as_many_statements_as_one(alice: Actor, workflow: Workflo
     assert len([one for one in of_many if one not in ("SELECT 1", "DISCARD PLANS")]) <= len(of_one) + 1
 
 
+def test_changed_ones_cost_as_many_statements_as_one(alice: Actor, workflow: Workflow) -> None:
+    keys = [f"k{number}" for number in range(120)]
+    taken(alice, *[an_item(key) for key in keys])
+    with statements.counted() as of_one:
+        taken(alice, an_item("k0", timing=DAILY))
+    with statements.counted() as of_many:
+        done = taken(alice, *[an_item(key, timing={**HOURLY, "cron": "0 8 * * *"}) for key in keys])
+    assert set(done.values()) == {"update"} and len(done) == 120
+    assert len([one for one in of_many if one != "SELECT 1"]) <= len(of_one) + 1
+
+
+def test_those_changed_together_keep_their_switches_their_ledgers_and_a_record_each(
+    alice: Actor, acme: Tenant, workflow: Workflow
+) -> None:
+    keys = ("active", "paused", "invalid", "retimed")
+    for key in keys:
+        status = "invalid" if key == "invalid" else "active"
+        a_schedule(workflow, f"The {key} sync", external_key=key, status=status)
+    database.session.flush()
+    pause_schedule(alice, stored("paused", acme).id, "Holidays", NOW)
+    later = NOW + timedelta(hours=3)
+    items = [an_item(key, policies=LATE, timing=DAILY if key == "retimed" else HOURLY) for key in keys]
+    done = import_schedules(alice, a_bundle(*items), later)
+    assert set(actions(done).values()) == {"update"}
+    assert {key: (stored(key, acme).status, stored(key, acme).max_lateness_seconds) for key in keys} == {
+        "active": ("active", 60),
+        "paused": ("paused", 60),
+        "invalid": ("paused", 60),
+        "retimed": ("active", 60),
+    }
+    gap = database.session.scalars(select(Occurrence).where(Occurrence.schedule_id == stored("paused", acme).id)).one()
+    assert (gap.reason, gap.count) == ("paused", 3)
+    nexts = {key: cursor_of(stored(key, acme)).next_fire_at for key in keys}
+    assert nexts["active"] == nexts["paused"] == later + timedelta(hours=1)
+    assert nexts["retimed"] == (later + timedelta(days=1)).replace(hour=9, minute=0)
+    for key in keys:
+        of_it = select(AuditEntry).where(AuditEntry.subject_id == stored(key, acme).id)
+        entry = database.session.scalars(of_it.where(AuditEntry.action == "schedule.edited")).one()
+        wanted = {
+            "maxLatenessSeconds",
+            *(["cron"] if key == "retimed" else []),
+            *(["status"] if key == "invalid" else []),
+        }
+        assert set(entry.before) == set(entry.after) == wanted
+
+
+@pytest.mark.parametrize("names", [("first", "second"), ("second", "first")])
+def test_a_name_that_one_gives_up_is_free_for_one_that_is_there_and_comes_after(
+    alice: Actor, acme: Tenant, workflow: Workflow, names: tuple[str, str]
+) -> None:
+    taken(alice, *[an_item(key) for key in ("first", "second")])
+    giver, taker = names
+    done = taken(alice, an_item(giver, name="Another"), an_item(taker, name=f"The {giver} sync"))
+    assert set(done.values()) == {"update"}
+    assert (stored(giver, acme).name, stored(taker, acme).name) == ("Another", f"The {giver} sync")
+
+
+def test_a_name_that_is_taken_is_told_at_the_one_that_wants_it(alice: Actor, acme: Tenant, workflow: Workflow) -> None:
+    taken(alice, *[an_item(key) for key in ("a", "b", "c")])
+    items = [an_item("a", policies=LATE), an_item("b", name="The c sync"), an_item("c", policies=LATE)]
+    refused = refusal(alice, *items)
+    assert [(one.path, one.code) for one in refused.problems] == [("/schedules/1/name", "NAME_TAKEN")]
+    assert stored("a", acme).max_lateness_seconds is None and stored("a", acme).revision == 1
+
+
+def test_one_that_is_gone_when_its_turn_comes_is_told(
+    alice: Actor, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(alice, an_item("a"))
+    monkeypatch.setattr(schedule_making, "settled_schedules", lambda *_: {})
+    refused = refusal(alice, an_item("a", timing=DAILY))
+    assert [(one.path, one.code) for one in refused.problems] == [("/schedules/0", "NOT_FOUND")]
+
+
+def test_a_timing_that_many_have_is_refused_for_each_of_them(alice: Actor, workflow: Workflow) -> None:
+    often, ended = {**HOURLY, "cron": "* * * * *"}, {**HOURLY, "endsAt": "2026-03-02T10:30:00Z"}
+    items = [an_item(f"{number}", timing=one) for number, one in enumerate((often, HOURLY, often, ended, HOURLY))]
+    with pytest.raises(BundleRefused) as refused, database.session.begin_nested():
+        import_schedules(alice, a_bundle(*items), NOW, min_interval_seconds=3_600)
+    assert [(one.path, one.code) for one in refused.value.problems] == [
+        ("/schedules/0/timing/cron", "CRON_TOO_FREQUENT"),
+        ("/schedules/2/timing/cron", "CRON_TOO_FREQUENT"),
+        ("/schedules/3/timing/endsAt", "WINDOW_EMPTY"),
+    ]
+
+
 def test_the_connection_is_kept_awake_while_many_are_checked(
     alice: Actor, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +260,7 @@ def test_a_name_that_somebody_takes_at_this_moment_is_told_at_its_place(
     alice: Actor, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_schedule(workflow, "Taken")
-    monkeypatch.setattr(NewSchedules, "_taken_names", lambda *_: set())
+    monkeypatch.setattr(WorkflowSchedules, "_taken_names", lambda *_: set())
     refused = refusal(alice, an_item("a", name="Free"), an_item("b", name="Taken"))
     assert [(one.path, one.code) for one in refused.problems] == [("/schedules/1/name", "NAME_TAKEN")]
 

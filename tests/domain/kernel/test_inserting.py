@@ -58,6 +58,22 @@ def test_one_row_comes_back_as_it_is_stored(acme: Tenant, db: Any) -> None:
     assert stored.name == "Ada"
 
 
+def test_what_many_rows_have_in_common_is_in_each_and_nothing_more_is(acme: Tenant, db: Any) -> None:
+    same: dict[str, Any] = {"tenant_id": acme.id, "draft_trigger": None, "content_changed_at": acme.created_at}
+    # For Python these are equal.
+    definitions: list[Any] = [{"is": 1}, {"is": True}, {"is": 1.0}]
+    rows = [
+        same | {"id": new_id(), "key": f"sync-{number}", "name": "Sync", "draft_definition": definition}
+        for number, definition in enumerate(definitions)
+    ]
+    with counted() as statements:
+        insert_rows((Workflow, rows))
+    assert len(statements) == 1
+    columns = (Workflow.tenant_id, Workflow.draft_trigger, Workflow.draft_definition["is"].astext)
+    stored = db.execute(select(*columns).order_by(Workflow.key)).all()
+    assert stored == [(acme.id, None, "1"), (acme.id, None, "true"), (acme.id, None, "1.0")]
+
+
 def test_json_comes_back_in_the_order_in_which_it_is_stored(acme: Tenant, db: Any) -> None:
     named = {"id": new_id(), "tenant_id": acme.id, "key": "sync", "name": "Sync", "content_changed_at": acme.created_at}
     stored = insert_one(Workflow, named | {"draft_definition": {"longer": 1, "b": 2}})
