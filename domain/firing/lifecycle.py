@@ -13,12 +13,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.orm.attributes import flag_modified
+
 from domain.accounts.audit import Actor, record_change
 from domain.accounts.tenants import load, owned
 from domain.firing.closing import aim_cursor, aim_cursors, close_held, close_ledger, forget_skip, set_wake, wake_cursor
 from domain.firing.creating import write_schedule
 from domain.firing.resuming import instants_to_make_up, make_up, parse_make_up
 from domain.firing.tick import settle
+from domain.kernel import strict_json
 from domain.kernel.db import db
 from domain.kernel.errors import Conflict, Refused, StaleTransition
 from domain.kernel.names import parse_name
@@ -115,6 +118,8 @@ def _change(actor: Actor, edit: Edit, cursor: ScheduleCursor, now: datetime) -> 
     close_held(schedule, cursor, now, is_retimed or _is_hurried(schedule, cursor, columns["spread_seconds"], now))
     for name, value in columns.items():
         setattr(schedule, name, value)
+    # Python takes a payload in which 1 has become true for the same one, and SQLAlchemy would not write it.
+    flag_modified(schedule, "payload_json")
     if schedule.skip_next_at and (schedule.cron is None or not schedule.timing.has(schedule.skip_next_at)):
         forget_skip(schedule)
     _apply_switch(schedule, actor, edit.enabled, now)
@@ -275,5 +280,6 @@ def _set_paused(schedule: Schedule, actor: Actor, reason: str | None, now: datet
 
 
 def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    changed = [name for name in before if before[name] != after[name]]
+    # As JSON: 1 and true are the same to Python.
+    changed = [name for name in before if strict_json.dumps(before[name]) != strict_json.dumps(after[name])]
     return {name: before[name] for name in changed}, {name: after[name] for name in changed}

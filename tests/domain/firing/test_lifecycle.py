@@ -168,6 +168,18 @@ def test_editing_the_payload_keeps_the_cursor_and_counts_from_the_next_fire(cast
     assert [run.input_json for run in runs(schedule)] == [{"n": 1}, {"n": 2}]
 
 
+@pytest.mark.parametrize("payload", [{"n": True}, {"n": 1.0}])
+def test_a_payload_that_only_python_takes_for_the_same_is_stored_and_on_record(
+    cast: Cast, db: Any, payload: dict[str, Any]
+) -> None:
+    schedule = a_live_schedule(cast.workflow, payload={"n": 1})
+    edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, payload=payload), minute(0.5))
+    db.expire_all()
+    assert repr(schedule.payload_json) == repr(payload)
+    entry = db.scalars(select(AuditEntry).where(AuditEntry.action == "schedule.edited")).one()
+    assert (repr(entry.before), repr(entry.after)) == (repr({"payload": {"n": 1}}), repr({"payload": payload}))
+
+
 def test_what_a_spread_holds_back_is_accounted_for_when_the_timing_changes(cast: Cast) -> None:
     schedule = a_held_back_schedule(cast.workflow)
     edit_schedule(cast.actor, schedule.id, schedule.revision, draft_of(schedule, cron="0 18 * * *"), minute(60.01))
