@@ -74,6 +74,7 @@ class Life:
     lease_seconds: int
     id: UUID = field(default_factory=new_id)
     ended: threading.Event = field(default_factory=threading.Event)
+    version: str = field(default_factory=code_version)
 
     def __post_init__(self) -> None:
         with self.app.app_context():
@@ -82,7 +83,7 @@ class Life:
     def beat(self) -> None:
         """Say once that this process is alive."""
         with self.app.app_context(), transaction():
-            beat(self.id, self.kind, socket.gethostname(), os.getpid(), code_version(), self.lease_seconds)
+            beat(self.id, self.kind, socket.gethostname(), os.getpid(), self.version, self.lease_seconds)
         with self.app.app_context():
             record_counts()
 

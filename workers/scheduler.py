@@ -220,23 +220,28 @@ class Scheduler:
             self.life.end()
             os._exit(0)
 
-    def run(self) -> None:
-        """Tick until SIGTERM or SIGINT; then end as soon as what is under way is committed, after STOP_SECONDS anyway."""
-        metronome = BlockingScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
-        start = clock.now()
-        # How often, and how long after the start first: what is due comes before what can wait.
-        jobs: list[tuple[Callable[[], None], float, float]] = [
+    def jobs(self) -> list[tuple[Callable[[], None], float, float]]:
+        """Each with how often, and how long after the start first, in seconds: what is due comes before what can wait.
+
+        Whole seconds, so that they wake up together: much of what a look costs is to find the processor's caches cold.
+        """
+        return [
             (self.tick, SECOND, 0),
             (self.dispatch, SECOND, 0),
             (self.life.beat, self.config.lease_seconds / 3, 0),
-            (self.wake, SECOND, 0.5),
+            (self.wake, SECOND, 0),
             (self.reap, SECOND, 1),
             (self.hold_failing, HOLD_FAILING_SECONDS, 2),
             (self.sum_minutes, SUM_SECONDS, 3),
             (self.check_invariants, CHECK_SECONDS, 4),
             (self.prune, 3600, 5),
         ]
-        for job, seconds, wait in jobs:
+
+    def run(self) -> None:
+        """Tick until SIGTERM or SIGINT; then end as soon as what is under way is committed, after STOP_SECONDS anyway."""
+        metronome = BlockingScheduler(timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1})
+        start = clock.now()
+        for job, seconds, wait in self.jobs():
             patient, first = partial(_patiently, job), start + timedelta(seconds=wait)
             metronome.add_job(patient, "interval", seconds=seconds, misfire_grace_time=None, next_run_time=first)
 

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, delete, func, select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.kernel.db import PLANNED_ONCE, Base, db
@@ -15,6 +14,12 @@ SCHEDULER, WORKER, WEB = "scheduler", "worker", "web"
 # Of which one must be alive for anything to fire and run.
 KINDS = (SCHEDULER, WORKER)
 FORGET_AFTER = timedelta(hours=24)
+
+_BEAT = text("""
+    INSERT INTO heartbeats (id, kind, host, pid, version, lease_until)
+    VALUES (:id, :kind, :host, :pid, :version, clock_timestamp() + make_interval(secs => :seconds))
+    ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until
+""")
 
 # Sessions of ours for which PostgreSQL waits inside a transaction: for the rest of what they ask, for their next statement,
 # or until they have read an answer. Where a pooler keeps their names to itself, or adds to them, none is found.
@@ -50,9 +55,8 @@ class Heartbeat(Base):
 
 def beat(process_id: UUID, kind: str, host: str, pid: int, version: str, lease_seconds: int) -> None:
     """Say that the process is alive for another `lease_seconds`, by the database's clock."""
-    until = func.clock_timestamp() + text(f"interval '{int(lease_seconds)} seconds'")
-    row = insert(Heartbeat).values(id=process_id, kind=kind, host=host, pid=pid, version=version, lease_until=until)
-    db.session.execute(row.on_conflict_do_update(index_elements=["id"], set_={"lease_until": row.excluded.lease_until}))
+    row = {"id": process_id, "kind": kind, "host": host, "pid": pid, "version": version, "seconds": lease_seconds}
+    db.session.execute(_BEAT, row)
 
 
 def end_heartbeat(process_id: UUID) -> None:

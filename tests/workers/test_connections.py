@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
+
+from flask import Flask
 
 from domain.kernel.db import engine_options
 from tests.servers import plain_config
 from workers import herds, scheduler
+from workers.broker import make_sender
 from workers.scheduler import Scheduler
 from workers.worker import connections
 
@@ -29,12 +31,6 @@ def test_the_defaults_add_up_to_what_the_guide_says() -> None:
     assert f"20 + 13 + 21 + 10 = {total}" in GUIDE
 
 
-def test_a_scheduler_has_a_connection_for_each_of_its_jobs_and_lanes() -> None:
-    tree = ast.parse(Path(scheduler.__file__).read_text())
-    jobs = next(
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == "jobs"
-    )
-    assert isinstance(jobs, ast.List) and hasattr(Scheduler, "run")
-    assert len(jobs.elts) + herds.LANES - 1 == scheduler.CONNECTIONS
+def test_a_scheduler_has_a_connection_for_each_of_its_jobs_and_lanes(app: Flask) -> None:
+    jobs = Scheduler(app, plain_config(), make_sender("redis://127.0.0.1:9/0")).jobs()
+    assert len(jobs) + herds.LANES - 1 == scheduler.CONNECTIONS

@@ -226,6 +226,12 @@ def test_a_database_that_stood_still_gives_everybody_a_lease_to_come_back(reapin
     assert reapings([*range(12), *range(40, 53)]) == [10, 11, 50, 51, 52]
 
 
+def test_the_jobs_of_a_scheduler_wake_up_together(app: Flask, config: Config) -> None:
+    """Spread over the second, the same looks cost a fifth more of the processor."""
+    jobs = scheduler_on(app, config, config.redis_url).jobs()
+    assert len(jobs) > 5 and all(first % module.SECOND == 0 for _, _, first in jobs)
+
+
 def test_each_time_a_job_runs_has_a_number_of_its_own() -> None:
     numbers: list[str | None] = []
     for _ in range(2):
