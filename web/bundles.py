@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -32,6 +33,7 @@ from web.progress import Progress, told
 # The text of a file comes back with the confirmation, beside the few fields of its form.
 FORM_MAX_BYTES = MAX_BYTES + 100_000
 PROBLEMS_SHOWN = 50
+LINES_SHOWN = 500
 NOUNS = {WORKFLOW_FORMAT: "workflow", SCHEDULE_FORMAT: "schedule"}
 # Of what is wrong about the file as a whole the place says nothing.
 WHOLE_FILE = (INVALID_BUNDLE, UNSUPPORTED_FORMAT, UNSUPPORTED_FORMAT_VERSION)
@@ -72,6 +74,20 @@ class Outcome:
 
     lines: Sequence[Line]
     fingerprint: str = ""
+
+    @cached_property
+    def in_order(self) -> list[Line]:
+        return sorted(self.lines, key=lambda line: line.rank)
+
+    @property
+    def shown(self) -> list[Line]:
+        """What needs a person first, and no more than a page holds."""
+        return self.in_order[:LINES_SHOWN]
+
+    @property
+    def rest(self) -> Outcome:
+        """What is counted, and not shown one by one."""
+        return Outcome(self.in_order[LINES_SHOWN:])
 
     def count(self, *actions: str) -> int:
         return sum(line.action in actions for line in self.lines)

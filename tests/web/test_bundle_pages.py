@@ -152,6 +152,23 @@ def test_what_was_confirmed_is_imported_and_the_page_says_so(
     assert f'href="/schedules/{made.id}"' in answer.text and made.status == "paused"
 
 
+def test_of_a_large_file_what_needs_a_person_is_shown_and_the_rest_is_counted(
+    alice: Browser, schedules: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("web.bundles.LINES_SHOWN", 2)
+    file = json.loads(schedules)
+    (one,) = file["schedules"]
+    file["schedules"] = [{**one, "externalKey": f"key-{number}", "name": f"Sync {number}"} for number in range(4)]
+    file["schedules"][3]["timing"] = one["timing"] | {"cron": "every morning"}
+
+    page = alice.post("/schedules/import/plan", chosen(json.dumps(file).encode()), htmx=True).text
+
+    assert re.findall('<span class="name">([^<]+)', page) == ["Sync 3", "Sync 0"]
+    told = re.sub(r"\s+", " ", re.sub("<[^>]+>", " ", page))
+    assert "4 schedules in the file 1 conflict 3 new" in told
+    assert "And 2 more: 2 new" in told
+
+
 def test_a_plan_that_is_out_of_date_is_shown_again_instead_of_being_done(
     alice: Browser, acme: Tenant, schedules: bytes, db: Any
 ) -> None:
