@@ -6,11 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial, partialmethod
 from threading import Event
-from typing import Any
 from uuid import UUID, uuid5
 
 import pytest
-from sqlalchemy import func, text
+from sqlalchemy import TextClause, text
 
 from domain.kernel import clock, failpoints
 from domain.kernel.db import transaction
@@ -157,14 +156,10 @@ def test_who_starts_in_place_of_a_dead_one_does_not_inherit_its_lease(
     assert inside.statuses() == ({"succeeded": 1} if is_guarded else {"running": 1})
 
 
-class OwnClock:
-    """What a process thinks it is, `seconds` beside the truth."""
-
-    def __init__(self, seconds: int) -> None:
-        self.seconds = seconds
-
-    def clock_timestamp(self) -> Any:
-        return func.clock_timestamp() + text(f"interval '{self.seconds} s'")
+def beat_by_own_clock(seconds: int) -> TextClause:
+    """A heartbeat of a process that counts by what it thinks it is, `seconds` beside the truth."""
+    own = f"clock_timestamp() + interval '{seconds} s'"
+    return text(heartbeats._BEAT.text.replace("clock_timestamp()", own))
 
 
 @GUARDED
@@ -178,7 +173,7 @@ def test_a_worker_whose_clock_is_wrong_holds_its_runs_as_long_as_the_others(
     real = clock.now()
     monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(real.timestamp() + seconds, real.tzinfo))
     if not is_guarded:
-        monkeypatch.setattr(heartbeats, "func", OwnClock(seconds))
+        monkeypatch.setattr(heartbeats, "_BEAT", beat_by_own_clock(seconds))
     worker = inside.worker()
     inside.act(partial(hold_only, worker))
     lasts = "SELECT lease_until - clock_timestamp() BETWEEN interval '0' AND interval '1 minute' FROM heartbeats WHERE id = :id"
