@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs
+
 from playwright.sync_api import Locator, Page, expect
 
 
@@ -35,7 +37,9 @@ def fill_schedule(form: Locator, workflow: str, name: str, cron: str, payload: s
     """The fields of a repeating schedule, in the order of the form."""
     form.get_by_label("Workflow", exact=False).first.fill(workflow)
     form.get_by_label("Name").fill(name)
-    say_cron(form, cron)
+    # Until the times for it have come, what stands below them moves, and may move away from under a click.
+    with form.page.expect_response(lambda answer: parse_qs(answer.request.post_data or "").get("cron") == [cron]):
+        say_cron(form, cron)
     fill_payload(form, payload)
 
 
