@@ -237,7 +237,7 @@
     // What a part shows is known as long as nothing else was put into it.
     delete event.detail.target?.closest?.("[data-live]")?.dataset.shown;
     const shown = isPolling(event) && event.detail.xhr?.getResponseHeader("X-Shown");
-    if (shown) doc.getElementById(asker(event).id).dataset.shown = shown;
+    if (shown) doc.getElementById(asker(event).id)?.setAttribute("data-shown", shown);
     if ([409, 422].includes(event.detail.xhr?.status)) one("[data-error-summary]", part)?.focus();
   });
   const enhance = (part) => {

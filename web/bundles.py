@@ -80,7 +80,7 @@ class Outcome:
         return sorted(self.lines, key=lambda line: line.rank)
 
     @property
-    def shown(self) -> list[Line]:
+    def listed(self) -> list[Line]:
         """What needs a person first, and no more than a page holds."""
         return self.in_order[:LINES_SHOWN]
 
